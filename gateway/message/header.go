@@ -1,0 +1,314 @@
+package message
+
+import (
+	"bytes"
+	"mime"
+	"net/mail"
+	"strings"
+	"unicode"
+
+	"github.com/emersion/go-message/charset"
+
+	"postern/smime/addr"
+)
+
+// Limits of single fields. A field beyond them is flawed, never silently cut in a way that matters.
+const (
+	MaxMessageID  = 998  // octets of an id
+	MaxReferences = 200  // the last ones are kept
+	MaxSubject    = 2000 // octets after decoding; a longer Subject is shortened for people
+	maxDate       = 200
+	maxType       = 8 << 10
+)
+
+// parseHeader fills facts from a whole header. A line that is no field is noted and passed over, so
+// that what follows is still seen: a reader that stops there sees less than we judge, never more.
+func parseHeader(f *Facts, header []byte) *Error {
+	p := fieldParser{facts: f, count: map[string]int{}}
+	for len(header) > 0 {
+		var raw []byte
+		raw, header = cutField(header)
+		if len(bytes.TrimRight(raw, "\r\n")) == 0 {
+			continue // the blank line
+		}
+		if err := p.field(raw); err != nil {
+			return err
+		}
+	}
+	p.finish()
+	return nil
+}
+
+// cutField splits off the first field with its continuation lines. LF ends a line, with or without CR.
+func cutField(h []byte) (field, rest []byte) {
+	for end := 0; ; {
+		n := bytes.IndexByte(h[end:], '\n')
+		if n < 0 {
+			return h, nil
+		}
+		end += n + 1
+		if end == len(h) || h[end] != ' ' && h[end] != '\t' {
+			return h[:end], h[end:]
+		}
+	}
+}
+
+// fieldParser is one pass over a header.
+type fieldParser struct {
+	facts   *Facts
+	count   map[string]int
+	options []string // values of Disposition-Notification-Options
+}
+
+func (p *fieldParser) flaw(r Reason, field string) {
+	if !p.facts.Flawed(r, field) {
+		p.facts.Flaws = append(p.facts.Flaws, Flaw{r, field})
+	}
+}
+
+func (p *fieldParser) field(raw []byte) *Error {
+	if p.facts.Fields++; p.facts.Fields > MaxFields {
+		return &Error{ReasonHeaderFields, ""}
+	}
+	name, value, ok := bytes.Cut(raw, []byte(":"))
+	name = bytes.TrimRight(name, " \t") // RFC 5322 §4.5: space before the colon
+	if !ok || !isFieldName(name) {
+		p.flaw(ReasonBadLine, "")
+		return nil
+	}
+	v := unfold(value)
+	if strings.ContainsAny(v, "\x00\r") {
+		p.flaw(ReasonControl, "")
+	}
+	key := strings.ToLower(string(name))
+	p.count[key]++
+	if key == "received" {
+		if p.facts.Received++; p.facts.Received > MaxReceived {
+			return &Error{ReasonLoop, ""}
+		}
+		return nil
+	}
+	p.known(key, v)
+	return nil
+}
+
+// isFieldName is RFC 5322 §3.6.8: printable US-ASCII without the colon.
+func isFieldName(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// unfold takes line ends out; the white space that began a continuation stays (RFC 5322 §2.2.3).
+func unfold(b []byte) string {
+	s := strings.ReplaceAll(string(b), "\r\n", "")
+	return strings.TrimSpace(strings.ReplaceAll(s, "\n", ""))
+}
+
+// known reads the fields the gateway acts on. Of a field that may stand once, the first is used.
+func (p *fieldParser) known(key, v string) {
+	f := p.facts
+	switch key {
+	case "from":
+		p.addresses(key, v, &f.From)
+	case "sender":
+		p.addresses(key, v, &f.Sender)
+	case "reply-to":
+		p.addresses(key, v, &f.ReplyTo)
+	case "disposition-notification-to":
+		p.addresses(key, v, &f.DispositionNotificationTo)
+	case "to":
+		p.addresses(key, v, &f.To)
+	case "cc":
+		p.addresses(key, v, &f.Cc)
+	case "bcc":
+		f.Bcc = true
+	case "message-id":
+		if p.once(key) {
+			p.messageID(v)
+		}
+	case "in-reply-to":
+		if ids := idList(v); p.once(key) && len(ids) > 0 {
+			f.InReplyTo = ids[0]
+		}
+	case "references":
+		if p.once(key) {
+			f.References = idList(v)
+		}
+	case "date":
+		p.date(v)
+	case "subject":
+		if p.once(key) {
+			f.Subject = DecodeWords(v, MaxSubject)
+		}
+	case "content-type":
+		p.contentType(v)
+	case "mime-version":
+		f.MIMEVersion = p.once(key)
+	case "auto-submitted":
+		if p.once(key) {
+			word, _, _ := strings.Cut(stripComments(v), ";")
+			f.AutoSubmitted = strings.ToLower(clip(strings.TrimSpace(word), 80))
+		}
+	case "disposition-notification-options":
+		f.DeliveryOptions = true
+		p.options = append(p.options, v)
+	}
+}
+
+// once notes a field that stands again; it is true for the first.
+func (p *fieldParser) once(key string) bool {
+	if p.count[key] > 1 {
+		p.flaw(ReasonDuplicate, key)
+		return false
+	}
+	return true
+}
+
+// addresses joins repeated lists, so that every check sees every address any reader may see; whether
+// a repetition is tolerable is the check's to say.
+func (p *fieldParser) addresses(key, v string, to *[]addr.Address) {
+	p.once(key)
+	list, err := addr.ParseList(v)
+	if err != nil || len(*to)+len(list) > addr.MaxList {
+		p.flaw(ReasonBadAddress, key)
+		return
+	}
+	*to = append(*to, list...)
+}
+
+func (p *fieldParser) messageID(v string) {
+	id := strings.Join(strings.Fields(bareID(v)), " ")
+	if NormalID(v) == "" || len(id) > MaxMessageID || !printable(id) {
+		p.flaw(ReasonBadMessageID, "message-id")
+		return
+	}
+	p.facts.MessageID = id
+}
+
+// idList reads the ids of References or In-Reply-To: what stands in angle brackets. Phrases beside
+// them (RFC 5322 §4.5.4) are passed over; a value without brackets is one id (a common fault).
+func idList(v string) []string {
+	var out []string
+	if !strings.Contains(v, "<") {
+		if id := NormalID(v); id != "" && len(id) <= MaxMessageID && printable(id) {
+			out = append(out, id)
+		}
+		return out
+	}
+	for {
+		_, after, ok := strings.Cut(v, "<")
+		if !ok {
+			break
+		}
+		id, rest, closed := strings.Cut(after, ">")
+		if !closed {
+			break
+		}
+		if id = NormalID(id); id != "" && len(id) <= MaxMessageID && printable(id) {
+			out = append(out, id)
+		}
+		v = rest
+	}
+	if len(out) > MaxReferences {
+		out = out[len(out)-MaxReferences:]
+	}
+	return out
+}
+
+func (p *fieldParser) date(v string) {
+	if !p.once("date") {
+		return
+	}
+	if len(v) > maxDate {
+		p.flaw(ReasonBadDate, "date")
+		return
+	}
+	t, err := mail.ParseDate(v) // obsolete zones and two-digit years included
+	if err != nil {
+		p.flaw(ReasonBadDate, "date")
+		return
+	}
+	p.facts.Date = t.UTC()
+}
+
+func (p *fieldParser) contentType(v string) {
+	if !p.once("content-type") {
+		return
+	}
+	if len(v) > maxType {
+		p.flaw(ReasonBadType, "content-type")
+		return
+	}
+	mediaType, params, err := mime.ParseMediaType(stripComments(v))
+	if err != nil {
+		p.flaw(ReasonBadType, "content-type")
+		mediaType, params = looseType(v)
+	}
+	p.facts.MediaType = clip(mediaType, 200)
+	p.facts.ReportType = strings.ToLower(clip(params["report-type"], 80))
+	p.facts.SMIMEType = strings.ToLower(clip(params["smime-type"], 80))
+}
+
+// looseType reads a Content-Type that breaks RFC 2045 (a stray semicolon, a repeated parameter): the
+// type itself and the first readable value of each parameter that decides what the message is. A
+// notice with such a field must still be known as one, or it would be answered (AS-95).
+func looseType(v string) (string, map[string]string) {
+	parts := strings.Split(v, ";")
+	params := map[string]string{}
+	for _, part := range parts[1:] {
+		name, value, ok := strings.Cut(part, "=")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if _, again := params[name]; !ok || again {
+			continue
+		}
+		params[name] = strings.Trim(strings.TrimSpace(value), `"`)
+	}
+	return strings.ToLower(strings.TrimSpace(parts[0])), params
+}
+
+// finish judges what needs the whole header: a request for final delivery, which nobody may make in
+// a notice (DN-17).
+func (p *fieldParser) finish() {
+	f := p.facts
+	if len(p.options) == 0 {
+		return
+	}
+	f.FinalDelivery, f.FinalDeliveryMalformed, f.FinalDeliveryNote = readOptions(p.options)
+	if f.Kind() != Mail && f.FinalDelivery {
+		f.FinalDelivery = false
+		f.FinalDeliveryNote = "a notice cannot ask for a notice"
+	}
+}
+
+// DecodeWords decodes the encoded words of a Subject or display text (RFC 2047) to at most limit
+// octets of printable UTF-8. What cannot be decoded is shown as it stands.
+func DecodeWords(v string, limit int) string {
+	if len(v) > 8*limit {
+		v = v[:8*limit]
+	}
+	d := mime.WordDecoder{CharsetReader: charset.Reader}
+	s, err := d.DecodeHeader(v)
+	if err != nil {
+		s = v
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return clip(strings.TrimSpace(s), limit)
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
