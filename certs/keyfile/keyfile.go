@@ -1,0 +1,235 @@
+// Package keyfile reads and writes the files in which certificates and private keys travel: PEM
+// (PKCS#8 clear or encrypted, PKCS#1, SEC 1) and PKCS#12 (RFC 7292), modern and legacy.
+//
+// A file may hold several key pairs: a signing and an encryption certificate of one identity in one
+// PKCS#12 is the usual form of a single-use pair (RFC 9216). software.sslmate.com/src/go-pkcs12 was
+// taken because it decrypts every algorithm seen in the field, RC2 included; its v0.7.4 reads only
+// files with one key, so this package takes larger ones apart and hands it their parts.
+//
+// Not read: BER (indefinite-length) PKCS#12, Java key stores, PKCS#12 with keys inside an encrypted
+// safe together with others. The error names the conversion command. Not judged: dates, names, trust.
+//
+// Limits: file 1 MiB, 100 certificates, 16 keys, 10,000,000 key-derivation rounds in all.
+package keyfile
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+
+	"postern/certs"
+)
+
+// Limits of one file.
+const (
+	MaxFile   = 1 << 20
+	MaxCerts  = 100
+	MaxKeys   = 16
+	MaxRounds = 10_000_000 // password hashing rounds that one file may ask for, summed
+	MaxRSA    = 8192       // bits of an RSA key
+	MinRSA    = 1024       // bits; whether one this small may be used is for the trust rules to say
+)
+
+// Reason says in one word why a file was refused.
+type Reason string
+
+// The reasons.
+const (
+	ReasonTooLarge    Reason = "too_large"
+	ReasonUnreadable  Reason = "unreadable"
+	ReasonPassword    Reason = "wrong_password"
+	ReasonUnsupported Reason = "unsupported"
+	ReasonNoCert      Reason = "no_certificate"
+	ReasonNoKey       Reason = "no_key"
+	ReasonUnpaired    Reason = "unpaired_key"
+	ReasonWeakKey     Reason = "key_size"
+)
+
+// Error is the refusal of a file: why, and what the administrator can do about it.
+type Error struct {
+	Reason Reason
+	Detail string
+	Remedy string
+}
+
+func (e *Error) Error() string {
+	s := "keyfile: " + e.Detail
+	if e.Remedy != "" {
+		s += "; " + e.Remedy
+	}
+	return s
+}
+
+func fail(reason Reason, remedy, format string, args ...any) error {
+	return &Error{reason, fmt.Sprintf(format, args...), remedy}
+}
+
+// Content is what a file held.
+type Content struct {
+	Credentials []certs.Credential  // every certificate with a private key, in file order
+	Others      []*x509.Certificate // the certificates without one, in file order
+}
+
+// Parse reads a PEM or PKCS#12 file with at least one certificate. The password is used for
+// encrypted content only. A key without its certificate is an error; a certificate without a key is
+// not: it comes back in Others. Every failure is an *Error.
+func Parse(file []byte, password string) (Content, error) {
+	if len(file) > MaxFile {
+		return Content{}, fail(ReasonTooLarge, "", "file has %d octets, at most %d are read", len(file), MaxFile)
+	}
+	var found parts
+	var err error
+	switch {
+	case bytes.Contains(file, []byte("-----BEGIN ")):
+		found, err = parsePEM(file, password)
+	case len(file) > 1 && file[0] == 0x30:
+		found, err = parseDER(file, password)
+	default:
+		err = fail(ReasonUnreadable, "give a PEM or PKCS#12 file", "neither PEM nor PKCS#12")
+	}
+	if err != nil {
+		return Content{}, err
+	}
+	return found.pair()
+}
+
+// Credentials reads a file that must hold at least one certificate with its key.
+func Credentials(file []byte, password string) ([]certs.Credential, error) {
+	c, err := Parse(file, password)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Credentials) == 0 {
+		return nil, fail(ReasonNoKey, "give the file that also holds the private key", "the file holds certificates but no private key")
+	}
+	return c.Credentials, nil
+}
+
+// parseDER tells a bare certificate from a PKCS#12 file.
+func parseDER(file []byte, password string) (parts, error) {
+	if cert, err := certs.Parse(file); err == nil {
+		return parts{certs: []*x509.Certificate{cert}}, nil
+	}
+	return parsePKCS12(file, password)
+}
+
+// parts are the certificates and keys of a file before they are paired.
+type parts struct {
+	certs []*x509.Certificate
+	keys  []crypto.PrivateKey
+}
+
+func (p *parts) addCert(c *x509.Certificate) error {
+	for _, have := range p.certs {
+		if have.Equal(c) {
+			return nil
+		}
+	}
+	if len(p.certs) == MaxCerts {
+		return fail(ReasonTooLarge, "", "more than %d certificates", MaxCerts)
+	}
+	p.certs = append(p.certs, c)
+	return nil
+}
+
+func (p *parts) addKey(k crypto.PrivateKey) error {
+	if len(p.keys) == MaxKeys {
+		return fail(ReasonTooLarge, "", "more than %d keys", MaxKeys)
+	}
+	if err := checkKey(k); err != nil {
+		return err
+	}
+	p.keys = append(p.keys, k)
+	return nil
+}
+
+// pair gives each key its certificate and each certificate its chain out of the file.
+func (p *parts) pair() (Content, error) {
+	if len(p.certs) == 0 {
+		return Content{}, fail(ReasonNoCert, "add the certificate to the file", "the file holds no certificate")
+	}
+	var out Content
+	used := make([]bool, len(p.keys))
+	for _, cert := range p.certs {
+		owned := false
+		for i, key := range p.keys {
+			if !certs.Owns(key, cert) {
+				continue
+			}
+			c, err := certs.NewCredential(cert, chainOf(cert, p.certs), key)
+			if err != nil {
+				return Content{}, fail(ReasonUnpaired, "", "%v", err)
+			}
+			out.Credentials = append(out.Credentials, c)
+			used[i], owned = true, true
+			break
+		}
+		if !owned {
+			out.Others = append(out.Others, cert)
+		}
+	}
+	for i := range used {
+		if !used[i] {
+			return Content{}, fail(ReasonUnpaired, "add the certificate that belongs to it",
+				"key %d of %d belongs to none of the %d certificates in the file", i+1, len(p.keys), len(p.certs))
+		}
+	}
+	return out, nil
+}
+
+// chainOf follows issuer names and signatures through the file's certificates, up to but without a
+// self-signed one: the anchor is never sent (AS-36).
+func chainOf(cert *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
+	const maxChain = 10
+	var chain []*x509.Certificate
+	for at := cert; len(chain) < maxChain; {
+		next := issuerOf(at, pool)
+		if next == nil || next.Equal(cert) || contains(chain, next) || bytes.Equal(next.RawIssuer, next.RawSubject) {
+			break
+		}
+		chain = append(chain, next)
+		at = next
+	}
+	return chain
+}
+
+func issuerOf(cert *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
+	for _, c := range pool {
+		if !c.Equal(cert) && c.IsCA && bytes.Equal(c.RawSubject, cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func contains(list []*x509.Certificate, c *x509.Certificate) bool {
+	for _, have := range list {
+		if have.Equal(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// WritePEM writes certificate, chain and, when asked for, the private key as clear PKCS#8.
+func WritePEM(c certs.Credential, withKey bool) ([]byte, error) {
+	var out bytes.Buffer
+	for _, cert := range append([]*x509.Certificate{c.Cert}, c.Chain...) {
+		if err := pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}); err != nil {
+			return nil, fmt.Errorf("keyfile: %w", err)
+		}
+	}
+	if !withKey {
+		return out.Bytes(), nil
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(c.Key)
+	if err != nil {
+		return nil, fail(ReasonUnsupported, "a key in a hardware module cannot be exported", "private key cannot be written: %v", err)
+	}
+	if err := pem.Encode(&out, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
+		return nil, fmt.Errorf("keyfile: %w", err)
+	}
+	return out.Bytes(), nil
+}
