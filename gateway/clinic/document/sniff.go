@@ -1,0 +1,216 @@
+package document
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// sniffLen is how much of a document is looked at to tell its format, in bytes.
+const sniffLen = 64 << 10
+
+// sniff tells the format from the first bytes. XML, JSON and zip are told apart further by reading them.
+func sniff(head []byte) Kind {
+	if len(head) == 0 {
+		return Empty
+	}
+	if k, ok := magic(head); ok {
+		return k
+	}
+	text := trimLead(head)
+	if len(text) == 0 {
+		return Empty
+	}
+	switch {
+	case isHL7(text):
+		return HL7v2
+	case text[0] == '{' || text[0] == '[':
+		return JSON
+	case text[0] == '<':
+		return sniffMarkup(text)
+	case bytes.IndexByte(text[:min(len(text), 2048)], 0) >= 0 && !wide(head):
+		return Unknown
+	}
+	if wide(head) {
+		narrow := trimLead(bytes.ReplaceAll(head, []byte{0}, nil))
+		if len(narrow) > 0 && narrow[0] == '<' {
+			return sniffMarkup(narrow)
+		}
+		if isHL7(narrow) {
+			return HL7v2
+		}
+	}
+	if isMail(text) {
+		return Mail
+	}
+	if i := bytes.Index(text, []byte("ClinicalDocument")); i > 0 && bytes.IndexByte(text[:i], '<') >= 0 {
+		return XML // text in front of the first tag: a wrapper, or a paste
+	}
+	if !textual(text) {
+		return Unknown
+	}
+	return Text
+}
+
+// magic tells the binary formats by their first bytes.
+func magic(b []byte) (Kind, bool) {
+	for _, m := range []struct {
+		at    int
+		bytes string
+		kind  Kind
+	}{
+		{0, "%PDF-", PDF}, {0, "\x89PNG\r\n\x1a\n", PNG}, {0, "\xFF\xD8\xFF", JPEG}, {0, "GIF87a", GIF}, {0, "GIF89a", GIF},
+		{0, "II*\x00", TIFF}, {0, "MM\x00*", TIFF}, {128, "DICM", DICOM}, {0, "{\\rtf", RTF}, {0, "PK\x03\x04", Zip},
+		{0, "PK\x05\x06", Zip}, {0, "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Office}, {0, "MZ", Program}, {0, "\x7FELF", Program},
+		{0, "#!", Program}, {0, "\xCF\xFA\xED\xFE", Program}, {0, "\xCA\xFE\xBA\xBE", Program},
+	} {
+		if len(b) >= m.at+len(m.bytes) && string(b[m.at:m.at+len(m.bytes)]) == m.bytes {
+			if m.bytes == "MZ" && textual(b[:min(len(b), 64)]) {
+				continue
+			}
+			return m.kind, true
+		}
+	}
+	switch {
+	case len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP":
+		return WebP, true
+	case len(b) >= 30 && string(b[:2]) == "BM" && b[6] == 0 && b[7] == 0 && b[8] == 0 && b[9] == 0:
+		return BMP, true
+	}
+	// A PDF may have junk in front of its mark (ISO 32000-1, annex H.3.4.1: within the first 1024 bytes).
+	if i := bytes.Index(b[:min(len(b), 1024)], []byte("%PDF-")); i > 0 && !bytes.ContainsAny(b[:i], "<{") {
+		return PDF, true
+	}
+	return "", false
+}
+
+func trimLead(b []byte) []byte {
+	b = bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF"))
+	b = bytes.TrimPrefix(b, []byte("\x0B")) // MLLP start block
+	return bytes.TrimLeft(b, " \t\r\n\x00\x0B")
+}
+
+// isHL7 says whether the text is an HL7 v2 message: MSH or a batch, and separators that make sense.
+func isHL7(b []byte) bool {
+	if len(b) < 8 || !bytes.HasPrefix(b, []byte("MSH")) && !bytes.HasPrefix(b, []byte("FHS")) && !bytes.HasPrefix(b, []byte("BHS")) {
+		return false
+	}
+	sep := b[3]
+	return sep > ' ' && sep < 0x7F && !isWordByte(sep) && bytes.IndexByte(b[4:min(len(b), 10)], sep) >= 0
+}
+
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// sniffMarkup tells HTML and SVG from other XML by the first element, comments and declarations aside.
+func sniffMarkup(b []byte) Kind {
+	for {
+		b = bytes.TrimLeft(b, " \t\r\n\x00")
+		switch {
+		case bytes.HasPrefix(b, []byte("<!--")):
+			i := bytes.Index(b, []byte("-->"))
+			if i < 0 {
+				return XML
+			}
+			b = b[i+3:]
+		case bytes.HasPrefix(b, []byte("<?")):
+			i := bytes.IndexByte(b, '>')
+			if i < 0 {
+				return XML
+			}
+			b = b[i+1:]
+		case len(b) > 9 && strings.EqualFold(string(b[:9]), "<!DOCTYPE"):
+			if name := bytes.TrimLeft(b[9:], " \t\r\n"); len(name) > 4 && strings.EqualFold(string(name[:4]), "html") {
+				return HTML
+			}
+			i := doctypeEnd(b)
+			if i <= 0 {
+				return XML
+			}
+			b = b[i:]
+		default:
+			return sniffElement(b)
+		}
+	}
+}
+
+func doctypeEnd(b []byte) int {
+	i := bytes.IndexByte(b, '>')
+	if j := bytes.IndexByte(b, '['); j >= 0 && j < i {
+		if k := bytes.Index(b, []byte("]>")); k > 0 {
+			return k + 2
+		}
+	}
+	return i + 1
+}
+
+func sniffElement(b []byte) Kind {
+	if len(b) < 2 || b[0] != '<' {
+		return XML
+	}
+	end := 1
+	for end < len(b) && (isWordByte(b[end]) || b[end] == ':' || b[end] == '_' || b[end] == '-') {
+		end++
+	}
+	name := strings.ToLower(string(b[1:end]))
+	switch name {
+	case "html", "head", "body", "div", "p", "table", "span", "script", "br", "font", "b", "i", "a", "img", "center", "h1", "h2", "h3", "style", "meta", "iframe":
+		if bytes.Contains(b[:min(len(b), 400)], []byte("http://hl7.org/fhir")) {
+			return XML
+		}
+		return HTML
+	case "svg", "svg:svg":
+		return SVG
+	}
+	return XML
+}
+
+// isMail says whether the text begins with a mail header: two or more fields, one of them a mail's own.
+func isMail(b []byte) bool {
+	fields, own := 0, false
+	for line := range bytes.Lines(b[:min(len(b), 8<<10)]) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			continue
+		}
+		name, _, ok := bytes.Cut(line, []byte(":"))
+		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t<>|") {
+			if fields == 0 && bytes.HasPrefix(line, []byte("From ")) {
+				continue // mbox line
+			}
+			break
+		}
+		fields++
+		switch strings.ToLower(string(name)) {
+		case "from", "to", "received", "message-id", "mime-version", "content-type", "subject", "return-path", "content-transfer-encoding", "delivered-to", "date", "x-direct-context":
+			own = true
+		}
+	}
+	return own && fields >= 1
+}
+
+// wide says whether the text looks like UTF-16: a mark, or every second byte zero at the start.
+func wide(b []byte) bool {
+	if len(b) >= 2 && (b[0] == 0xFF && b[1] == 0xFE || b[0] == 0xFE && b[1] == 0xFF) {
+		return true
+	}
+	return len(b) >= 8 && (b[0] == 0 && b[2] == 0 && b[4] == 0 && b[1] != 0 && b[3] != 0 || b[1] == 0 && b[3] == 0 && b[5] == 0 && b[0] != 0 && b[2] != 0)
+}
+
+// textual says whether the bytes pass for text: hardly any control characters.
+func textual(b []byte) bool {
+	odd := 0
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1B || c == 0x7F {
+			odd++
+		}
+	}
+	if odd*50 > len(b) {
+		return false
+	}
+	return utf8.Valid(b[:len(b)-min(3, len(b))]) || odd == 0
+}
