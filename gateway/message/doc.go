@@ -12,7 +12,7 @@
 // Facts hold the Subject, which may name a patient: they belong beside the message, never in an
 // event, a trace or a log line.
 //
-// Limits: header 256 KiB, 1,000 fields, 100 Received fields, Message-ID 998 octets, 200 references,
+// Limits: header 256 KiB, 1,000 fields, 100 Received fields, Message-ID 990 octets, 200 references,
 // Subject 2,000 octets as decoded, 1,000 addresses in a list (package addr).
 //
 // github.com/emersion/go-message/charset decodes the character sets of encoded words: the one table

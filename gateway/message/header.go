@@ -14,7 +14,7 @@ import (
 
 // Limits of single fields. A field beyond them is flawed, never silently cut in a way that matters.
 const (
-	MaxMessageID  = 998  // octets of an id
+	MaxMessageID  = 990  // octets of an id; with its brackets it fits in a line of its own
 	MaxReferences = 200  // the last ones are kept
 	MaxSubject    = 2000 // octets after decoding; a longer Subject is shortened for people
 	maxDate       = 200
@@ -239,18 +239,26 @@ func (p *fieldParser) contentType(v string) {
 	if !p.once("content-type") {
 		return
 	}
-	if len(v) > maxType {
+	mediaType, params, ok := ContentType(v)
+	if !ok {
 		p.flaw(ReasonBadType, "content-type")
-		return
-	}
-	mediaType, params, err := mime.ParseMediaType(stripComments(v))
-	if err != nil {
-		p.flaw(ReasonBadType, "content-type")
-		mediaType, params = looseType(v)
 	}
 	p.facts.MediaType = clip(mediaType, 200)
 	p.facts.ReportType = strings.ToLower(clip(params["report-type"], 80))
 	p.facts.SMIMEType = strings.ToLower(clip(params["smime-type"], 80))
+}
+
+// ContentType reads a Content-Type value: the type in lower case and its parameters, names in lower
+// case. ok is false where the value breaks RFC 2045; what could be read of it is returned all the same.
+func ContentType(v string) (mediaType string, params map[string]string, ok bool) {
+	if len(v) > maxType {
+		return "", nil, false
+	}
+	mediaType, params, err := mime.ParseMediaType(stripComments(v))
+	if err != nil {
+		mediaType, params = looseType(v)
+	}
+	return mediaType, params, err == nil
 }
 
 // looseType reads a Content-Type that breaks RFC 2045 (a stray semicolon, a repeated parameter): the

@@ -1,0 +1,16 @@
+// Package notice writes and reads the two notices of Direct: the message disposition notification
+// (MDN, RFC 8098) by which a receiving gateway says processed, dispatched or failed, and the delivery
+// status notification (DSN, RFC 3464) by which any mail system says failed.
+//
+// It follows RFC 6522 (multipart/report), RFC 8098, RFC 3464, RFC 3463 (status codes), RFC 3834
+// (Auto-Submitted), AS-90 to AS-95, DN-20 to DN-35 (form) and DN-44 to DN-48 (reading).
+//
+// It does not decide whether a notice is due, may be sent or may be believed, and it does not seal:
+// it turns a value into a complete inner message with CRLF line ends, and such a message into a value.
+//
+// Limits: 256 KiB of each part that is read, 32 parts, 4 levels, 1,000 recipients, 500 octets of
+// each text a peer wrote.
+//
+// github.com/emersion/go-message writes the headers and the multipart frame: its textproto keeps raw
+// fields exactly as given, which the extension field of DN-22 needs.
+package notice
