@@ -1,0 +1,143 @@
+package trust
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/trust/chain"
+	"postern/trust/revoke"
+)
+
+// MaxRevocationFetches bounds the CRL and OCSP fetches of one decision.
+const MaxRevocationFetches = 16
+
+// findPath looks for a path with what is at hand, and only when that fails fetches missing issuers.
+func (i *inquiry) findPath(ctx context.Context) verdict {
+	extra := slices.Clone(i.q.Extra)
+	search := &aiaSearch{inquiry: i}
+	for {
+		res, v, done := i.tryPaths(ctx, extra)
+		if done {
+			return v
+		}
+		more := search.next(ctx, res.DeadEnds)
+		if len(more) == 0 {
+			return i.noPath(res, search)
+		}
+		// What was fetched goes first, so that a flood of certificates in the message cannot crowd it out.
+		extra = append(more, extra...)
+	}
+}
+
+// tryPaths is one search. done is true when it settled the question: a path was accepted, or paths
+// exist and revocation spoke against each.
+func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chain.Result, verdict, bool) {
+	budget := &revoke.Budget{Left: MaxRevocationFetches}
+	var against verdict
+	res := chain.Build(ctx, chain.Request{
+		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(),
+		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection},
+	}, func(path []*x509.Certificate) bool {
+		v := i.revocation(ctx, path, budget)
+		if v.reason == "" {
+			return true
+		}
+		if against.reason == "" || against.reason == RevocationUnknown {
+			against = v
+		}
+		return false
+	})
+	if res.Unread > 0 {
+		i.note("how many certificates came with it", "", fmt.Sprintf("%d more than are looked at were left unread", res.Unread))
+	}
+	switch {
+	case res.Path != nil:
+		i.path = res.Path
+		i.span(res.Path)
+		i.steps = append(i.steps, Step{Asked: "does a path lead to an anchor", Of: i.ownerOf(res.Path), Answer: describe(res.Path), Rule: "AS-61, RFC 5280 §6", Verdict: VerdictPass})
+		return res, verdict{}, true
+	case against.reason != "":
+		i.temporary = against.reason.Temporary()
+		return res, against, true
+	}
+	return res, verdict{}, false
+}
+
+func (i *inquiry) chainSets() []*chain.Set {
+	out := make([]*chain.Set, len(i.sets))
+	for k, s := range i.sets {
+		out[k] = s.set
+	}
+	return out
+}
+
+// noPath turns a search that found nothing into a verdict. A fault seen in a certificate at hand
+// stands; "no issuer" is unknown, not untrusted, while an issuer could not be fetched for now.
+func (i *inquiry) noPath(res chain.Result, search *aiaSearch) verdict {
+	v := refuse(Untrusted, "no path was found")
+	if res.Fault != nil {
+		v = verdict{Reason(res.Fault.Reason), res.Fault.Detail}
+	}
+	if (v.reason == Untrusted || v.reason == BadSignature) && search.failed != nil {
+		v = refuse(IssuerUnavailable, "%s; fetching it failed: %v", v.detail, search.failed)
+		i.temporary = true
+	}
+	s := Step{Asked: "does a path lead to an anchor", Of: i.setNames(), Answer: v.detail, Rule: "AS-61, RFC 5280 §6", Verdict: VerdictRefused, Reason: v.reason}
+	for _, f := range res.Faults {
+		s.Steps = append(s.Steps, Step{Asked: "is this step of a path sound", Of: chain.Label(f.Cert), Answer: f.Detail, Verdict: VerdictRefused, Reason: Reason(f.Reason)})
+	}
+	i.steps = append(i.steps, s)
+	return v
+}
+
+func (i *inquiry) setNames() string {
+	var names []string
+	for _, s := range i.sets {
+		names = append(names, fmt.Sprintf("the %d %s anchors of %s", s.Len(), s.direction, i.q.Local))
+	}
+	return strings.Join(names, " and ")
+}
+
+// ownerOf says in which set the path's anchor is.
+func (i *inquiry) ownerOf(path []*x509.Certificate) string {
+	top := path[len(path)-1]
+	for _, s := range i.sets {
+		if slices.ContainsFunc(s.Certs(), top.Equal) {
+			return fmt.Sprintf("the %s anchors of %s", s.direction, i.q.Local)
+		}
+	}
+	return ""
+}
+
+func describe(path []*x509.Certificate) string {
+	var names []string
+	for _, c := range path {
+		names = append(names, chain.Label(c))
+	}
+	return strings.Join(names, " ← ")
+}
+
+// span is when the same certificates would be inside their dates; revocation shortens it further.
+func (i *inquiry) span(path []*x509.Certificate) {
+	i.from = path[0].NotBefore
+	end := path[0].NotAfter
+	for _, c := range path[1:] {
+		if c.NotBefore.After(i.from) {
+			i.from = c.NotBefore
+		}
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
+		}
+	}
+	i.shorten(end)
+}
+
+func (i *inquiry) shorten(until time.Time) {
+	if i.until.IsZero() || until.Before(i.until) {
+		i.until = until
+	}
+}
