@@ -1,0 +1,232 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sync"
+
+	"postern/gateway/spool/disk"
+)
+
+// request is one record on its way to the log. The log owns its buffer until it is settled.
+type request struct {
+	id     blobID
+	record []byte // recordHeader octets of room, then the payload
+	sum    uint32 // of the payload
+	place  place
+	err    error
+	done   chan struct{} // closed when place or err is set
+
+	mu      sync.Mutex
+	settled bool
+	gone    bool // nobody waits any more: a record made durable is dead at once
+}
+
+// log appends records to the current segment, in batches, from one goroutine.
+type log struct {
+	store *Store
+	wake  chan struct{}
+	ended chan struct{}
+
+	mu      sync.Mutex
+	waiting []*request
+	closed  bool
+
+	// Of the goroutine alone:
+	file   disk.File // nil: none yet, or the last one failed
+	number uint64
+	tail   int64 // where the next batch may begin
+}
+
+func startLog(s *Store) *log {
+	l := &log{store: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	go l.run()
+	return l
+}
+
+// commit hands a record over and waits until it is durable. When ctx ends first the record's fate is
+// the log's business: it never lives.
+func (l *log) commit(ctx context.Context, r *request) (place, error) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		l.store.bufs.put(r.record)
+		return place{}, ErrClosed
+	}
+	l.waiting = append(l.waiting, r)
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is awake, or will be
+	}
+	select {
+	case <-r.done:
+		return r.place, r.err
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settled {
+		return r.place, r.err
+	}
+	r.gone = true
+	return place{}, fmt.Errorf("spool: not yet durable: %w", context.Cause(ctx))
+}
+
+// stop writes what waits and ends the goroutine.
+func (l *log) stop() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	close(l.wake)
+	<-l.ended
+	return nil
+}
+
+func (l *log) run() {
+	defer close(l.ended)
+	for range l.wake {
+		l.drain()
+	}
+	l.drain()
+	l.leave()
+}
+
+// drain writes batches until nothing waits.
+func (l *log) drain() {
+	for {
+		l.rotate()
+		batch := l.take()
+		if len(batch) == 0 {
+			return
+		}
+		err := l.write(batch)
+		for _, r := range batch {
+			l.settle(r, err)
+		}
+	}
+}
+
+// rotate leaves the segment if the first that waits does not fit into it.
+func (l *log) rotate() {
+	l.mu.Lock()
+	full := len(l.waiting) > 0 && alignUp(l.tail, pageSize)+int64(len(l.waiting[0].record)) > l.store.cfg.Segment
+	l.mu.Unlock()
+	if full {
+		l.leave()
+	}
+}
+
+// take is what waits, up to MaxBatch octets and what fits the segment.
+func (l *log) take() []*request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end, limit := alignUp(l.tail, pageSize), l.store.cfg.Segment
+	n, octets := 0, int64(0)
+	for _, r := range l.waiting {
+		size := alignUp(int64(len(r.record)), recordAlign)
+		if end+octets+size > limit || octets+size > MaxBatch {
+			break
+		}
+		octets += size
+		n++
+	}
+	batch := l.waiting[:n:n]
+	l.waiting = l.waiting[n:]
+	if len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	return batch
+}
+
+// write makes a batch durable, all or (as far as anyone is told) nothing.
+func (l *log) write(batch []*request) error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	off := alignUp(l.tail, pageSize) // never into a page that holds durable octets
+	for _, r := range batch {
+		r.place = place{segment: l.number, offset: uint32(off)}
+		header{l.number, uint32(len(r.record) - recordHeader), r.sum, r.id}.put(r.record)
+		n, err := l.file.WriteAt(r.record, off)
+		if err == nil && n < len(r.record) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			l.leave()
+			return diskError("write to the log", err)
+		}
+		off = alignUp(off+int64(len(r.record)), recordAlign)
+	}
+	if err := l.file.Sync(); err != nil {
+		l.leave() // and never sync this file again
+		return diskError("sync the log", err)
+	}
+	l.tail = off
+	return nil
+}
+
+// enter begins a new segment if there is none.
+func (l *log) enter() error {
+	if l.file != nil {
+		return nil
+	}
+	s := l.store
+	if err := s.room(s.cfg.Segment); err != nil {
+		return err
+	}
+	var b [4]byte
+	if _, err := io.ReadFull(s.cfg.Rand, b[:]); err != nil {
+		return fmt.Errorf("spool: segment number: %w", err)
+	}
+	n := s.ledger.next(s.cfg.Now().UnixMilli(), binary.BigEndian.Uint32(b[:]))
+	f, err := s.fs.Create(segmentName(n))
+	if err != nil {
+		return errors.Join(diskError("new segment", err), s.retire(s.ledger.shut(n)))
+	}
+	err = f.Reserve(s.cfg.Segment)
+	if err == nil {
+		err = s.fs.SyncDir("log")
+	}
+	if err != nil {
+		return errors.Join(diskError("new segment", err), f.Close(), s.retire(s.ledger.shut(n)))
+	}
+	l.file, l.number, l.tail = f, n, 0
+	return nil
+}
+
+// leave ends the current segment: it is full, or something went wrong in it. The space it reserved
+// and did not use is given back; if that fails it is only space.
+func (l *log) leave() {
+	if l.file == nil {
+		return
+	}
+	l.file.Truncate(l.tail)
+	l.file.Close()
+	l.file, l.tail = nil, 0
+	l.store.retire(l.store.ledger.shut(l.number))
+}
+
+// settle tells the writer of a record what became of it.
+func (l *log) settle(r *request, err error) {
+	r.mu.Lock()
+	r.settled, r.err = true, err
+	if err == nil {
+		l.store.ledger.add(r.place, int64(len(r.record)))
+	}
+	gone := r.gone
+	r.mu.Unlock()
+	if err == nil && gone {
+		l.store.retire(l.store.ledger.kill(r.place))
+	}
+	l.store.bufs.put(r.record)
+	r.record = nil
+	close(r.done)
+}
+
+// payloadSum is the checksum of a record's payload.
+func payloadSum(record []byte) uint32 { return crc32.Checksum(record[recordHeader:], castagnoli) }

@@ -1,0 +1,249 @@
+package spool
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"postern/gateway/spool/disk"
+	"postern/gateway/spool/seal"
+)
+
+// Limits in octets.
+const (
+	SmallBlob   = 256 << 10 // plain octets up to which a blob goes to the log
+	MaxBlob     = 2 << 30
+	MaxBatch    = 16 << 20 // written between two syncs
+	SegmentSize = 64 << 20
+)
+
+// DefaultReserve is the free space below which nothing new is taken, in octets.
+const DefaultReserve = 256 << 20
+
+// Reasons why something was not kept or cannot be read.
+var (
+	ErrNoSpace  = errors.New("spool: the disk is full")                 // temporary: SMTP 452
+	ErrTooLarge = errors.New("spool: larger than a blob may be")        // permanent: SMTP 552
+	ErrDamaged  = errors.New("spool: stored data is damaged")           // what is on disk is not what was kept
+	ErrNotFound = errors.New("spool: no data at the place of the blob") // deleted, or moved: read the row again
+	ErrClosed   = errors.New("spool: closed")
+	ErrLate     = errors.New("spool: Recover comes before anything is written")
+)
+
+// Keys wraps the data keys of blobs; *keys.Ring does it.
+type Keys interface {
+	WrapData(org, blob string, key seal.Key) ([]byte, error)
+	UnwrapData(org, blob string, wrapped []byte) (seal.Key, error)
+}
+
+// Config says how a spool works. Dir (or FS) and Keys are needed, the rest has defaults.
+type Config struct {
+	Dir     string
+	Keys    Keys
+	Now     func() time.Time // for ids; time.Now
+	Rand    io.Reader        // for ids; crypto/rand
+	Reserve int64            // free octets to keep; 0 = DefaultReserve, negative = none
+	MaxBlob int64            // 0 = MaxBlob
+	Segment int64            // octets a segment; 0 = SegmentSize
+	FS      disk.FS          // instead of Dir, in tests
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Keys == nil {
+		return c, errors.New("spool: no keys")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Reserve == 0 {
+		c.Reserve = DefaultReserve
+	}
+	if c.MaxBlob == 0 {
+		c.MaxBlob = MaxBlob
+	}
+	if c.Segment == 0 {
+		c.Segment = SegmentSize
+	}
+	if least := alignUp(recordHeader+maxPayload, pageSize); c.Segment < least || c.Segment > 1<<31 {
+		return c, fmt.Errorf("spool: segment size %d, must be %d to %d", c.Segment, least, 1<<31)
+	}
+	if c.FS != nil {
+		return c, nil
+	}
+	if c.Dir == "" {
+		return c, errors.New("spool: no directory")
+	}
+	var err error
+	if c.FS, err = disk.OS(c.Dir); err != nil {
+		return c, fmt.Errorf("spool: %w", err)
+	}
+	return c, nil
+}
+
+// Store is one spool directory, used by one process. Several goroutines may use it at once.
+type Store struct {
+	cfg    Config
+	fs     disk.FS
+	lock   io.Closer
+	log    *log
+	ledger *ledger
+	bufs   buffers
+
+	compacting sync.Mutex
+
+	gate   sync.RWMutex // Recover holds it alone
+	inUse  atomic.Bool  // something was created: too late for Recover
+	closed atomic.Bool
+}
+
+// Open opens the spool in its directory, making it if need be, and removes what temporary files a
+// crash left. The caller calls Recover next, with its rows, before it creates anything. Errors wrap
+// disk.ErrLocked when another process has it.
+func Open(c Config) (*Store, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: c, fs: c.FS, ledger: newLedger()}
+	if s.lock, err = c.FS.Lock(); err != nil {
+		c.FS.Close()
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), s.lock.Close(), c.FS.Close())
+	}
+	s.log = startLog(s)
+	return s, nil
+}
+
+// prepare makes the directories, removes temporary files and learns which segments there are.
+func (s *Store) prepare() error {
+	for _, d := range []string{"log", "blob", "tmp"} {
+		if err := s.fs.Mkdir(d); err != nil {
+			return err
+		}
+	}
+	for _, c := range shards {
+		if err := s.fs.Mkdir("blob/" + string(c)); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{"blob", "."} {
+		if err := s.fs.SyncDir(d); err != nil {
+			return err
+		}
+	}
+	left, err := s.fs.List("tmp")
+	if err != nil {
+		return err
+	}
+	for _, e := range left {
+		if err := s.fs.Remove("tmp/" + e.Name()); err != nil {
+			return err
+		}
+	}
+	old, err := s.fs.List("log")
+	if err != nil {
+		return err
+	}
+	for _, e := range old {
+		if n, ok := segmentNumber(e.Name()); ok {
+			s.ledger.addOld(n)
+		}
+	}
+	return nil
+}
+
+// Close ends group commit after what waits was written, and gives the directory back. Writers not yet
+// committed fail from here on; open readers stay good until they are closed.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	err := s.log.stop()
+	return errors.Join(err, s.lock.Close(), s.fs.Close())
+}
+
+// Put writes what r gives as one blob. See Writer.Commit.
+func (s *Store) Put(ctx context.Context, org string, r io.Reader) (Blob, error) {
+	w, err := s.Create(org)
+	if err != nil {
+		return Blob{}, err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, r); err != nil {
+		return Blob{}, err
+	}
+	return w.Commit(ctx)
+}
+
+// Delete frees a blob whose row the caller has removed, for good. Deleting what is gone is no error.
+// If the process ends before the space is freed, Recover does it at the next start.
+func (s *Store) Delete(b Blob) error {
+	id, p, err := b.parse()
+	if err != nil {
+		return err
+	}
+	p = s.ledger.current(id, p)
+	if p.file == "" {
+		return s.retire(s.ledger.kill(p))
+	}
+	if err := s.fs.Remove(p.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("spool: delete %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// parse reads what a row says.
+func (b Blob) parse() (blobID, place, error) {
+	id, err := parseID(b.ID)
+	if err != nil {
+		return id, place{}, err
+	}
+	p, err := parsePlace(id, b.Place)
+	return id, p, err
+}
+
+// retire removes the file of a segment in which nothing lives; nil is none.
+func (s *Store) retire(seg *segment) error {
+	if seg == nil {
+		return nil
+	}
+	if err := s.fs.Remove(segmentName(seg.number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("spool: remove segment %016x: %w", seg.number, err)
+	}
+	return nil
+}
+
+// room is the space guard: it fails with ErrNoSpace while less than the reserve would be left.
+func (s *Store) room(want int64) error {
+	if s.cfg.Reserve < 0 {
+		return nil
+	}
+	free, err := s.fs.Free()
+	if err != nil {
+		return fmt.Errorf("spool: free space: %w", err)
+	}
+	if free-want < s.cfg.Reserve {
+		return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrNoSpace, free>>20, s.cfg.Reserve>>20)
+	}
+	return nil
+}
+
+// diskError gives a full disk its name.
+func diskError(op string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %s: %w", ErrNoSpace, op, err)
+	}
+	return fmt.Errorf("spool: %s: %w", op, err)
+}
