@@ -1,0 +1,157 @@
+package dnsd
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"postern/certs/zone"
+
+	"github.com/miekg/dns"
+)
+
+// Limits of a transfer.
+const (
+	transferTime   = 60 * time.Second // for the whole of it
+	transferPacket = 32 << 10         // octets of records in one message
+	tsigFudge      = 300              // seconds of clock difference (RFC 8945 §10)
+)
+
+var errTransfer = errors.New("dnsd: transfer refused")
+
+// transfer hands a zone over (RFC 5936) to a secondary that asks from a named address and signs with
+// its key; IXFR is answered with the whole zone (RFC 1995 §4). Anybody else is refused.
+func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
+	ask := new(dns.Msg)
+	if err := ask.Unpack(packet); err != nil || len(ask.Question) != 1 {
+		return errTransfer
+	}
+	snap := s.index.Load().snap
+	name := strings.ToLower(strings.TrimSuffix(ask.Question[0].Name, "."))
+	secondary, ok := s.secondary(peer, ask, packet)
+	apex := snap.Zone(name)
+	if !ok || apex == nil || apex.Name != name || ask.Question[0].Qclass != dns.ClassINET {
+		s.counts.refused.Add(1)
+		s.cfg.Log.Warn("dns: zone transfer refused", "peer", peer.String(), "zone", name)
+		refusal := new(dns.Msg)
+		refusal.SetRcode(ask, dns.RcodeRefused)
+		wire, err := refusal.Pack()
+		if err != nil {
+			return err
+		}
+		return writeFramed(conn, wire)
+	}
+	if err := conn.SetDeadline(time.Now().Add(transferTime)); err != nil {
+		return err
+	}
+	s.counts.transfers.Add(1)
+	return sendZone(conn, ask, secondary, zoneRecords(snap, apex))
+}
+
+// secondary is who may copy zones: address and signature must both be right.
+func (s *Server) secondary(peer netip.Addr, ask *dns.Msg, packet []byte) (Secondary, bool) {
+	sig := ask.IsTsig()
+	if sig == nil {
+		return Secondary{}, false
+	}
+	algorithm := strings.ToLower(sig.Algorithm)
+	if algorithm != dns.HmacSHA256 && algorithm != dns.HmacSHA512 {
+		return Secondary{}, false
+	}
+	for _, sec := range s.cfg.Transfer {
+		if !strings.EqualFold(dns.Fqdn(sec.Key), sig.Hdr.Name) || !within(peer, sec.From) {
+			continue
+		}
+		if secret, err := base64.StdEncoding.DecodeString(sec.Secret); err != nil || len(secret) < 16 {
+			continue // an empty secret would sign for everybody
+		}
+		if dns.TsigVerify(packet, sec.Secret, "", false) == nil {
+			return sec, true
+		}
+	}
+	return Secondary{}, false
+}
+
+func within(a netip.Addr, prefixes []netip.Prefix) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// rrAt is a record with its owner.
+type rrAt struct {
+	name string
+	zone.Record
+}
+
+// zoneRecords is the zone with the SOA first and last.
+func zoneRecords(snap *zone.Snapshot, apex *zone.Node) []rrAt {
+	soa := rrAt{apex.Name, apex.Records[zone.TypeSOA][0]}
+	out := []rrAt{soa}
+	snap.Names(func(n *zone.Node) {
+		if n.Zone != apex.Name {
+			return
+		}
+		for t, list := range n.Records {
+			if t == zone.TypeSOA {
+				continue
+			}
+			for _, r := range list {
+				out = append(out, rrAt{n.Name, r})
+			}
+		}
+	})
+	return append(out, soa)
+}
+
+// sendZone writes the records in messages of moderate size, each signed on from the one before.
+func sendZone(conn net.Conn, ask *dns.Msg, sec Secondary, records []rrAt) error {
+	sig := ask.IsTsig()
+	mac, timersOnly := sig.MAC, false
+	for len(records) > 0 {
+		reply := new(dns.Msg)
+		reply.SetReply(ask)
+		reply.Authoritative = true
+		reply.Extra = nil
+		size := 0
+		for len(records) > 0 && (size == 0 || size+len(records[0].Data) < transferPacket) {
+			rr, err := toRR(records[0])
+			if err != nil {
+				return err
+			}
+			reply.Answer = append(reply.Answer, rr)
+			size += len(records[0].Data) + len(records[0].name) + 12
+			records = records[1:]
+		}
+		reply.SetTsig(sig.Hdr.Name, sig.Algorithm, tsigFudge, time.Now().Unix())
+		wire, next, err := dns.TsigGenerate(reply, sec.Secret, mac, timersOnly)
+		if err != nil {
+			return err
+		}
+		if err := writeFramed(conn, wire); err != nil {
+			return err
+		}
+		mac, timersOnly = next, true
+	}
+	return nil
+}
+
+// toRR is the library's form of a record.
+func toRR(r rrAt) (dns.RR, error) {
+	wire := appendRecord(nil, []byte(wireName(r.name)), r.Record)
+	rr, _, err := dns.UnpackRR(wire, 0)
+	return rr, err
+}
+
+func writeFramed(conn net.Conn, wire []byte) error {
+	framed := binary.BigEndian.AppendUint16(make([]byte, 0, len(wire)+2), uint16(len(wire)))
+	_, err := conn.Write(append(framed, wire...))
+	return err
+}
