@@ -8,12 +8,14 @@ type Item struct {
 	Section   string     `json:"section"`             // anchor of the section it came from
 	Name      string     `json:"name"`                // what it is, in words
 	Code      chart.Code `json:"code,omitzero"`       //
-	Status    string     `json:"status,omitempty"`    // active, completed, …
-	Detail    string     `json:"detail,omitempty"`    // dose, reaction, value with unit and range
+	Group     string     `json:"group,omitempty"`     // the panel of a result
+	Status    string     `json:"status,omitempty"`    // active, completed, resolved … as stated
+	Detail    string     `json:"detail,omitempty"`    // dose, reaction, range, performer
+	Value     string     `json:"value,omitempty"`     // a result's value with its unit
 	Flag      string     `json:"flag,omitempty"`      // "high", "abnormal" … as the sender interpreted a result
 	Start     chart.Time `json:"start,omitzero"`      //
 	End       chart.Time `json:"end,omitzero"`        //
-	Negated   bool       `json:"negated,omitempty"`   // the sender states that this is not so
+	Negated   bool       `json:"negated,omitempty"`   // the sender states that this is not so, or none is known
 	Source    Source     `json:"source"`              //
 	Anchor    string     `json:"anchor,omitempty"`    // ID of the narrative it refers to
 	Narrative string     `json:"narrative,omitempty"` // that narrative's text
@@ -28,3 +30,90 @@ const (
 	FromEntry     Source = "entry"     // a coded entry
 	FromNarrative Source = "narrative" // a row or list line of the text, because there are no entries
 )
+
+// MaxItems is how many items are taken out of one document.
+const MaxItems = 5000
+
+// maxRows is how many lines of a narrative become items where there are no entries.
+const maxRows = 200
+
+// Over says whether the item is no longer so, by its own status or end.
+func (i Item) Over() bool {
+	switch i.Status {
+	case "completed", "resolved", "inactive", "aborted", "cancelled", "stopped", "discontinued", "nullified", "obsolete", "expired", "ended":
+		return true
+	}
+	return i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown && i.Status != "active"
+}
+
+// Items are the items of all sections in document order, at most MaxItems.
+func (d *Document) Items() []Item {
+	var out []Item
+	for _, s := range d.Sections {
+		out = append(out, d.SectionItems(s)...)
+		if len(out) >= MaxItems {
+			return out[:MaxItems]
+		}
+	}
+	return out
+}
+
+// SectionItems are the items of one section: from its entries, or, where it has none of a kind that
+// is decided on, from the lines of its narrative.
+func (d *Document) SectionItems(s *Section) []Item {
+	read := readers(s.Kind)
+	if read == nil {
+		return nil
+	}
+	var out []Item
+	for e := range s.Node.Elements("entry") {
+		for act := range e.Elements("") {
+			for _, it := range read(d, act) {
+				if len(out) >= MaxItems {
+					return out
+				}
+				it.Kind, it.Section, it.Source = s.Kind, s.Anchor, FromEntry
+				if it.Name == "" {
+					it.Name = nameless(it)
+				}
+				it.Conflict = disagreement(d, it)
+				out = append(out, it)
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = d.narrativeItems(s)
+	}
+	return out
+}
+
+func nameless(it Item) string {
+	switch {
+	case it.Narrative != "":
+		return clip(it.Narrative, 160)
+	case it.Code.Code != "":
+		return "code " + it.Code.Code + ", without words"
+	}
+	return "not named"
+}
+
+// reader takes the items out of one entry's act.
+type reader func(*Document, node) []Item
+
+func readers(k Kind) reader {
+	switch k {
+	case Problems, PastHistory, DischargeDx, AdmissionDx, Concerns:
+		return readProblems
+	case Allergies:
+		return readAllergies
+	case Medications, DischargeRx, AdmissionRx, GivenRx:
+		return readMedicines
+	case Immunization:
+		return readImmunizations
+	case Results, Vitals:
+		return readResults
+	case Procedures, Encounters, Plan, AssessPlan, Reason, Goals, Intervention, Instructions:
+		return readActsOf
+	}
+	return nil
+}

@@ -1,0 +1,298 @@
+// Package brief makes the first page of a clinical document: what a decision needs, in the order a
+// reader asks, and what changed against an earlier document of the same patient.
+//
+// It takes only what ccda read and adds nothing: every line keeps the anchor of the section it came
+// from, and a document that is silent about something is said to be silent (State), never taken to
+// mean "none". Lines beyond the limits of a block are counted, not dropped without a word.
+//
+// It does not rank by clinical importance, does not interpret codes and does not merge documents.
+package brief
+
+import (
+	"slices"
+	"strings"
+
+	"postern/gateway/clinic/document/ccda"
+	"postern/gateway/clinic/document/chart"
+)
+
+// State is what a document says about a subject at all.
+type State string
+
+// The states of a block.
+const (
+	Stated    State = "stated"
+	NoneKnown State = "none-known"     // the sender states that there is none
+	Withheld  State = "no-information" // the section says it has no information (null flavour)
+	Blank     State = "empty"          // the section is there and holds nothing
+	NotStated State = "not-stated"     // there is no such section
+)
+
+// Words are the state for a reader; "" when lines follow.
+func (s State) Words() string {
+	switch s {
+	case Withheld:
+		return "The sender states: no information"
+	case Blank:
+		return "Not stated: the section is empty"
+	case NotStated:
+		return "Not stated: the document has no such section"
+	}
+	return ""
+}
+
+// Subject is what a block is about.
+type Subject string
+
+// The subjects of a first page, in its order.
+const (
+	Why       Subject = "why"
+	Problems  Subject = "problems"
+	Allergies Subject = "allergies"
+	Medicines Subject = "medicines"
+	Results   Subject = "results"
+	Vitals    Subject = "vitals"
+	Judgement Subject = "assessment"
+	Plan      Subject = "plan"
+)
+
+// Text is a passage of narrative on the first page.
+type Text struct {
+	Section string `json:"section"`
+	Title   string `json:"title"`
+	Words   string `json:"words"`
+	Cut     bool   `json:"cut,omitempty"` // there is more in the section
+}
+
+// Block is one subject of the first page.
+type Block struct {
+	Subject Subject     `json:"subject"`
+	Title   string      `json:"title"`
+	State   State       `json:"state"`
+	Texts   []Text      `json:"texts,omitempty"`
+	Items   []ccda.Item `json:"items,omitempty"`   // what holds now
+	Past    []ccda.Item `json:"past,omitempty"`    // what is over: resolved, stopped
+	More    int         `json:"more,omitempty"`    // lines of Items left out here
+	Anchors []string    `json:"anchors,omitempty"` // sections it was read from
+}
+
+// Brief is a first page.
+type Brief struct {
+	Blocks []Block `json:"blocks"`
+}
+
+// Block is the block of that subject.
+func (b Brief) Block(s Subject) Block {
+	for _, x := range b.Blocks {
+		if x.Subject == s {
+			return x
+		}
+	}
+	return Block{Subject: s, State: NotStated}
+}
+
+// The limits of one screen.
+const (
+	maxLines   = 14  // lines of a block
+	maxResults = 10  // results
+	maxText    = 700 // bytes of a passage
+)
+
+// Of makes the first page of a document.
+func Of(d *ccda.Document) Brief {
+	return Brief{Blocks: []Block{
+		why(d),
+		listed(d, Block{Subject: Problems, Title: "Problems"}, ccda.Problems, ccda.DischargeDx, ccda.AdmissionDx),
+		listed(d, Block{Subject: Allergies, Title: "Allergies"}, ccda.Allergies),
+		listed(d, Block{Subject: Medicines, Title: "Medicines"}, ccda.Medications, ccda.DischargeRx),
+		recent(d, Block{Subject: Results, Title: "Recent results"}, ccda.Results),
+		recent(d, Block{Subject: Vitals, Title: "Vital signs"}, ccda.Vitals),
+		passages(d, Block{Subject: Judgement, Title: "Assessment"}, ccda.Assessment, ccda.Course),
+		plan(d),
+	}}
+}
+
+// each calls use for the sections of those kinds, kind by kind, and settles the block's state when
+// nothing was used.
+func each(d *ccda.Document, b *Block, kinds []ccda.Kind, use func(*ccda.Section)) {
+	b.State = NotStated
+	for _, k := range kinds {
+		for _, s := range d.Sections {
+			if s.Kind != k {
+				continue
+			}
+			b.Anchors = append(b.Anchors, s.Anchor)
+			switch {
+			case b.State == Stated || b.State == NoneKnown:
+			case s.Null != "" && s.Empty() && s.Entries == 0:
+				b.State = Withheld
+			case b.State == NotStated:
+				b.State = Blank
+			}
+			use(s)
+		}
+	}
+}
+
+// why is the reason the document was sent; where no reason for referral is given, the reason for the
+// visit or the chief complaint stands there under its own name.
+func why(d *ccda.Document) Block {
+	b := Block{Subject: Why, Title: "Why this was sent"}
+	each(d, &b, []ccda.Kind{ccda.Reason}, func(s *ccda.Section) { addPassage(&b, s) })
+	if len(b.Texts) > 0 {
+		for _, s := range d.Sections {
+			if s.Kind == ccda.Reason {
+				for _, it := range d.SectionItems(s) {
+					if it.Source == ccda.FromEntry && len(b.Items) < 3 {
+						b.Items = append(b.Items, it)
+					}
+				}
+			}
+		}
+		return b
+	}
+	second := Block{Subject: Why, Title: b.Title}
+	each(d, &second, []ccda.Kind{ccda.VisitReason, ccda.Complaint}, func(s *ccda.Section) { addPassage(&second, s) })
+	if len(second.Texts) > 0 {
+		second.Title = "Why the patient was seen"
+		return second
+	}
+	return b
+}
+
+func addPassage(b *Block, s *ccda.Section) {
+	words := ccda.Plain(s.Narrative, maxText)
+	if words == "" {
+		return
+	}
+	b.State = Stated
+	b.Texts = append(b.Texts, Text{Section: s.Anchor, Title: s.Name(), Words: words, Cut: len(words) >= maxText-8})
+}
+
+func passages(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
+	each(d, &b, kinds, func(s *ccda.Section) {
+		if len(b.Texts) < 2 {
+			addPassage(&b, s)
+		}
+	})
+	return b
+}
+
+// listed is a block of items that hold or are over. A section of the first kind that says something
+// silences those of the later kinds only if they repeat it.
+func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
+	seen := map[string]bool{}
+	each(d, &b, kinds, func(s *ccda.Section) {
+		for _, it := range d.SectionItems(s) {
+			if k := key(it) + "|" + it.Status + "|" + it.Detail; seen[k] {
+				continue
+			} else {
+				seen[k] = true
+			}
+			b.State = Stated
+			if it.Over() {
+				b.Past = append(b.Past, it)
+			} else {
+				b.Items = append(b.Items, it)
+			}
+		}
+	})
+	if len(b.Items) > 0 && !slices.ContainsFunc(b.Items, func(it ccda.Item) bool { return !it.Negated }) {
+		b.State = NoneKnown
+	}
+	b.cut(maxLines)
+	return b
+}
+
+func (b *Block) cut(n int) {
+	if len(b.Items) > n {
+		b.More, b.Items = len(b.Items)-n, b.Items[:n]
+	}
+}
+
+// recent is a block of measurements: those the sender flagged first, then the latest.
+func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
+	each(d, &b, kinds, func(s *ccda.Section) {
+		for _, it := range d.SectionItems(s) {
+			if it.Value == "" && it.Source == ccda.FromEntry && it.Narrative == "" {
+				continue // a panel's placeholder without a value
+			}
+			b.State = Stated
+			b.Items = append(b.Items, it)
+		}
+	})
+	if b.Subject == Vitals {
+		b.Items = latest(b.Items)
+	}
+	slices.SortStableFunc(b.Items, func(x, y ccda.Item) int {
+		if fx, fy := x.Flag != "", y.Flag != ""; fx != fy && b.Subject == Results {
+			if fx {
+				return -1
+			}
+			return 1
+		}
+		return y.Start.At.Compare(x.Start.At)
+	})
+	b.cut(maxResults)
+	return b
+}
+
+// latest keeps the newest measurement of each name.
+func latest(items []ccda.Item) []ccda.Item {
+	at := map[string]int{}
+	var out []ccda.Item
+	for _, it := range items {
+		k := key(it)
+		i, ok := at[k]
+		switch {
+		case !ok:
+			at[k] = len(out)
+			out = append(out, it)
+		case it.Start.At.After(out[i].Start.At):
+			out[i] = it
+		}
+	}
+	return out
+}
+
+func plan(d *ccda.Document) Block {
+	b := Block{Subject: Plan, Title: "Plan"}
+	kinds := []ccda.Kind{ccda.Plan, ccda.AssessPlan, ccda.Instructions, ccda.Goals}
+	each(d, &b, kinds[:2], func(s *ccda.Section) { addPlan(d, &b, s) })
+	if b.State == NotStated || b.State == Blank {
+		each(d, &b, kinds[2:], func(s *ccda.Section) { addPlan(d, &b, s) })
+	}
+	b.cut(maxLines)
+	return b
+}
+
+// addPlan takes the lines of the text, which are what the sender signed; entries stand in for an empty text.
+func addPlan(d *ccda.Document, b *Block, s *ccda.Section) {
+	lines := ccda.Lines(s, 100)
+	if len(lines) == 0 {
+		for _, it := range d.SectionItems(s) {
+			b.State = Stated
+			b.Items = append(b.Items, it)
+		}
+		return
+	}
+	for _, l := range lines {
+		b.State = Stated
+		name := l.Name
+		if len(name) > maxText {
+			name = strings.ToValidUTF8(name[:maxText], "") + "…"
+		}
+		b.Items = append(b.Items, ccda.Item{Kind: s.Kind, Section: s.Anchor, Name: name, Detail: l.Rest, Source: ccda.FromNarrative, Anchor: l.ID})
+	}
+}
+
+// key names an item by its code, or by its words.
+func key(it ccda.Item) string {
+	if it.Code.Code != "" {
+		return it.Code.System + ":" + it.Code.Code
+	}
+	return strings.ToLower(strings.Join(strings.Fields(it.Name), " "))
+}
+
+// Dated says whether the item's start is known at least to the year.
+func Dated(it ccda.Item) bool { return it.Start.Precision > chart.Unknown }
