@@ -10,12 +10,18 @@ import (
 	"postern/smime/addr"
 )
 
-var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+var (
+	oidKeyUsage       = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidExtKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 37}
+)
 
 // HasSAN reports whether the certificate has a subjectAltName at all (AS-10).
-func HasSAN(c *x509.Certificate) bool {
+func HasSAN(c *x509.Certificate) bool { return hasExtension(c, oidSubjectAltName) }
+
+func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
 	for _, e := range c.Extensions {
-		if e.Id.Equal(oidSubjectAltName) {
+		if e.Id.Equal(id) {
 			return true
 		}
 	}

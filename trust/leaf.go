@@ -24,6 +24,7 @@ func refuse(r Reason, format string, args ...any) verdict {
 
 // leafDates is AS-67: judged at the time of processing.
 func leafDates(c *x509.Certificate, at time.Time) verdict {
+	at = at.Truncate(time.Second) // the whole of the last second belongs to the validity
 	switch {
 	case at.Before(c.NotBefore):
 		return refuse(NotYetValid, "%s is valid from %s, judged at %s", chain.Label(c), stamp(c.NotBefore), stamp(at))
@@ -37,7 +38,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // leafKey is AS-17, and keeps hostile keys from costing anything.
 func leafKey(c *x509.Certificate) verdict {
-	if f := chain.KeyFault(c, false); f != nil {
+	if f := chain.KeyFault(c); f != nil {
 		return verdict{Reason(f.Reason), f.Detail}
 	}
 	return verdict{}
@@ -51,10 +52,13 @@ func leafUsage(c *x509.Certificate, use Use) verdict {
 	if v := extendedUsage(c); v.reason != "" {
 		return v
 	}
-	ku := c.KeyUsage // zero = the extension is absent = no limit (RFC 8550 §4.4.2)
+	ku := c.KeyUsage
+	if !hasExtension(c, oidKeyUsage) { // absent = no limit (RFC 8550 §4.4.2)
+		ku = ^x509.KeyUsage(0)
+	}
 	switch use {
 	case Sign:
-		if ku != 0 && ku&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
+		if ku&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
 			return refuse(KeyUsage, "%s may not sign: key usage has neither digitalSignature nor nonRepudiation", chain.Label(c))
 		}
 		if _, agree := c.PublicKey.(*ecdh.PublicKey); agree {
@@ -75,7 +79,7 @@ func encryptUsage(c *x509.Certificate, ku x509.KeyUsage) verdict {
 	case *ecdsa.PublicKey, *ecdh.PublicKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	}
-	if ku != 0 && ku&need == 0 {
+	if ku&need == 0 {
 		return refuse(KeyUsage, "%s may not be encrypted to: key usage lacks %s", chain.Label(c), name)
 	}
 	return verdict{}
@@ -83,7 +87,7 @@ func encryptUsage(c *x509.Certificate, ku x509.KeyUsage) verdict {
 
 // extendedUsage is AS-16: absent, e-mail protection or any.
 func extendedUsage(c *x509.Certificate) verdict {
-	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
+	if !hasExtension(c, oidExtKeyUsage) {
 		return verdict{}
 	}
 	if slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) {

@@ -15,6 +15,7 @@ type Rules struct {
 	Legacy  bool             // believe SHA-1 signatures below the anchor
 	Purpose x509.ExtKeyUsage // issuers whose extended key usage excludes it are refused; Any (zero) = not asked
 	Policy  PolicyRules
+	MinRSA  int // bits; zero = the constant MinRSA, which only the test suites of others go below
 }
 
 // PolicyRules are the inputs of RFC 5280 §6.1.1 (c), (e), (f), (g). The zero value accepts any policy.
@@ -92,7 +93,7 @@ func (b *builder) climb(path []*node) bool {
 		b.note(len(path), fault(PathLength, n.cert, "the path is longer than %d certificates", MaxDepth))
 		return false
 	}
-	if f := KeyFault(n.cert, false); f != nil {
+	if f := b.q.Rules.keyFault(n.cert, false); f != nil {
 		b.note(len(path), f)
 		return false
 	}
@@ -192,9 +193,9 @@ func (b *builder) arithmetic(n *node, c candidate) (ok, done bool) {
 	if b.checks > MaxChecks || b.anchors > MaxAnchorCheck {
 		return false, false
 	}
-	if KeyFault(c.cert, c.anchor) == nil { // never compute with a key of hostile size
+	if b.q.Rules.keyFault(c.cert, c.anchor) == nil { // never compute with a key of hostile size
 		ok = signedBy(n.cert, c.cert)
-	} else if f := KeyFault(c.cert, c.anchor); bytes.Equal(n.cert.AuthorityKeyId, c.cert.SubjectKeyId) {
+	} else if f := b.q.Rules.keyFault(c.cert, c.anchor); bytes.Equal(n.cert.AuthorityKeyId, c.cert.SubjectKeyId) {
 		b.note(1, f)
 	}
 	b.checked[key] = ok

@@ -80,9 +80,17 @@ func fault(r Reason, c *x509.Certificate, format string, args ...any) *Fault {
 	return &Fault{Reason: r, Cert: c, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Label names a certificate for a reader: its subject, or its serial number when it has none.
+// Label names a certificate for a reader: its common name and organisation, else its whole subject,
+// else its serial number.
 func Label(c *x509.Certificate) string {
-	s := printable(c.Subject.String())
+	s := c.Subject.String()
+	if cn := c.Subject.CommonName; cn != "" {
+		s = cn
+		if len(c.Subject.Organization) > 0 {
+			s += " (" + c.Subject.Organization[0] + ")"
+		}
+	}
+	s = printable(s)
 	switch {
 	case s == "":
 		return "serial " + c.SerialNumber.Text(16)

@@ -52,8 +52,11 @@ func readGeneralName(in *cryptobyte.String) (generalName, bool) {
 }
 
 var (
+	oidKeyUsage        = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidSAN             = asn1.ObjectIdentifier{2, 5, 29, 17}
 	oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+	oidPolicies        = asn1.ObjectIdentifier{2, 5, 29, 32}
+	oidExtKeyUsage     = asn1.ObjectIdentifier{2, 5, 29, 37}
 	oidEmailAddress    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 )
 

@@ -2,7 +2,11 @@ package chain
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // anyPolicy is 2.5.29.32.0.
@@ -193,4 +197,33 @@ func (s *policyState) acceptable(list []x509.OID) bool {
 		}
 	}
 	return false
+}
+
+// knownQualifiers reports whether every policy qualifier is a CPS pointer or a user notice: a
+// critical extension with another one must refuse the certificate (RFC 5280 §4.2.1.4).
+func knownQualifiers(extension []byte) bool {
+	in := cryptobyte.String(extension)
+	var list cryptobyte.String
+	if !in.ReadASN1(&list, der.SEQUENCE) {
+		return false
+	}
+	for !list.Empty() {
+		var info, qualifiers cryptobyte.String
+		var present bool
+		if !list.ReadASN1(&info, der.SEQUENCE) || !info.SkipASN1(der.OBJECT_IDENTIFIER) ||
+			!info.ReadOptionalASN1(&qualifiers, &present, der.SEQUENCE) {
+			return false
+		}
+		for !qualifiers.Empty() {
+			var q cryptobyte.String
+			var oid asn1.ObjectIdentifier
+			if !qualifiers.ReadASN1(&q, der.SEQUENCE) || !q.ReadASN1ObjectIdentifier(&oid) {
+				return false
+			}
+			if !oid.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 2, 1}) && !oid.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 2, 2}) {
+				return false
+			}
+		}
+	}
+	return true
 }

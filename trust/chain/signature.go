@@ -13,15 +13,22 @@ import (
 )
 
 // KeyFault is nil when the certificate's own key is of a kind and size we believe (AS-17): RSA of
-// 2048 to 4096 bits (anchors: 2048 and more), NIST curves from P-256, Ed25519, X25519. An RSA
-// exponent must be below 2^31, as the arithmetic of the standard library demands.
-func KeyFault(c *x509.Certificate, anchor bool) *Fault {
+// 2048 to 4096 bits, NIST curves from P-256, Ed25519, X25519. An RSA exponent must be below 2^31, as
+// the arithmetic of the standard library demands.
+func KeyFault(c *x509.Certificate) *Fault { return Rules{}.keyFault(c, false) }
+
+// keyFault has no upper limit for an anchor: the operator chose it.
+func (r Rules) keyFault(c *x509.Certificate, anchor bool) *Fault {
+	least := MinRSA
+	if r.MinRSA > 0 {
+		least = r.MinRSA
+	}
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		bits := k.N.BitLen()
 		switch {
-		case bits < MinRSA:
-			return fault(WeakKey, c, "the key of %s has %d bits, RSA needs %d or more", Label(c), bits, MinRSA)
+		case bits < least:
+			return fault(WeakKey, c, "the key of %s has %d bits, RSA needs %d or more", Label(c), bits, least)
 		case bits > MaxRSA && !anchor:
 			return fault(WeakKey, c, "the key of %s has %d bits, more than the %d a message may bring", Label(c), bits, MaxRSA)
 		case int64(k.E) > math.MaxInt32 || k.E < 3 || k.E&1 == 0:

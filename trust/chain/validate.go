@@ -22,8 +22,10 @@ func understood(id asn1.ObjectIdentifier) bool {
 	return false
 }
 
-// dateFault is nil inside the dates; both ends belong to the validity (RFC 5280 §4.1.2.5).
+// dateFault is nil inside the dates; both ends, and the whole of the last second, belong to the
+// validity (RFC 5280 §4.1.2.5).
 func dateFault(c *x509.Certificate, at time.Time) *Fault {
+	at = at.Truncate(time.Second)
 	switch {
 	case at.Before(c.NotBefore):
 		return fault(NotYetValid, c, "%s is valid from %s", Label(c), stamp(c.NotBefore))
@@ -71,10 +73,10 @@ func validate(path []*node, r Rules) *Fault {
 // anchorFault judges the anchor itself: dates always, the right to issue when it issues.
 func anchorFault(n *node, r Rules, issues bool) *Fault {
 	c := n.cert
-	if r.Time.Before(c.NotBefore) || r.Time.After(c.NotAfter) {
+	if dateFault(c, r.Time) != nil {
 		return fault(AnchorExpired, c, "the anchor %s is valid from %s until %s", Label(c), stamp(c.NotBefore), stamp(c.NotAfter))
 	}
-	if f := KeyFault(c, true); f != nil {
+	if f := r.keyFault(c, true); f != nil {
 		return f
 	}
 	if f := criticalFault(c); f != nil || !issues {
@@ -85,7 +87,7 @@ func anchorFault(n *node, r Rules, issues bool) *Fault {
 	if c.Version >= 3 && !(c.BasicConstraintsValid && c.IsCA) {
 		return fault(NotCA, c, "the anchor %s is not a CA: it can vouch for itself only", Label(c))
 	}
-	return signUsageFault(c)
+	return mayIssue(c)
 }
 
 // issuerFault judges a certificate between leaf and anchor (AS-19).
@@ -93,7 +95,7 @@ func issuerFault(c *x509.Certificate, below int, r Rules) *Fault {
 	if !c.BasicConstraintsValid || !c.IsCA {
 		return fault(NotCA, c, "%s issued a certificate but is not a CA", Label(c))
 	}
-	if f := signUsageFault(c); f != nil {
+	if f := mayIssue(c); f != nil {
 		return f
 	}
 	if f := criticalFault(c); f != nil {
@@ -108,8 +110,12 @@ func issuerFault(c *x509.Certificate, below int, r Rules) *Fault {
 	return nil
 }
 
-func signUsageFault(c *x509.Certificate) *Fault {
-	if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0 {
+// mayIssue: an issuer needs a name and, where it has a key usage at all, the right to sign certificates.
+func mayIssue(c *x509.Certificate) *Fault {
+	if len(c.RawSubject) <= 2 {
+		return fault(NotCA, c, "an issuer (%s) has no name", Label(c)) // RFC 5280 §4.1.2.6
+	}
+	if _, limited := extension(c, oidKeyUsage); limited && c.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return fault(NotCA, c, "the key usage of %s does not include signing certificates", Label(c))
 	}
 	return nil
@@ -119,6 +125,9 @@ func criticalFault(c *x509.Certificate) *Fault {
 	for _, e := range c.Extensions {
 		if e.Critical && !understood(e.Id) {
 			return fault(UnknownCritical, c, "%s has the critical extension %s, which we do not understand", Label(c), e.Id)
+		}
+		if e.Critical && e.Id.Equal(oidPolicies) && !knownQualifiers(e.Value) {
+			return fault(UnknownCritical, c, "%s has critical certificate policies with a qualifier we do not understand", Label(c))
 		}
 	}
 	return nil
@@ -134,7 +143,10 @@ func lengthExceeded(c *x509.Certificate, below int) bool {
 // allowsPurpose reads an issuer's extended key usage as a limit on what is below it. RFC 5280 leaves
 // that open; every large verifier does it, and RFC 8550 §4.4.4 asks for it in spirit.
 func allowsPurpose(c *x509.Certificate, p x509.ExtKeyUsage) bool {
-	if p == x509.ExtKeyUsageAny || len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
+	if p == x509.ExtKeyUsageAny {
+		return true
+	}
+	if _, limited := extension(c, oidExtKeyUsage); !limited {
 		return true
 	}
 	return slices.Contains(c.ExtKeyUsage, p) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
