@@ -24,7 +24,9 @@ type command struct {
 
 // commands is the table of all subcommands, in the order the overview shows them.
 func commands() []command {
-	return []command{}
+	return []command{
+		lookupCommand(),
+	}
 }
 
 func main() {
