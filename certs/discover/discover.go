@@ -183,12 +183,15 @@ func (s *search) visit(ctx context.Context, p place) (done bool, err error) {
 		return false, nil
 	}
 	s.skipped = true
+	if rec.Silent {
+		s.out.Trace.WhoActs = WhoHere
+	}
 	if wait := rec.Retry.Sub(s.f.cfg.Clock()); s.retry == 0 || wait < s.retry {
 		s.retry = max(wait, time.Second)
 	}
 	if s.f.givenUp(rec) {
 		step.Verdict, step.Rule = VerdictPassed, "CD-22"
-		step.Remedy = fmt.Sprintf("asked %d times since %s without an answer: the next place is asked", rec.Faults, rec.Since.UTC().Format(time.RFC3339))
+		step.Remedy = fmt.Sprintf("no answer in %d tries since %s: the next place is asked", rec.Faults, rec.Since.UTC().Format(time.RFC3339))
 		s.step(step)
 		return false, nil
 	}

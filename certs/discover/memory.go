@@ -33,6 +33,7 @@ type record struct {
 	Faults  int       `json:"faults,omitempty"` // of Unknown: tries that failed in a row
 	Since   time.Time `json:"since"`            // of Unknown: the first of them
 	Retry   time.Time `json:"retry"`            // of Unknown: not asked again before
+	Silent  bool      `json:"silent,omitempty"` // of Unknown: nothing answered at all
 
 	ttl        time.Duration // sets Expires when the record is kept
 	certs      []*x509.Certificate

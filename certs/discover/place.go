@@ -82,7 +82,7 @@ func askDNS(dns DNS) func(context.Context, addr.Address, string) (record, error)
 			r.Asked = lastServer(failed.Trace)
 			return r, nil
 		case errors.As(err, &failed):
-			return record{Status: Unknown, Answer: failed.Detail, questions: failed.Trace, Asked: lastServer(failed.Trace)}, nil
+			return record{Status: Unknown, Answer: failed.Detail, questions: failed.Trace, Asked: lastServer(failed.Trace), Silent: silent(failed.Trace)}, nil
 		}
 		return record{Status: Unknown, Answer: err.Error()}, nil
 	}
@@ -104,6 +104,16 @@ func askLDAP(ldap LDAP) func(context.Context, addr.Address, string) (record, err
 		}
 		return r, nil
 	}
+}
+
+// silent says that no server answered anything: more likely our own network than the peer.
+func silent(trace []dnsclient.Step) bool {
+	for _, s := range trace {
+		if !s.Silent {
+			return false
+		}
+	}
+	return len(trace) > 0
 }
 
 func lastServer(trace []dnsclient.Step) string {

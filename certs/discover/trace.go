@@ -108,9 +108,9 @@ func (s *Step) explain() {
 
 // conclude says what the whole search came to and who must act.
 func (t *Trace) conclude() {
-	t.WhoActs = WhoNobody
 	switch t.Status {
 	case Found:
+		t.WhoActs = WhoNobody
 		t.Conclusion = fmt.Sprintf("%d certificates at %s %s", len(t.Certificates), t.Location, t.Name)
 		if len(t.Certificates) == 1 {
 			t.Conclusion = fmt.Sprintf("1 certificate at %s %s", t.Location, t.Name)
@@ -120,6 +120,10 @@ func (t *Trace) conclude() {
 		t.WhoActs = WhoPeer
 	case Unknown:
 		t.Conclusion = "not known: a server that may hold the certificate does not answer"
-		t.WhoActs = WhoPeer
+		if t.WhoActs == "" {
+			t.WhoActs = WhoPeer
+			break
+		}
+		t.Conclusion = "not known: no DNS server answers this site; check its resolvers and its way to the network"
 	}
 }

@@ -105,7 +105,8 @@ type Step struct {
 	Server   string        `json:"server"`
 	Network  string        `json:"network"` // udp or tcp
 	Question string        `json:"question"`
-	Answer   string        `json:"answer"` // words: "2 records", "NXDOMAIN", "no answer in 3s"
+	Answer   string        `json:"answer"`           // words: "2 records", "NXDOMAIN", "no answer in 3s"
+	Silent   bool          `json:"silent,omitempty"` // nothing came back: the server or the way to it is down
 	Took     time.Duration `json:"took_ns"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"postern/smime/addr"
@@ -119,12 +120,11 @@ func (c *Client) once(ctx context.Context, dial Dial, network, server string, q 
 	defer cancel()
 	msg, err := c.talk(ctx, dial, network, server, q, edns)
 	step := Step{Server: server, Network: network, Question: q.name + " " + dns.TypeToString[q.qtype], Took: time.Since(begin)}
-	var timeout net.Error
+	var fault faultError
 	switch {
-	case err != nil && errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("no answer in %v", c.cfg.Timeout)
-		step.Answer = err.Error()
 	case err != nil:
+		step.Silent = !errors.As(err, &fault)
+		err = plain(err, c.cfg.Timeout)
 		step.Answer = err.Error()
 	case msg.Truncated:
 		step.Answer = "truncated"
@@ -135,6 +135,19 @@ func (c *Client) once(ctx context.Context, dial Dial, network, server string, q 
 	}
 	q.trace = append(q.trace, step)
 	return msg, err
+}
+
+// plain is a network error in few words, without ports that mean nothing to a reader.
+func plain(err error, timeout time.Duration) error {
+	var network net.Error
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer in %v", timeout)
+	case errors.As(err, &errno):
+		return fmt.Errorf("no answer: %w", errno)
+	}
+	return err
 }
 
 func (c *Client) talk(ctx context.Context, dial Dial, network, server string, q *question, edns bool) (*dns.Msg, error) {

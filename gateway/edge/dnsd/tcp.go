@@ -78,6 +78,7 @@ func (s *Server) serveTCP(ctx context.Context, cancel context.CancelCauseFunc, l
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
 			s.converse(conn, peer)
+			linger(conn)
 		})
 	}
 }
@@ -125,6 +126,16 @@ func (s *Server) converse(conn net.Conn, peer netip.Addr) {
 			return
 		}
 	}
+}
+
+// linger lets the last answers arrive: closing with questions unread would reset the connection and
+// take answers under way with it.
+func linger(conn net.Conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, conn, MaxPerTCP*MaxTCPQuestion) // until the peer closes, a second, or this much
 }
 
 // wantsTransfer says whether the question is for a whole zone.

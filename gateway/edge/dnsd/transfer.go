@@ -35,15 +35,8 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	secondary, ok := s.secondary(peer, ask, packet)
 	apex := snap.Zone(name)
 	if !ok || apex == nil || apex.Name != name || ask.Question[0].Qclass != dns.ClassINET {
-		s.counts.refused.Add(1)
 		s.cfg.Log.Warn("dns: zone transfer refused", "peer", peer.String(), "zone", name)
-		refusal := new(dns.Msg)
-		refusal.SetRcode(ask, dns.RcodeRefused)
-		wire, err := refusal.Pack()
-		if err != nil {
-			return err
-		}
-		return writeFramed(conn, wire)
+		return writeFramed(conn, s.respond(nil, packet, 0xffff))
 	}
 	if err := conn.SetDeadline(time.Now().Add(transferTime)); err != nil {
 		return err
