@@ -48,8 +48,8 @@ func (l letter) check() error {
 		return incomplete("no usable Message-ID of its own")
 	case l.date.IsZero():
 		return incomplete("no date")
-	case !oneLine(l.about) || len(l.about) > message.MaxMessageID:
-		return incomplete("original Message-ID is not one line of ASCII")
+	case !oneLine(l.about) || len(l.about) > message.MaxMessageID || strings.Contains(l.about, ">"):
+		return incomplete("original Message-ID is not one id in one line of ASCII")
 	}
 	return nil
 }

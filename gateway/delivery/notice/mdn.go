@@ -105,11 +105,15 @@ func (m MDN) text() string {
 	return out
 }
 
-// trimID takes white space and one pair of angle brackets off; what is inside stays as written (DN-23).
+// trimID takes white space and one pair of angle brackets off; what is inside stays as written
+// (DN-23). An id of nothing else is no id.
 func trimID(id string) string {
 	id = strings.TrimSpace(id)
 	if len(id) >= 2 && id[0] == '<' && id[len(id)-1] == '>' {
 		id = id[1 : len(id)-1]
+	}
+	if message.NormalID(id) == "" {
+		return ""
 	}
 	return id
 }
