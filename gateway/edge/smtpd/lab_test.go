@@ -335,12 +335,6 @@ func (p *peer) closed() {
 	}
 }
 
-func (p *peer) startTLS() {
-	p.t.Helper()
-	p.ask("STARTTLS", "220")
-	p.handshake()
-}
-
 func (p *peer) handshake() {
 	p.t.Helper()
 	c := tls.Client(p.conn, clientTLS(p.t))
