@@ -23,7 +23,10 @@ func (s *Server) respond(out, packet []byte, most int) []byte {
 	if q.edns && q.ednsVersion != 0 {
 		return q.short(out, rcodeBadVers)
 	}
-	if q.qclass != classIN || q.qtype == typeAXFR || q.qtype == typeIXFR || q.signed {
+	if q.signed {
+		return s.respondSigned(out, packet, &q, most)
+	}
+	if q.qclass != classIN || q.qtype == typeAXFR || q.qtype == typeIXFR {
 		s.counts.refused.Add(1)
 		return q.short(out, rcodeRefused)
 	}

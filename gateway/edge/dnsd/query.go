@@ -14,6 +14,7 @@ const (
 	rcodeNX       = 3
 	rcodeNotImp   = 4
 	rcodeRefused  = 5
+	rcodeNotAuth  = 9
 	rcodeBadVers  = 16
 	typeOPT       = 41
 	typeTSIG      = 250

@@ -32,7 +32,8 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	}
 	snap := s.index.Load().snap
 	name := strings.ToLower(strings.TrimSuffix(ask.Question[0].Name, "."))
-	secondary, ok := s.secondary(peer, ask, packet)
+	secondary, ok := s.signer(ask, packet)
+	ok = ok && within(peer, secondary.From)
 	apex := snap.Zone(name)
 	if !ok || apex == nil || apex.Name != name || ask.Question[0].Qclass != dns.ClassINET {
 		s.cfg.Log.Warn("dns: zone transfer refused", "peer", peer.String(), "zone", name)
@@ -45,8 +46,8 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	return sendZone(conn, ask, secondary, zoneRecords(snap, apex))
 }
 
-// secondary is who may copy zones: address and signature must both be right.
-func (s *Server) secondary(peer netip.Addr, ask *dns.Msg, packet []byte) (Secondary, bool) {
+// signer is the secondary whose key signed the message (RFC 8945 §5.2).
+func (s *Server) signer(ask *dns.Msg, packet []byte) (Secondary, bool) {
 	sig := ask.IsTsig()
 	if sig == nil {
 		return Secondary{}, false
@@ -56,7 +57,7 @@ func (s *Server) secondary(peer netip.Addr, ask *dns.Msg, packet []byte) (Second
 		return Secondary{}, false
 	}
 	for _, sec := range s.cfg.Transfer {
-		if !strings.EqualFold(dns.Fqdn(sec.Key), sig.Hdr.Name) || !within(peer, sec.From) {
+		if !strings.EqualFold(dns.Fqdn(sec.Key), sig.Hdr.Name) {
 			continue
 		}
 		if secret, err := base64.StdEncoding.DecodeString(sec.Secret); err != nil || len(secret) < 16 {
@@ -67,6 +68,40 @@ func (s *Server) secondary(peer netip.Addr, ask *dns.Msg, packet []byte) (Second
 		}
 	}
 	return Secondary{}, false
+}
+
+// tsigRoom is what a signature may add to an answer.
+const tsigRoom = 200
+
+// respondSigned answers an ordinary question that carries a signature, as secondaries put on their
+// question for the serial: with one by the same key, or not at all (RFC 8945 §5.3).
+func (s *Server) respondSigned(out, packet []byte, q *query, most int) []byte {
+	ask := new(dns.Msg)
+	if ask.Unpack(packet) != nil {
+		return q.short(out, rcodeFormat)
+	}
+	sec, ok := s.signer(ask, packet)
+	if !ok {
+		s.counts.refused.Add(1)
+		return q.short(out, rcodeNotAuth)
+	}
+	sig := ask.IsTsig()
+	ask.Extra = ask.Extra[:len(ask.Extra)-1] // RFC 8945 §5.1: TSIG is the last record
+	plain, err := ask.Pack()
+	if err != nil {
+		return q.short(out, rcodeFormat)
+	}
+	reply := new(dns.Msg)
+	if reply.Unpack(s.respond(nil, plain, most-tsigRoom)) != nil {
+		return q.short(out, rcodeRefused)
+	}
+	reply.Compress = true
+	reply.SetTsig(sig.Hdr.Name, sig.Algorithm, tsigFudge, time.Now().Unix())
+	wire, _, err := dns.TsigGenerate(reply, sec.Secret, sig.MAC, false)
+	if err != nil {
+		return q.short(out, rcodeRefused)
+	}
+	return append(out, wire...)
 }
 
 func within(a netip.Addr, prefixes []netip.Prefix) bool {

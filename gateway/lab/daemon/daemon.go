@@ -1,0 +1,261 @@
+// Package daemon runs independent servers as children of a test: BIND, unbound, NSD and slapd, on
+// loopback ports of their own, in temporary folders, ended with the test. A program that is not
+// installed skips the test, or fails it when peers are required (package peer).
+//
+// It is imported from tests only.
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/gateway/lab/peer"
+
+	"github.com/miekg/dns"
+)
+
+// startTime is how long a server may take to be ready.
+const startTime = 15 * time.Second
+
+// Start runs the program until the test ends and waits until ready says that it serves. The program
+// must stay in the foreground. Its output is shown when it does not come up.
+func Start(t testing.TB, ready func() bool, program string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	var out buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("%s said:\n%s", filepath.Base(program), &out)
+		}
+	})
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(startTime)
+	for !ready() {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("%s ended: %v", program, err)
+		case <-late:
+			t.Fatalf("%s is not ready after %v", program, startTime)
+		case <-tick.C:
+		}
+	}
+}
+
+// buffer may be written by the child and read by the test at the same time.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Port is a loopback port that was free for TCP and UDP a moment ago.
+func Port(t testing.TB) int {
+	t.Helper()
+	for range 20 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		tcp.Close()
+		if err == nil {
+			udp.Close()
+			return tcp.Addr().(*net.TCPAddr).Port
+		}
+	}
+	t.Fatal("no port free for TCP and UDP")
+	return 0
+}
+
+// split takes "127.0.0.1:5300" apart.
+func split(t testing.TB, address string) (host, port string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host, port
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answers says whether a name server answers anything at all.
+func answers(address, zone string) func() bool {
+	return func() bool {
+		m := new(dns.Msg)
+		m.SetQuestion(dns.Fqdn(zone), dns.TypeSOA)
+		m.RecursionDesired = false // readiness, not resolution
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, _, err := (&dns.Client{Timeout: time.Second}).ExchangeContext(ctx, m, address)
+		return err == nil
+	}
+}
+
+// BIND runs named with the given text (zones, keys) after its options, as a resolver on the address
+// it returns. It recurses to nobody but what the text says.
+func BIND(t testing.TB, text string) (address string) {
+	t.Helper()
+	program := peer.Need(t, "named")
+	dir, port := t.TempDir(), Port(t)
+	conf := filepath.Join(dir, "named.conf")
+	write(t, conf, fmt.Sprintf(`options {
+	directory %q; pid-file none; session-keyfile none;
+	listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };
+	recursion yes; allow-query { any; }; allow-recursion { any; }; dnssec-validation no;
+	empty-zones-enable no; notify no; minimal-responses no; edns-udp-size 1232;
+};
+controls { };
+%s
+`, dir, port, text))
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, answers(address, "localhost"), program, "-g", "-n", "1", "-c", conf)
+	return address
+}
+
+// BINDForward is the text that makes BIND ask one server for a zone.
+func BINDForward(t testing.TB, zone, server string) string {
+	host, port := split(t, server)
+	return fmt.Sprintf("zone %q { type forward; forward only; forwarders { %s port %s; }; };\n", zone, host, port)
+}
+
+// Unbound runs unbound as a resolver whose only knowledge is the given text (stub zones).
+func Unbound(t testing.TB, text string) (address string) {
+	t.Helper()
+	program := peer.Need(t, "unbound")
+	dir, port := t.TempDir(), Port(t)
+	conf := filepath.Join(dir, "unbound.conf")
+	write(t, conf, fmt.Sprintf(`server:
+	directory: %q
+	username: ""
+	chroot: ""
+	pidfile: ""
+	use-syslog: no
+	interface: 127.0.0.1
+	port: %d
+	do-ip6: no
+	do-not-query-localhost: no
+	module-config: "iterator"
+	edns-buffer-size: 1232
+	use-caps-for-id: yes
+	access-control: 127.0.0.0/8 allow
+	num-threads: 1
+%s
+`, dir, port, text))
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, answers(address, "localhost"), program, "-d", "-c", conf)
+	return address
+}
+
+// UnboundStub is the text that makes unbound ask one server for a zone.
+func UnboundStub(t testing.TB, zone, server string) string {
+	host, port := split(t, server)
+	return fmt.Sprintf("stub-zone:\n\tname: %q\n\tstub-addr: %s@%s\n", zone, host, port)
+}
+
+// NSD runs nsd over one zone file.
+func NSD(t testing.TB, zone, file string) (address string) {
+	t.Helper()
+	program := peer.Need(t, "nsd")
+	dir, port := t.TempDir(), Port(t)
+	conf := filepath.Join(dir, "nsd.conf")
+	write(t, conf, fmt.Sprintf(`server:
+	ip-address: 127.0.0.1@%d
+	username: ""
+	chroot: ""
+	zonesdir: %q
+	pidfile: %q
+	database: ""
+	xfrdfile: %q
+	zonelistfile: %q
+	server-count: 1
+	rrl-ratelimit: 0
+remote-control:
+	control-enable: no
+zone:
+	name: %q
+	zonefile: %q
+`, port, dir, filepath.Join(dir, "nsd.pid"), filepath.Join(dir, "xfrd.state"), filepath.Join(dir, "zone.list"), zone, file))
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, answers(address, zone), program, "-d", "-c", conf)
+	return address
+}
+
+// Slapd runs an OpenLDAP server over the entries of an LDIF text, all below suffix.
+func Slapd(t testing.TB, suffix, ldif string) (address string) {
+	t.Helper()
+	program := peer.Need(t, "slapd")
+	add := peer.Need(t, "slapadd")
+	dir, port := t.TempDir(), Port(t)
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "slapd.conf")
+	write(t, conf, slapdConf(suffix, dir, data))
+	load := exec.Command(add, "-f", conf)
+	load.Stdin = strings.NewReader(ldif)
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, func() bool {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, program, "-d", "0", "-f", conf, "-h", "ldap://"+address)
+	return address
+}
+
+func slapdConf(suffix, dir, data string) string {
+	var b strings.Builder
+	for _, s := range []string{"core", "cosine", "inetorgperson"} {
+		fmt.Fprintf(&b, "include /etc/ldap/schema/%s.schema\n", s)
+	}
+	for _, d := range []string{"/usr/lib/ldap", "/usr/lib/openldap", "/usr/lib64/openldap"} {
+		if _, err := os.Stat(filepath.Join(d, "back_mdb.so")); err == nil {
+			fmt.Fprintf(&b, "modulepath %s\nmoduleload back_mdb\n", d)
+		}
+	}
+	fmt.Fprintf(&b, "pidfile %s\nargsfile %s\ndatabase mdb\nsuffix %q\ndirectory %s\naccess to * by * read\n",
+		filepath.Join(dir, "pid"), filepath.Join(dir, "args"), suffix, data)
+	return b.String()
+}
