@@ -1,0 +1,334 @@
+package smime
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"postern/smime/cms"
+	"postern/smime/part"
+)
+
+// maxSignature bounds the encoded signature part; certificates make up most of it.
+const maxSignature = 4 << 20
+
+// content reads the decrypted message: its root header decides what the rest is.
+func (x *opening) content() error {
+	head, err := x.rootHeader()
+	if err != nil {
+		return err
+	}
+	typ, params, _ := part.ParseMedia(head.header.Get("Content-Type"))
+	if typ == "multipart/signed" && params["boundary"] != "" {
+		return x.detached(head, params)
+	}
+	if is, odd := isPKCS7(head.header); is {
+		if odd {
+			x.out.Report.lenient(LenientMediaType)
+		}
+		return x.opaque(head)
+	}
+	if err := x.drain(); err != nil {
+		return err
+	}
+	if len(head.header.Fields) == 0 && x.plain.Info.Type == cms.TypeEnveloped {
+		// Octets without any header field are what a wrong key makes: the same answer as for one (CMS-31).
+		return fail(cms.ReasonUndecryptable, "")
+	}
+	return fail(ReasonUnsigned, "content type "+printable(typ))
+}
+
+// root is the header of the decrypted message and the octets read so far, which begin with it.
+type root struct {
+	header part.Header
+	start  []byte
+}
+
+// rootHeader reads pieces of plaintext until the header is whole.
+func (x *opening) rootHeader() (root, error) {
+	var start []byte
+	for {
+		b, err := x.plain.Next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return root{}, lift(err)
+		}
+		if start == nil && err == nil {
+			start = b
+		} else {
+			start = append(start[:len(start):len(start)], b...)
+		}
+		h, ok, perr := part.ParseHeader(start, err != nil, x.lim)
+		if perr != nil {
+			return root{}, &Error{Reason: cms.ReasonLimit, Detail: perr.Error(), Err: perr}
+		}
+		if ok {
+			return root{own(h), start}, nil
+		}
+		start = bytes.Clone(start) // the next piece overwrites this one
+	}
+}
+
+// own copies a header out of a buffer that is about to be overwritten.
+func own(h part.Header) part.Header {
+	fields := make([]part.Field, len(h.Fields))
+	for i, f := range h.Fields {
+		fields[i] = part.Field{Name: f.Name, Raw: bytes.Clone(f.Raw)}
+	}
+	h.Fields = fields
+	return h
+}
+
+// drain reads to the end what will not be used, so that every refusal takes its time (CMS-31).
+func (x *opening) drain() error {
+	for {
+		if _, err := x.plain.Next(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return lift(err)
+		}
+	}
+}
+
+// hashOfMicalg is the digest a micalg parameter announces (CMS-44); SHA-256 when it says nothing
+// usable: the signer decides in the end.
+func hashOfMicalg(v string) (crypto.Hash, bool) {
+	name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(v)), ",")
+	switch strings.TrimPrefix(strings.TrimSpace(name), "rsa-") {
+	case "sha-256", "sha256":
+		return crypto.SHA256, true
+	case "sha-384", "sha384":
+		return crypto.SHA384, true
+	case "sha-512", "sha512":
+		return crypto.SHA512, true
+	case "sha-1", "sha1":
+		return crypto.SHA1, true
+	}
+	return crypto.SHA256, false
+}
+
+// detached reads multipart/signed: everything goes to the scratch while the first part is digested.
+func (x *opening) detached(head root, params map[string]string) error {
+	s, err := x.scratch()
+	if err != nil {
+		return err
+	}
+	alg, _ := hashOfMicalg(params["micalg"])
+	if alg == crypto.SHA1 && !x.o.Legacy {
+		alg = crypto.SHA256
+	}
+	digest := alg.New()
+	split := newSplitter(strings.TrimRight(params["boundary"], " \t"), head.header.Size, digest)
+	if _, err := s.Write(head.start); err != nil {
+		return fmt.Errorf("smime: scratch: %w", err)
+	}
+	split.feed(head.start[head.header.Size:])
+	for {
+		b, err := x.plain.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return lift(err)
+		}
+		if _, err := s.Write(b); err != nil {
+			return fmt.Errorf("smime: scratch: %w", err)
+		}
+		split.feed(b)
+	}
+	split.finish()
+	return x.signedParts(s, split, known{alg, digest})
+}
+
+// known is a digest that is already there.
+type known struct {
+	alg    crypto.Hash
+	digest hash.Hash
+}
+
+// signedParts checks the two parts that were found.
+func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
+	switch {
+	case split.extra:
+		return fail(ReasonStructure, "a third part in multipart/signed")
+	case split.state == inPreamble, split.state == inFirst, split.second.to <= split.second.from:
+		return fail(ReasonStructure, "multipart/signed without its two parts")
+	}
+	if !split.closed {
+		x.out.Report.lenient(LenientNotClosed)
+	}
+	sd, err := x.signaturePart(io.NewSectionReader(s, split.second.from, split.second.to-split.second.from))
+	if err != nil {
+		return err
+	}
+	x.out.Report.Signature = "detached"
+	form, err := x.verify(sd, &candidate{src: s, span: split.first, known: k})
+	if err != nil {
+		return err
+	}
+	return x.inner(form)
+}
+
+// signaturePart reads the second part: a detached SignedData.
+func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
+	if sec.Size() > maxSignature {
+		return nil, fail(cms.ReasonLimit, "signature part too long")
+	}
+	h, err := part.ReadHeader(sec, sec.Size(), x.lim)
+	if err != nil {
+		return nil, &Error{Reason: cms.ReasonLimit, Detail: err.Error(), Err: err}
+	}
+	typ, _, _ := part.ParseMedia(h.Get("Content-Type"))
+	switch typ {
+	case "application/pkcs7-signature":
+	case "application/x-pkcs7-signature", "application/octet-stream", "application/pkcs7-mime", "application/x-pkcs7-mime":
+		x.out.Report.lenient(LenientMediaType) // QUIRK: old names, and relays that do not know the type
+	default:
+		return nil, fail(ReasonStructure, "the second part of multipart/signed is "+printable(typ))
+	}
+	body, lenient, err := transferDecode(h, io.NewSectionReader(sec, h.Size, sec.Size()-h.Size))
+	if err != nil {
+		return nil, err
+	}
+	if lenient {
+		x.out.Report.lenient(LenientNoEncoding)
+	}
+	m, err := cms.Read(body)
+	if err != nil {
+		return nil, lift(err)
+	}
+	sd, err := m.Signed()
+	if err != nil {
+		return nil, lift(err)
+	}
+	if sd.Content() != nil {
+		return nil, fail(cms.ReasonDetached, "content inside a detached signature") // CMS-02
+	}
+	if err := sd.Finish(); err != nil {
+		return nil, lift(err)
+	}
+	if b, ok := body.(*part.Base64Reader); ok && b.Odd() > 0 {
+		x.out.Report.lenient(LenientBase64)
+	}
+	return sd, nil
+}
+
+// opaque reads application/pkcs7-mime inside the envelope: SignedData around its content.
+func (x *opening) opaque(head root) error {
+	rest := io.MultiReader(bytes.NewReader(bytes.Clone(head.start[head.header.Size:])), &plainReader{p: x.plain})
+	body, lenient, err := transferDecode(head.header, rest)
+	if err != nil {
+		return lift(err)
+	}
+	if lenient {
+		x.out.Report.lenient(LenientNoEncoding)
+	}
+	m, err := cms.Read(body)
+	if err != nil {
+		return x.refuseAfter(lift(err))
+	}
+	switch m.Type() {
+	case cms.TypeSigned:
+	case cms.TypeEnveloped, cms.TypeAuthEnveloped:
+		return x.refuseAfter(fail(ReasonNested, "an envelope inside the envelope"))
+	default:
+		return x.refuseAfter(fail(cms.ReasonUnsupported, m.Type().String()+" inside the envelope"))
+	}
+	sd, err := m.Signed()
+	if err != nil {
+		return x.refuseAfter(lift(err))
+	}
+	if sd.Content() == nil {
+		return x.refuseAfter(fail(ReasonStructure, "signed-data without content"))
+	}
+	form, err := x.readOpaque(sd)
+	if err != nil {
+		return x.refuseAfter(err)
+	}
+	if err := x.drain(); err != nil {
+		return err
+	}
+	x.out.Report.Signature = "opaque"
+	x.out.Report.lenient(LenientOpaque)
+	done, err := x.verify(sd, form)
+	if err != nil {
+		return err
+	}
+	return x.inner(done)
+}
+
+// refuseAfter goes through the rest of the plaintext before it refuses (CMS-31).
+func (x *opening) refuseAfter(err error) error {
+	if isForeign(err) {
+		return err
+	}
+	if derr := x.drain(); derr != nil {
+		return derr
+	}
+	return err
+}
+
+// readOpaque copies the enclosed content to a scratch, digesting it with what the message announces.
+func (x *opening) readOpaque(sd *cms.Signed) (*candidate, error) {
+	s, err := x.scratch()
+	if err != nil {
+		return nil, err
+	}
+	alg := crypto.SHA256
+	for _, h := range sd.Digests() {
+		if h != crypto.SHA1 || x.o.Legacy {
+			alg = h
+			break
+		}
+	}
+	digest := alg.New()
+	if err := copyTo(s, digest, sd.Content()); err != nil {
+		return nil, lift(err)
+	}
+	if err := sd.Finish(); err != nil {
+		return nil, lift(err)
+	}
+	return &candidate{src: s, span: span{0, s.Size()}, known: known{alg, digest}, exact: true}, nil
+}
+
+func copyTo(s Scratch, digest hash.Hash, r io.Reader) error {
+	buf := make([]byte, copyChunk)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			digest.Write(buf[:n])
+			if _, werr := s.Write(buf[:n]); werr != nil {
+				return fmt.Errorf("smime: scratch: %w", werr)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// plainReader is the plaintext as a reader.
+type plainReader struct {
+	p *cms.Plaintext
+	b []byte
+}
+
+func (r *plainReader) Read(p []byte) (int, error) {
+	for len(r.b) == 0 {
+		b, err := r.p.Next()
+		if err != nil {
+			return 0, err
+		}
+		r.b = b
+	}
+	n := copy(p, r.b)
+	r.b = r.b[n:]
+	return n, nil
+}
