@@ -23,7 +23,7 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate, budg
 	soft := false
 	until := time.Time{}
 	for k := len(path) - 2; k >= 0; k-- {
-		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: budget})
+		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Also: path[k+2:], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: budget})
 		v := i.judge(path[k], a)
 		evidence = append(a.Evidence, evidence...)
 		if v.reason != "" {

@@ -24,6 +24,9 @@ func nameKey(raw []byte) string {
 	return strings.Join(parts, "")
 }
 
+// SameName reports whether two encoded distinguished names are one name (RFC 5280 §7.1).
+func SameName(a, b []byte) bool { return string(a) == string(b) || nameKey(a) == nameKey(b) }
+
 // nameParts is one canonical text for each RDN, each ending in a separator no part contains.
 func nameParts(raw []byte) ([]string, bool) {
 	in := cryptobyte.String(raw)

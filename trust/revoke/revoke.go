@@ -1,3 +1,20 @@
+// Package revoke finds out whether a certificate has been withdrawn (AS-64, AS-65): from certificate
+// revocation lists (RFC 5280 §5, §6.3), full or partitioned by distribution point, and from OCSP
+// (RFC 6960).
+//
+// An answer counts only when it is authentic (signed by the issuer of the certificate, or for OCSP by
+// a responder that issuer appointed), about this certificate, and fresh at the instant asked about.
+// Anything else is Unknown, never Good and never Revoked: a fault of the network or of a list can
+// neither clear nor convict. Lists are read as a stream: what stays in memory is one record an entry.
+//
+// What it does not do: indirect lists, delta lists and attribute certificates are refused by name;
+// lists that cover only some reasons can convict and not clear. The domain's choice between soft and
+// hard fail is trust's. golang.org/x/crypto/ocsp (the Go authors' module; its only home with
+// trust/chain's cryptobyte) parses OCSP and checks its signature; every other check is here.
+//
+// Limits: a list 64 MiB and 2,000,000 entries of 28 octets in memory, twice that while it is read,
+// one entry or header 64 KiB; an OCSP answer 64 KiB; 2 URLs of a kind tried for a certificate; a
+// failed URL is left alone for a minute; 10,000 OCSP answers and 4,000,000 entries are kept.
 package revoke
 
 import (
@@ -19,7 +36,8 @@ const (
 // Query is one certificate to ask about.
 type Query struct {
 	Cert    *x509.Certificate
-	Issuer  *x509.Certificate // whose key vouches for the answer
+	Issuer  *x509.Certificate   // whose key vouches for the answer
+	Also    []*x509.Certificate // other certificates of the validated path: one of the issuer's own name with another key may sign the list too
 	Time    time.Time
 	Legacy  bool    // believe SHA-1 signatures on answers
 	Fetches *Budget // how many fetches the whole decision may still make; nil = none

@@ -1,0 +1,242 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postern/trust/chain"
+	"postern/trust/fetch"
+)
+
+// Bounds of a Checker.
+const (
+	MaxURLs        = 2           // of a kind, tried for one certificate
+	RetryAfter     = time.Minute // how long a URL that failed is left alone
+	ListTimeout    = 30 * time.Second
+	ResponderTime  = 10 * time.Second
+	maxHeldEntries = 2 * MaxListEntries
+	maxHeldLists   = 1000
+	maxAnswers     = 10_000
+)
+
+// Config says what a Checker works with.
+type Config struct {
+	Fetcher fetch.Fetcher    // nil = no network: only Given and Store are asked
+	Store   Store            // nil = lists live in memory only
+	Given   []*List          // lists at hand, not fetched from anywhere
+	Clock   func() time.Time // for retrying and refreshing; nil = time.Now
+}
+
+// Checker answers Queries. It is safe for concurrent use.
+type Checker struct {
+	cfg        Config
+	generation atomic.Uint64
+	lists      fetch.Flight[held]
+	answers    fetch.Flight[asked]
+
+	mu   sync.Mutex
+	held map[string]held
+	ocsp map[string]asked
+}
+
+// held is what is known of one list URL.
+type held struct {
+	list  *List
+	query Query     // the last one that used it: whose signature a newer list must bear
+	err   error     // of the last fetch
+	retry time.Time // not fetched again before
+}
+
+// asked is one OCSP answer, or why there is none.
+type asked struct {
+	answer Answer
+	err    error
+	until  time.Time
+}
+
+// New makes a Checker.
+func New(cfg Config) *Checker {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	return &Checker{cfg: cfg, held: map[string]held{}, ocsp: map[string]asked{}}
+}
+
+// Generation changes whenever a newer list or answer has come in.
+func (c *Checker) Generation() uint64 { return c.generation.Load() }
+
+// Check answers one Query: what is at hand first, then a responder, then the lists.
+func (c *Checker) Check(ctx context.Context, q Query) Answer {
+	i := &inquiry{c: c, q: q, points: pointsOf(q.Cert)}
+	if a, ok := i.given(); ok {
+		return a
+	}
+	urls := i.listURLs()
+	responders := httpOnly(q.Cert.OCSPServer)
+	if len(urls) == 0 && len(responders) == 0 {
+		return i.nothing()
+	}
+	for _, u := range urls {
+		if a, ok := i.fromList(ctx, u, false); ok {
+			return a
+		}
+	}
+	for _, u := range responders {
+		if a, ok := i.fromResponder(ctx, u); ok {
+			return a
+		}
+	}
+	for _, u := range urls {
+		if a, ok := i.fromList(ctx, u, true); ok {
+			return a
+		}
+	}
+	return i.unknown()
+}
+
+// inquiry is one Query being worked on.
+type inquiry struct {
+	c      *Checker
+	q      Query
+	points []point
+	why    []string // what stood in the way, source by source
+	passes bool     // one of them may pass by itself
+	other  bool     // a list at hand was about something else only
+}
+
+func (i *inquiry) given() (Answer, bool) {
+	for _, l := range i.c.cfg.Given {
+		if !chain.SameName(l.Issuer, i.q.Cert.RawIssuer) {
+			continue
+		}
+		a, why := l.consult(i.q, i.points, "at hand")
+		if why == "" {
+			return a, true
+		}
+		i.other = true
+		i.why = append(i.why, "the list at hand of "+stamp(l.ThisUpdate)+": "+why)
+	}
+	return Answer{}, false
+}
+
+// nothing: the certificate names nowhere to ask. Lists at hand that did not fit leave it unknown.
+func (i *inquiry) nothing() Answer {
+	if i.other {
+		return i.unknown()
+	}
+	for _, p := range i.points {
+		if p.indirect {
+			return Answer{State: Unknown, Detail: "its lists are kept by another issuer (indirect), which is not supported"}
+		}
+	}
+	return Answer{State: Unchecked, Detail: "the certificate names neither a list nor a responder"}
+}
+
+func (i *inquiry) unknown() Answer {
+	return Answer{State: Unknown, Temporary: i.passes, Detail: strings.Join(i.why, "; ")}
+}
+
+func (i *inquiry) failed(url string, err error) {
+	i.why = append(i.why, fmt.Sprintf("%.200s: %v", url, err))
+	var r *responderError
+	if fetch.Temporary(err) || errors.As(err, &r) && r.temporary() || errors.Is(err, errStale) {
+		i.passes = true
+	}
+}
+
+// listURLs is where complete lists of the certificate's own issuer are.
+func (i *inquiry) listURLs() []string {
+	var urls []string
+	for _, p := range i.points {
+		switch {
+		case p.indirect && !i.ownIssuer(p):
+			i.why = append(i.why, "a distribution point names another issuer's list (indirect), which is not supported")
+		case !p.reasons:
+			urls = append(urls, p.urls...)
+		}
+	}
+	return httpOnly(urls)
+}
+
+// ownIssuer reports whether the point's cRLIssuer is only the certificate's issuer spelled out.
+func (i *inquiry) ownIssuer(p point) bool {
+	for _, n := range p.issuers {
+		if strings.HasSuffix(n, string(i.q.Cert.RawIssuer)) {
+			return true
+		}
+	}
+	return false
+}
+
+func httpOnly(urls []string) []string {
+	var out []string
+	for _, u := range urls {
+		if l := strings.ToLower(u); (strings.HasPrefix(l, "http://") || strings.HasPrefix(l, "https://")) && len(out) < MaxURLs {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// fromResponder asks one OCSP responder, or remembers what it said.
+func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) {
+	key := url + "\x00" + string(i.q.Issuer.RawSubjectPublicKeyInfo) + "\x00" + string(i.q.Cert.SerialNumber.Bytes())
+	now := i.c.cfg.Clock()
+	i.c.mu.Lock()
+	got, ok := i.c.ocsp[key]
+	i.c.mu.Unlock()
+	if !ok || now.After(got.until) {
+		if i.c.cfg.Fetcher == nil || !i.q.Fetches.take() {
+			return Answer{}, false
+		}
+		var err error
+		got, err = i.c.answers.Do(ctx, key, func(ctx context.Context) asked { return i.c.ask(ctx, url, key, i.q) })
+		if err != nil {
+			return Answer{}, false
+		}
+	}
+	if got.err == nil && (i.q.Time.After(got.answer.Until) || got.answer.Evidence[0].ThisUpdate.After(i.q.Time.Add(skew))) {
+		got.err = errStale
+	}
+	if got.err != nil {
+		i.failed(url, got.err)
+		return Answer{}, false
+	}
+	return got.answer, true
+}
+
+var errStale = errors.New("revoke: what it gave does not cover the instant asked about")
+
+func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
+	inner, cancel := context.WithTimeout(ctx, ResponderTime)
+	defer cancel()
+	a, err := askOCSP(inner, c.cfg.Fetcher, url, q)
+	now := c.cfg.Clock()
+	got := asked{answer: a, err: err, until: now.Add(RetryAfter)}
+	if err == nil {
+		got.until = a.Until
+	} else if ctx.Err() != nil {
+		return got
+	} else if inner.Err() != nil {
+		got.err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, had := c.ocsp[key]
+	if had && old.err == nil && err == nil && old.answer.State != a.State {
+		c.generation.Add(1)
+	}
+	for k := range c.ocsp {
+		if len(c.ocsp) < maxAnswers {
+			break
+		}
+		delete(c.ocsp, k)
+	}
+	c.ocsp[key] = got
+	return got
+}

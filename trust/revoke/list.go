@@ -1,0 +1,125 @@
+package revoke
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/x509"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of one list.
+const (
+	MaxListOctets  = 64 << 20
+	MaxListEntries = 2_000_000
+	maxLongSerials = 1000 // serial numbers above 20 octets, which RFC 5280 §4.1.2.2 forbids
+)
+
+// List is one certificate revocation list, read and indexed, its signature not yet judged.
+type List struct {
+	Issuer     []byte // DER of the name
+	ThisUpdate time.Time
+	NextUpdate time.Time // zero when absent
+	Number     *big.Int  // nil when absent
+	SHA256     [32]byte  // of the whole list
+	Size       int64
+
+	algorithm x509.SignatureAlgorithm
+	signature []byte
+	digest    []byte // of the signed part
+	signed    []byte // the signed part itself, only where the algorithm needs it
+	scope     scope
+	unusable  string // why the list may not be used at all; "" = it may
+	records   []record
+	long      map[string]record
+
+	mu       sync.Mutex
+	verified map[[32]byte]error // by issuer certificate: whether its key signed the list
+}
+
+// record is one withdrawn certificate in 28 octets.
+type record struct {
+	serial [20]byte
+	n      uint8 // octets of serial in use
+	reason uint8
+	at     uint32 // Unix seconds
+}
+
+func (r record) when() time.Time { return time.Unix(int64(r.at), 0).UTC() }
+
+func order(a, b record) int {
+	if c := cmp.Compare(a.n, b.n); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.serial[:a.n], b.serial[:b.n])
+}
+
+// Entries is the number of withdrawn certificates.
+func (l *List) Entries() int { return len(l.records) + len(l.long) }
+
+// add takes the content octets of a serial number.
+func (l *List) add(serial []byte, reason uint8, at time.Time) error {
+	if l.Entries() >= MaxListEntries {
+		return malformed("more than %d entries", MaxListEntries)
+	}
+	if serial[0]&0x80 != 0 {
+		return nil // negative: no certificate we can read has such a number, and it must not match a positive one
+	}
+	r := record{reason: reason}
+	if u := at.Unix(); u > 0 && u < 1<<32 {
+		r.at = uint32(u)
+	}
+	serial = trim(serial)
+	if len(serial) > len(r.serial) {
+		if len(l.long) >= maxLongSerials {
+			return malformed("more than %d serial numbers above 20 octets", maxLongSerials)
+		}
+		if l.long == nil {
+			l.long = map[string]record{}
+		}
+		l.long[string(serial)] = r
+		return nil
+	}
+	r.n = uint8(copy(r.serial[:], serial))
+	l.records = append(l.records, r)
+	return nil
+}
+
+// trim drops leading zeros, so that serial numbers compare as numbers (CMS-65).
+func trim(b []byte) []byte { return bytes.TrimLeft(b, "\x00") }
+
+func (l *List) index() {
+	if !slices.IsSortedFunc(l.records, order) {
+		slices.SortFunc(l.records, order)
+	}
+}
+
+// find looks a certificate up by its serial number.
+func (l *List) find(serial *big.Int) (record, bool) {
+	b := serial.Bytes()
+	if len(b) > 20 {
+		r, ok := l.long[string(b)]
+		return r, ok
+	}
+	var want record
+	want.n = uint8(copy(want.serial[:], b))
+	i, ok := slices.BinarySearchFunc(l.records, want, order)
+	if !ok {
+		return record{}, false
+	}
+	return l.records[i], true
+}
+
+// cause is the CRL reason in words (RFC 5280 §5.3.1).
+func (r record) cause() string { return causeText(int(r.reason)) }
+
+func causeText(code int) string {
+	names := []string{"unspecified", "key compromise", "CA compromise", "affiliation changed", "superseded",
+		"cessation of operation", "certificate hold", "", "remove from CRL", "privilege withdrawn", "AA compromise"}
+	if code < 0 || code >= len(names) || names[code] == "" {
+		return "unspecified"
+	}
+	return names[code]
+}

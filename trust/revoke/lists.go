@@ -1,0 +1,212 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"postern/trust/fetch"
+)
+
+// fromList consults the list of one URL: the one at hand, and with mayFetch a newly fetched one.
+func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answer, bool) {
+	h := i.c.have(url)
+	if h.list != nil {
+		a, why := h.list.consult(i.q, i.points, url)
+		if why == "" {
+			i.c.remember(url, i.q)
+			return a, true
+		}
+		if mayFetch {
+			h.err = fmt.Errorf("%w: %s", errStale, why)
+		}
+	}
+	if !mayFetch {
+		return Answer{}, false
+	}
+	if i.c.cfg.Fetcher != nil && i.c.cfg.Clock().After(h.retry) {
+		if !i.q.Fetches.take() {
+			i.why = append(i.why, "no fetch is left for this decision")
+			return Answer{}, false
+		}
+		got, err := i.c.lists.Do(ctx, url, func(ctx context.Context) held { return i.c.fetchList(ctx, url, i.q) })
+		if err != nil {
+			return Answer{}, false
+		}
+		h = got
+	}
+	if h.err == nil && h.list != nil {
+		a, why := h.list.consult(i.q, i.points, url)
+		if why == "" {
+			return a, true
+		}
+		h.err = fmt.Errorf("%w: %s", errStale, why)
+	}
+	if h.err == nil {
+		h.err = errors.New("revoke: not fetched: no network here")
+	}
+	i.failed(url, h.err)
+	return Answer{}, false
+}
+
+// have is what is known of a URL; the first time, what the store kept.
+func (c *Checker) have(url string) held {
+	c.mu.Lock()
+	h, ok := c.held[url]
+	c.mu.Unlock()
+	if ok || c.cfg.Store == nil {
+		return h
+	}
+	r, err := c.cfg.Store.Open(url)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			h.err = fmt.Errorf("revoke: list store: %w", err)
+		}
+		return h
+	}
+	defer r.Close()
+	if l, err := ReadList(io.LimitReader(r, MaxListOctets+1)); err == nil {
+		h.list = l
+		c.keep(url, h)
+	}
+	return h
+}
+
+// keep stores what is known of a URL, forgetting others when there is too much.
+func (c *Checker) keep(url string, h held) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.held[url].list; h.list != nil && old != nil && old.SHA256 != h.list.SHA256 {
+		c.generation.Add(1)
+	}
+	c.held[url] = h
+	total := 0
+	for _, o := range c.held {
+		if o.list != nil {
+			total += o.list.Entries()
+		}
+	}
+	for u, o := range c.held {
+		if total <= maxHeldEntries && len(c.held) <= maxHeldLists {
+			break
+		}
+		if u == url {
+			continue
+		}
+		if o.list != nil {
+			total -= o.list.Entries()
+		}
+		delete(c.held, u)
+	}
+}
+
+func (c *Checker) remember(url string, q Query) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h, ok := c.held[url]; ok {
+		h.query = q
+		c.held[url] = h
+	}
+}
+
+// fetchList fetches a URL and takes the list over when its issuer signed it and it is no older than
+// the one at hand: an old list played back must not bring a withdrawn certificate to life.
+func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
+	inner, cancel := context.WithTimeout(ctx, ListTimeout)
+	defer cancel()
+	h := c.have(url)
+	l, err := c.download(inner, url, func(l *List) error {
+		if err := l.vouched(q); err != nil {
+			return err
+		}
+		if h.list != nil && l.ThisUpdate.Before(h.list.ThisUpdate) && h.list.vouched(q) == nil {
+			return fmt.Errorf("revoke: the list of %s is older than the one at hand of %s", stamp(l.ThisUpdate), stamp(h.list.ThisUpdate))
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return h
+	}
+	if err != nil && inner.Err() != nil {
+		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
+	}
+	h.err, h.query, h.retry = err, q, c.cfg.Clock().Add(RetryAfter)
+	if err == nil {
+		h.list = l
+	}
+	c.keep(url, h)
+	return h
+}
+
+// download streams a list through the parser and into the store, where it stays only if accept agrees.
+func (c *Checker) download(ctx context.Context, url string, accept func(*List) error) (*List, error) {
+	resp, err := c.cfg.Fetcher.Fetch(ctx, fetch.Request{URL: url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var from io.Reader = resp.Body
+	var p Pending
+	if c.cfg.Store != nil {
+		if p, err = c.cfg.Store.Create(url); err != nil {
+			return nil, err
+		}
+		from = io.TeeReader(resp.Body, p)
+	}
+	l, err := ReadList(from)
+	if err == nil {
+		err = accept(l)
+	}
+	if p != nil {
+		if err != nil {
+			p.Abort()
+		} else {
+			err = p.Commit()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ahead is how long before nextUpdate a list is fetched anew: a tenth of its life, an hour at least,
+// half its life at most.
+func (l *List) ahead() time.Duration {
+	life := l.NextUpdate.Sub(l.ThisUpdate)
+	return min(max(life/10, time.Hour), life/2)
+}
+
+// Refresh fetches the lists in use whose nextUpdate comes near, and returns how many it replaced and
+// the faults met. The gateway calls it every few minutes, so that no message waits for a list.
+func (c *Checker) Refresh(ctx context.Context) (int, error) {
+	if c.cfg.Fetcher == nil {
+		return 0, nil
+	}
+	now := c.cfg.Clock()
+	due := map[string]held{}
+	c.mu.Lock()
+	for u, h := range c.held {
+		if h.list != nil && h.query.Issuer != nil && now.After(h.retry) && now.After(h.list.NextUpdate.Add(-h.list.ahead())) {
+			due[u] = h
+		}
+	}
+	c.mu.Unlock()
+	replaced := 0
+	var faults []error
+	for u, h := range due {
+		got, err := c.lists.Do(ctx, u, func(ctx context.Context) held { return c.fetchList(ctx, u, h.query) })
+		switch {
+		case err != nil:
+			return replaced, errors.Join(append(faults, err)...)
+		case got.err != nil:
+			faults = append(faults, got.err)
+		case got.list.SHA256 != h.list.SHA256:
+			replaced++
+		}
+	}
+	return replaced, errors.Join(faults...)
+}

@@ -1,0 +1,81 @@
+package revoke
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Store keeps lists between runs, by URL. What it gives back is judged again as if it had just been
+// fetched, so it needs no protection but against loss. It is used from several goroutines.
+type Store interface {
+	// Open is the list last committed for the URL; an error that is fs.ErrNotExist when there is none.
+	Open(url string) (io.ReadCloser, error)
+	// Create begins a new list for the URL; nothing changes before Commit.
+	Create(url string) (Pending, error)
+}
+
+// Pending is a list being written. Exactly one of Commit and Abort is called.
+type Pending interface {
+	io.Writer
+	Commit() error // the new list replaces the old one, whole or not at all
+	Abort()
+}
+
+// Dir is a Store in a directory: one file a URL, replaced by renaming.
+type Dir struct{ path string }
+
+// OpenDir makes the directory if it is not there.
+func OpenDir(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("revoke: list store: %w", err)
+	}
+	return &Dir{path}, nil
+}
+
+func (d *Dir) file(url string) string {
+	id := sha256.Sum256([]byte(url))
+	return filepath.Join(d.path, hex.EncodeToString(id[:])+".crl")
+}
+
+// Open opens the list of the URL.
+func (d *Dir) Open(url string) (io.ReadCloser, error) { return os.Open(d.file(url)) }
+
+// Create begins a new list of the URL.
+func (d *Dir) Create(url string) (Pending, error) {
+	f, err := os.CreateTemp(d.path, ".new-*")
+	if err != nil {
+		return nil, fmt.Errorf("revoke: list store: %w", err)
+	}
+	return &pendingFile{f, d.file(url)}, nil
+}
+
+type pendingFile struct {
+	*os.File
+	final string
+}
+
+// Commit makes the file durable, then puts it in place.
+func (p *pendingFile) Commit() error {
+	err := p.Sync()
+	if cerr := p.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(p.Name(), p.final)
+	}
+	if err != nil {
+		os.Remove(p.Name())
+		return fmt.Errorf("revoke: list store: %w", err)
+	}
+	return nil
+}
+
+// Abort forgets the file.
+func (p *pendingFile) Abort() {
+	p.Close()
+	os.Remove(p.Name())
+}
