@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"mime"
@@ -79,6 +80,7 @@ func (d *Document) fromCDA(c *ccda.Document) {
 			d.References = append(d.References, Reference{"encounter", id})
 		}
 	}
+	d.Items = c.Items()
 	for _, s := range c.Sections {
 		d.Sections = append(d.Sections, SectionLine{s.Anchor, s.Name(), s.Kind, s.Level, s.Code.Code, s.Empty(), s.Entries})
 	}
@@ -97,4 +99,9 @@ func clip(s string, n int) string {
 		return s[:n] + "…"
 	}
 	return s
+}
+
+// OpenBytes is Open for a document in memory.
+func OpenBytes(b []byte, hint Hint) (*Document, error) {
+	return Open(bytes.NewReader(b), int64(len(b)), hint)
 }

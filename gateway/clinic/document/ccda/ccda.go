@@ -41,7 +41,8 @@ type Document struct {
 	Root     xmltree.Node
 	Repairs  []string
 
-	ids map[string]xmltree.Node // narrative anchors by their ID, filled when first asked
+	items []Item
+	ids   map[string]xmltree.Node // narrative anchors by their ID, filled when first asked
 }
 
 // NonXML is a body that is a file: embedded, or only pointed at.
@@ -94,6 +95,7 @@ func FromTree(t *xmltree.Tree) (*Document, error) {
 	if len(d.Sections) >= MaxSections {
 		d.Repairs = append(d.Repairs, fmt.Sprintf("only the first %d sections are listed", MaxSections))
 	}
+	d.readItems()
 	return d, nil
 }
 

@@ -1,6 +1,10 @@
 package ccda
 
-import "postern/gateway/clinic/document/chart"
+import (
+	"fmt"
+
+	"postern/gateway/clinic/document/chart"
+)
 
 // Item is one line a clinician decides on: a problem, an allergy, a medicine, a result.
 type Item struct {
@@ -32,7 +36,7 @@ const (
 )
 
 // MaxItems is how many items are taken out of one document.
-const MaxItems = 5000
+const MaxItems = 20000
 
 // maxRows is how many lines of a narrative become items where there are no entries.
 const maxRows = 200
@@ -47,20 +51,28 @@ func (i Item) Over() bool {
 }
 
 // Items are the items of all sections in document order, at most MaxItems.
-func (d *Document) Items() []Item {
-	var out []Item
-	for _, s := range d.Sections {
-		out = append(out, d.SectionItems(s)...)
-		if len(out) >= MaxItems {
-			return out[:MaxItems]
-		}
-	}
-	return out
-}
+func (d *Document) Items() []Item { return d.items }
 
 // SectionItems are the items of one section: from its entries, or, where it has none of a kind that
 // is decided on, from the lines of its narrative.
-func (d *Document) SectionItems(s *Section) []Item {
+func (d *Document) SectionItems(s *Section) []Item { return d.items[s.from:s.to] }
+
+// readItems fills the items of all sections.
+func (d *Document) readItems() {
+	for _, s := range d.Sections {
+		s.from = len(d.items)
+		d.items = append(d.items, d.itemsOf(s)...)
+		if len(d.items) > MaxItems {
+			d.items = d.items[:MaxItems]
+			d.Repairs = append(d.Repairs, fmt.Sprintf("only the first %d coded lines are listed", MaxItems))
+			s.to = MaxItems
+			return
+		}
+		s.to = len(d.items)
+	}
+}
+
+func (d *Document) itemsOf(s *Section) []Item {
 	read := readers(s.Kind)
 	if read == nil {
 		return nil

@@ -69,6 +69,9 @@ func times(act node, it *Item) {
 func sig(act node) string {
 	var out []string
 	if q := amount(act.Child("doseQuantity")); q != "" {
+		if number(q) == normal(q) {
+			q = "dose " + q // a bare number: the unit is in the medicine's name
+		}
 		out = append(out, q)
 	}
 	if q := amount(act.Child("rateQuantity")); q != "" {

@@ -142,7 +142,11 @@ func namedInText(k Kind) bool {
 // Plain is the text of a node on one line, at most limit bytes, with a blank between cells, lines and blocks.
 func Plain(n node, limit int) string {
 	var b strings.Builder
+	looked := 0
 	n.Walk(func(c node) bool {
+		if looked++; looked > limit {
+			return false // a thicket of empty elements is not walked once for every line that points at it
+		}
 		if c.IsText() {
 			t := c.Bytes()
 			b.Write(t[:min(len(t), max(0, limit-b.Len()))])

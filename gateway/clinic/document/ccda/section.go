@@ -71,6 +71,8 @@ type Section struct {
 	Narrative xmltree.Node // the text element, or absent
 	Node      xmltree.Node // the section element
 	Entries   int          // entry elements
+
+	from, to int // its items in Document.items
 }
 
 // Name is the title, or what the code or the kind is called.

@@ -251,10 +251,15 @@ func (n Node) Span() (start, end int64) {
 	return d.start, d.end
 }
 
-// Text is all text inside the node, white space as written, at most limit bytes (0 = all that is kept).
+// Text is all text inside the node, white space as written, at most limit bytes out of the first
+// limit + 100 nodes (0 = all that is kept).
 func (n Node) Text(limit int) string {
 	var b strings.Builder
+	looked := 0
 	n.Walk(func(c Node) bool {
+		if looked++; limit > 0 && looked > limit+100 {
+			return false
+		}
 		if c.IsText() {
 			t := c.Bytes()
 			if limit > 0 && len(t) > limit-b.Len() {

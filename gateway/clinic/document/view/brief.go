@@ -1,0 +1,299 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"postern/gateway/clinic/document/brief"
+	"postern/gateway/clinic/document/ccda"
+	"postern/gateway/clinic/document/chart"
+	"postern/gateway/clinic/document/page"
+)
+
+// writeBrief is the first page: cards in the order a reader asks, each line a link to its section.
+func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[string]string) {
+	p.Open(page.Div, page.Cls(page.Grid), page.ID("first-page"))
+	why := b.Block(brief.Why)
+	p.Open(page.Div, page.Cls(page.Card, page.Wide, page.Asked))
+	cardHead(p, why, names)
+	writeTexts(p, why)
+	for _, it := range why.Items {
+		p.Open(page.P, page.Cls(page.Detail))
+		p.Text(join(" · ", it.Name, it.Detail, period(it.Start, it.End)))
+		p.Close()
+	}
+	p.Close()
+	if c != nil {
+		writeComparison(p, c)
+	}
+	for _, column := range [][]brief.Subject{{brief.Problems, brief.Allergies}, {brief.Medicines}, {brief.Results, brief.Vitals}} {
+		p.Open(page.Div, page.Cls(page.Column))
+		for _, s := range column {
+			block := b.Block(s)
+			if s == brief.Vitals && block.State != brief.Stated {
+				continue
+			}
+			p.Open(page.Div, page.Cls(page.Card))
+			cardHead(p, block, names)
+			writeLines(p, block)
+			p.Close()
+		}
+		p.Close()
+	}
+	if j := b.Block(brief.Judgement); j.State == brief.Stated {
+		p.Open(page.Div, page.Cls(page.Card, page.Card2))
+		cardHead(p, j, names)
+		writeTexts(p, j)
+		p.Close()
+	}
+	plan := b.Block(brief.Plan)
+	p.Open(page.Div, page.Cls(page.Card, page.Card2))
+	cardHead(p, plan, names)
+	writeLines(p, plan)
+	p.Close()
+	p.Close()
+}
+
+// cardHead is the title with links to the sections it was read from.
+func cardHead(p *page.Writer, b brief.Block, names map[string]string) {
+	p.Open(page.H2)
+	p.Elem(page.Span, b.Title)
+	if len(b.Anchors) > 0 {
+		p.Elem(page.A, "section", page.Link(b.Anchors[0]), page.Hover(names[b.Anchors[0]]), page.Cls(page.Source))
+	}
+	p.Close()
+}
+
+func writeTexts(p *page.Writer, b brief.Block) {
+	if w := b.State.Words(); w != "" {
+		p.Elem(page.P, w+".", page.Cls(page.Answer))
+	}
+	for _, t := range b.Texts {
+		p.Open(page.P)
+		if len(b.Texts) > 1 || !strings.EqualFold(t.Title, b.Title) && b.Title != "Why this was sent" {
+			p.Elem(page.Strong, t.Title+": ")
+		}
+		p.Text(t.Words)
+		if t.Cut {
+			p.Text("… ")
+			p.Elem(page.A, "read on", page.Link(t.Section))
+		}
+		p.Close()
+	}
+}
+
+func writeLines(p *page.Writer, b brief.Block) {
+	if w := b.State.Words(); w != "" {
+		p.Elem(page.P, w+".", page.Cls(page.Answer))
+	}
+	if len(b.Items) > 0 {
+		p.Open(page.Ul, page.Cls(page.Line))
+		for _, it := range b.Items {
+			writeItem(p, it, itemOptions{link: true})
+		}
+		p.Close()
+	}
+	if b.More > 0 {
+		p.Open(page.P, page.Cls(page.Detail))
+		p.Elem(page.A, fmt.Sprintf("and %d more", b.More), page.Link(b.Anchors[0]))
+		p.Close()
+	}
+	if len(b.Past) > 0 {
+		p.Open(page.Details, page.Cls(page.Past))
+		p.Elem(page.Summary, fmt.Sprintf("%d no longer current", len(b.Past)))
+		p.Open(page.Ul, page.Cls(page.Line))
+		for _, it := range b.Past {
+			writeItem(p, it, itemOptions{link: true})
+		}
+		p.Close()
+		p.Close()
+	}
+	if b.State == brief.Stated && len(b.Items) == 0 {
+		p.Elem(page.P, "None listed as current.", page.Cls(page.Answer))
+	}
+}
+
+type itemOptions struct {
+	link  bool
+	codes bool
+}
+
+// writeItem is one line: name, value, flag, detail, status, dates, and the conflict if there is one.
+func writeItem(p *page.Writer, it ccda.Item, o itemOptions) {
+	p.Open(page.Li)
+	itemBody(p, it, o)
+	p.Close()
+}
+
+func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
+	name := it.Name
+	if it.Negated && it.Source == ccda.FromEntry && !strings.HasPrefix(strings.ToLower(name), "no ") {
+		name = "Not: " + name
+	}
+	if len(name) > 420 {
+		name = strings.ToValidUTF8(name[:420], "") + "…"
+	}
+	target := it.Section
+	if it.Anchor != "" {
+		target = anchorPrefix + it.Anchor
+	}
+	if o.link && target != "" {
+		p.Elem(page.A, name, page.Link(target))
+	} else {
+		p.Elem(page.Span, name)
+	}
+	if it.Value != "" && it.Value != it.Name {
+		p.Text(" ")
+		p.Elem(page.Span, it.Value, page.Cls(page.Value))
+	}
+	if it.Flag != "" {
+		p.Text(" ")
+		p.Elem(page.Span, it.Flag, page.Cls(page.Flag))
+	}
+	if rest := join(" · ", itemDetail(it), statusText(it), since(it)); rest != "" {
+		p.Text(" ")
+		p.Elem(page.Span, rest, page.Cls(page.Detail))
+	}
+	if o.codes && it.Code.Code != "" {
+		p.Text(" ")
+		p.Elem(page.Span, join(" ", systemName(it.Code.System), it.Code.Code), page.Cls(page.Detail, page.Mono))
+	}
+	if it.Conflict != "" {
+		p.Elem(page.Span, "Differs: "+it.Conflict, page.Cls(page.Conflict))
+	}
+}
+
+func itemDetail(it ccda.Item) string {
+	if len(it.Detail) > 300 {
+		return strings.ToValidUTF8(it.Detail[:300], "") + "…"
+	}
+	return it.Detail
+}
+
+// statusText leaves out what goes without saying.
+func statusText(it ccda.Item) string {
+	switch it.Status {
+	case "active", "completed", "":
+		if it.Status == "completed" && (it.Kind == ccda.Medications || it.Kind == ccda.Allergies) {
+			return "completed"
+		}
+		return ""
+	}
+	return it.Status
+}
+
+func since(it ccda.Item) string {
+	switch it.Kind {
+	case ccda.Results, ccda.Vitals, ccda.Procedures, ccda.Encounters, ccda.Immunization, ccda.Plan, ccda.Reason:
+		return period(it.Start, it.End)
+	}
+	if it.Start.Precision > chart.Unknown && it.End.Zero() {
+		return "since " + it.Start.Date()
+	}
+	return period(known(it.Start), known(it.End))
+}
+
+// known drops a time nobody can read, such as the 0 of Kareo exports.
+func known(t chart.Time) chart.Time {
+	if t.Precision == chart.Unknown {
+		return chart.Time{}
+	}
+	return t
+}
+
+func systemName(oid string) string {
+	switch oid {
+	case "2.16.840.1.113883.6.96":
+		return "SNOMED CT"
+	case "2.16.840.1.113883.6.1":
+		return "LOINC"
+	case "2.16.840.1.113883.6.88":
+		return "RxNorm"
+	case "2.16.840.1.113883.6.90":
+		return "ICD-10-CM"
+	case "2.16.840.1.113883.6.103":
+		return "ICD-9-CM"
+	case "2.16.840.1.113883.6.12":
+		return "CPT"
+	case "2.16.840.1.113883.12.292":
+		return "CVX"
+	case "2.16.840.1.113883.6.69":
+		return "NDC"
+	}
+	return oid
+}
+
+// writeComparison is the card of what changed.
+func writeComparison(p *page.Writer, c *brief.Comparison) {
+	p.Open(page.Div, page.Cls(page.Card, page.Wide, page.Changes), page.ID("changes"))
+	p.Elem(page.H2, "Changed since "+join(" of ", c.OlderType, c.OlderDate.Date()))
+	switch c.Patient {
+	case brief.Differ:
+		p.Elem(page.P, "Not compared: "+c.Evidence+".", page.Cls(page.Problem))
+	case brief.Unsure:
+		p.Elem(page.P, "Check that both are about one person: "+c.Evidence+".", page.Cls(page.Warning))
+	}
+	if c.Reversed {
+		p.Elem(page.P, "The document taken as the earlier one bears a later date.", page.Cls(page.Warning))
+	}
+	p.Open(page.Div, page.Cls(page.Columns))
+	for _, s := range c.Sides {
+		p.Open(page.Div)
+		writeSide(p, s)
+		p.Close()
+	}
+	p.Close()
+	p.Close()
+}
+
+func writeSide(p *page.Writer, s brief.Side) {
+	p.Elem(page.H3, s.Title)
+	switch {
+	case s.Silent != "":
+		p.Elem(page.P, "Not compared: "+s.Silent+".", page.Cls(page.Answer))
+		return
+	case len(s.Changes) == 0:
+		p.Elem(page.P, fmt.Sprintf("No change in %d.", s.Same), page.Cls(page.Answer))
+		return
+	}
+	p.Open(page.Ul, page.Cls(page.Line))
+	for i, ch := range s.Changes {
+		if i >= maxChanges {
+			p.Elem(page.Li, fmt.Sprintf("and %d more changes", len(s.Changes)-maxChanges))
+			break
+		}
+		p.Open(page.Li)
+		mark := page.NewMark
+		if ch.Kind == brief.Stopped || ch.Kind == brief.NotListed {
+			mark = page.OverMark
+		}
+		p.Elem(page.Span, changeWord(ch.Kind), page.Cls(mark))
+		p.Text(" ")
+		ch.Item.Conflict = ""
+		itemBody(p, ch.Item, itemOptions{link: ch.Kind != brief.NotListed})
+		if ch.What != "" {
+			p.Text(" ")
+			p.Elem(page.Span, "("+ch.What+")", page.Cls(page.Detail))
+		}
+		p.Close()
+	}
+	p.Close()
+	if s.Same > 0 {
+		p.Elem(page.P, fmt.Sprintf("%d unchanged.", s.Same), page.Cls(page.Detail))
+	}
+}
+
+// maxChanges is how many changes of one subject are listed.
+const maxChanges = 60
+
+func changeWord(k brief.Kind) string {
+	switch k {
+	case brief.New:
+		return "New"
+	case brief.Changed:
+		return "Changed"
+	case brief.Stopped:
+		return "Stopped"
+	}
+	return "Not listed"
+}
