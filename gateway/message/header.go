@@ -76,11 +76,13 @@ func (p *fieldParser) field(raw []byte) *Error {
 		p.flaw(ReasonBadLine, "")
 		return nil
 	}
-	v := unfold(value)
-	if strings.ContainsAny(v, "\x00\r") {
+	if hasControl(value) {
 		p.flaw(ReasonControl, "")
 	}
-	key := strings.ToLower(string(name))
+	key := knownField(name)
+	if key == "" {
+		return nil
+	}
 	p.count[key]++
 	if key == "received" {
 		if p.facts.Received++; p.facts.Received > MaxReceived {
@@ -88,8 +90,36 @@ func (p *fieldParser) field(raw []byte) *Error {
 		}
 		return nil
 	}
-	p.known(key, v)
+	p.known(key, unfold(value))
 	return nil
+}
+
+// knownField is the lower-case name of a field the gateway acts on, "" for any other.
+func knownField(name []byte) string {
+	for _, k := range [...]string{"received", "from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references",
+		"date", "subject", "content-type", "mime-version", "auto-submitted", "disposition-notification-to", "disposition-notification-options"} {
+		if len(k) == len(name) && strings.EqualFold(k, string(name)) {
+			return k
+		}
+	}
+	return ""
+}
+
+// hasControl reports a NUL or a CR that ends no line.
+func hasControl(value []byte) bool {
+	if bytes.IndexByte(value, 0) >= 0 {
+		return true
+	}
+	for {
+		i := bytes.IndexByte(value, '\r')
+		if i < 0 {
+			return false
+		}
+		if i+1 == len(value) || value[i+1] != '\n' {
+			return true
+		}
+		value = value[i+2:]
+	}
 }
 
 // isFieldName is RFC 5322 §3.6.8: printable US-ASCII without the colon.
@@ -104,8 +134,11 @@ func isFieldName(b []byte) bool {
 
 // unfold takes line ends out; the white space that began a continuation stays (RFC 5322 §2.2.3).
 func unfold(b []byte) string {
-	s := strings.ReplaceAll(string(b), "\r\n", "")
-	return strings.TrimSpace(strings.ReplaceAll(s, "\n", ""))
+	s := string(b)
+	if strings.IndexByte(s, '\n') < len(s)-1 {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", ""), "\n", "")
+	}
+	return strings.TrimSpace(s)
 }
 
 // known reads the fields the gateway acts on. Of a field that may stand once, the first is used.
