@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -103,6 +104,12 @@ func situations(t *testing.T) []situation {
 	oldRoot := testpki.Root(t, "Old root", testpki.Dates(-700, -1))
 	oldSub := root.Sub(t, "Old sub", testpki.Dates(-300, -1))
 	short := root.Sub(t, "Short", func(c *x509.Certificate) { c.MaxPathLen, c.MaxPathLenZero = 0, true })
+	tooDeep := short.Sub(t, "Too deep")
+	bomb := root.Sub(t, "Bomb", func(c *x509.Certificate) {
+		for i := range 600 {
+			c.ExcludedEmailAddresses = append(c.ExcludedEmailAddresses, fmt.Sprintf("h%d.example", i))
+		}
+	})
 	plainSub := root.Sub(t, "Plain", func(c *x509.Certificate) { c.IsCA, c.MaxPathLen = false, 0 })
 	crlOnly := root.Sub(t, "CRL only", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })
 	oddSub := root.Sub(t, "Odd", critical)
@@ -168,7 +175,8 @@ func situations(t *testing.T) []situation {
 		{"issuer that is no CA", anchors, incoming(plainSub.Leaf(t, "dr@clinic.example").Cert, plainSub.Cert), trust.NotCA, "Plain"},
 		{"issuer that may sign CRLs only", anchors, incoming(crlOnly.Leaf(t, "dr@clinic.example").Cert, crlOnly.Cert), trust.NotCA, "key usage"},
 		{"listed leaf that issues another", store{in: []*x509.Certificate{ownAnchor.Cert}}, incoming(ownAnchor.Leaf(t, "dr@clinic.example").Cert), trust.NotCA, "self"},
-		{"path length exceeded", anchors, incoming(short.Sub(t, "Too deep").Leaf(t, "dr@clinic.example").Cert), trust.Untrusted, "Too deep"},
+		{"path length exceeded", anchors, incoming(tooDeep.Leaf(t, "dr@clinic.example").Cert, tooDeep.Cert, short.Cert), trust.PathLength, "Short"},
+		{"more names than can be compared", anchors, incoming(manyNames(t, bomb), bomb.Cert), trust.Limit, "comparisons"},
 		{"name constraint elsewhere", anchors, incoming(mailOnly.Leaf(t, "dr@clinic.example").Cert, mailOnly.Cert), trust.NameConstraints, "dr@clinic.example"},
 		{"name constraint excludes", anchors, incoming(notHere.Leaf(t, "dr@clinic.example").Cert, notHere.Cert), trust.NameConstraints, "excludes"},
 		{"policy demanded and absent", anchors, incoming(policySub.Leaf(t, "dr@clinic.example").Cert, policySub.Cert), trust.Policy, "policy"},
@@ -195,6 +203,14 @@ func ekus(list ...x509.ExtKeyUsage) testpki.Option {
 func emailInSubject(t *testing.T, root *testpki.Authority) *x509.Certificate {
 	return root.Leaf(t, "", func(c *x509.Certificate) {
 		c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "dr@clinic.example"}}
+	}).Cert
+}
+
+func manyNames(t *testing.T, by *testpki.Authority) *x509.Certificate {
+	return by.Leaf(t, "dr@clinic.example", func(c *x509.Certificate) {
+		for i := range 600 {
+			c.EmailAddresses = append(c.EmailAddresses, fmt.Sprintf("a%d@b.example", i))
+		}
 	}).Cert
 }
 
