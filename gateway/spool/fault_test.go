@@ -1,0 +1,297 @@
+package spool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"postern/gateway/lab/faultdisk"
+	"postern/gateway/spool"
+)
+
+// once fails the first operation of that kind on a name with that prefix.
+func once(op faultdisk.Op, prefix string, f faultdisk.Fault) func(faultdisk.Op, string) faultdisk.Fault {
+	var mu sync.Mutex
+	left := 1
+	return func(o faultdisk.Op, name string) faultdisk.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if o == op && strings.HasPrefix(name, prefix) && left > 0 {
+			left--
+			return f
+		}
+		return faultdisk.Fault{}
+	}
+}
+
+// Whatever fails, and however: Commit says so, what was kept before stays, nothing half kept is
+// left, and the next Commit succeeds without help. A power cut afterwards changes none of it.
+func TestFaultsFailTheCommitAndNothingElse(t *testing.T) {
+	const small, large = 30 << 10, 600 << 10
+	cases := []struct {
+		name   string
+		op     faultdisk.Op
+		prefix string
+		fault  faultdisk.Fault
+		size   int
+		want   error
+	}{
+		{"disk full writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
+		{"quota used up writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EDQUOT}, small, spool.ErrNoSpace},
+		{"half a record written, then full", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC, Part: 15000}, small, spool.ErrNoSpace},
+		{"I/O error writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
+		{"short write of a record", faultdisk.Write, "log/", faultdisk.Fault{Err: io.ErrShortWrite, Part: 41}, small, io.ErrShortWrite},
+		{"sync of the log fails", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
+		{"disk full at the sync", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
+		{"no new segment", faultdisk.Create, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
+		{"no room for a segment", faultdisk.Reserve, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
+		{"segment's name is not durable", faultdisk.SyncDir, "log", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
+		{"no new file", faultdisk.Create, "tmp/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
+		{"disk full in a file", faultdisk.Write, "tmp/", faultdisk.Fault{Err: syscall.ENOSPC, Part: 100}, large, spool.ErrNoSpace},
+		{"short write in a file", faultdisk.Write, "tmp/", faultdisk.Fault{Err: io.ErrShortWrite, Part: 7}, large, io.ErrShortWrite},
+		{"sync of a file fails", faultdisk.Sync, "tmp/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
+		{"file cannot be named", faultdisk.Rename, "blob/", faultdisk.Fault{Err: syscall.ENOSPC}, large, spool.ErrNoSpace},
+		{"file's name is not durable", faultdisk.SyncDir, "blob/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
+	}
+	for i, c := range cases {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/first %v", c.name, first), func(t *testing.T) {
+				d, ring := faultdisk.New(uint64(i)), newRing(t)
+				cfg := spool.Config{FS: d.FS(), Keys: ring, Segment: 300 << 10}
+				s := open(t, cfg)
+				var kept []spool.Blob
+				if !first { // fill the first segment, so that the next small blob needs another
+					for range 9 {
+						kept = append(kept, put(t, s, text(1, small)))
+					}
+				}
+				d.Hook(once(c.op, c.prefix, c.fault))
+				_, err := s.Put(t.Context(), org, bytes.NewReader(text(2, c.size)))
+				if !errors.Is(err, c.want) {
+					t.Fatalf("got %v, want %v", err, c.want)
+				}
+				for range 3 {
+					kept = append(kept, put(t, s, text(1, small)))
+				}
+				for _, b := range kept {
+					mustGet(t, s, b, text(1, small))
+				}
+				d.Crash()
+				cfg.FS = d.FS()
+				s = open(t, cfg)
+				rep, err := s.Recover(t.Context(), rows(kept...))
+				if err != nil || rep.Live != len(kept) || rep.Lost+rep.Damaged != 0 {
+					t.Fatalf("report %+v %v", rep, err)
+				}
+				for _, b := range kept {
+					mustGet(t, s, b, text(1, small))
+				}
+				for name := range d.Files() {
+					if !strings.HasPrefix(name, "log/") {
+						t.Errorf("left: %s", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestASegmentWhoseSyncFailedIsNeverWrittenNorSyncedAgain(t *testing.T) {
+	d := faultdisk.New(1)
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	put(t, s, text(1, 1000))
+	var mu sync.Mutex
+	poisoned, touched := "", 0
+	d.Hook(func(op faultdisk.Op, name string) faultdisk.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case op == faultdisk.Sync && poisoned == "":
+			poisoned = name
+			return faultdisk.Fault{Err: syscall.EIO}
+		case (op == faultdisk.Sync || op == faultdisk.Write) && name == poisoned:
+			touched++
+		}
+		return faultdisk.Fault{}
+	})
+	if _, err := s.Put(t.Context(), org, bytes.NewReader(text(2, 1000))); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v", err)
+	}
+	put(t, s, text(3, 1000))
+	if poisoned == "" || touched != 0 {
+		t.Errorf("segment %q was touched %d times after its failed sync", poisoned, touched)
+	}
+}
+
+func TestEveryWriterOfAFailedBatchIsTold(t *testing.T) {
+	d := faultdisk.New(1)
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	hold, entered := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	syncs := 0
+	d.Hook(func(op faultdisk.Op, name string) faultdisk.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if op != faultdisk.Sync {
+			return faultdisk.Fault{}
+		}
+		syncs++
+		switch syncs {
+		case 1: // the first batch waits, so that the others form one
+			close(entered)
+			return faultdisk.Fault{Wait: hold}
+		case 2:
+			return faultdisk.Fault{Err: syscall.EIO}
+		}
+		return faultdisk.Fault{}
+	})
+	results := make(chan error, 9)
+	commit := func() {
+		_, err := s.Put(context.Background(), org, bytes.NewReader(text(1, 1000)))
+		results <- err
+	}
+	go commit()
+	<-entered
+	for range 8 {
+		go commit()
+	}
+	spool.WaitQueued(s, 8)
+	close(hold)
+	ok, failed := 0, 0
+	for range 9 {
+		switch err := <-results; {
+		case err == nil:
+			ok++
+		case errors.Is(err, syscall.EIO):
+			failed++
+		default:
+			t.Error(err)
+		}
+	}
+	if ok != 1 || failed != 8 || syncs != 2 {
+		t.Errorf("%d kept, %d failed, %d syncs; want 1, 8, 2", ok, failed, syncs)
+	}
+	if rep := reopen(t, d, s); rep.Live != 0 {
+		t.Errorf("report %+v", rep)
+	}
+}
+
+// reopen closes the spool and recovers it without rows: everything must go.
+func reopen(t *testing.T, d *faultdisk.Disk, s *spool.Store) spool.Report {
+	t.Helper()
+	d.Hook(nil)
+	s.Close()
+	again := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	rep, err := again.Recover(t.Context(), rows())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := d.Files(); len(f) != 0 {
+		t.Errorf("left: %v", f)
+	}
+	return rep
+}
+
+func TestSlowDisk(t *testing.T) {
+	d := faultdisk.New(1)
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	d.Hook(func(op faultdisk.Op, name string) faultdisk.Fault {
+		if op != faultdisk.Sync {
+			return faultdisk.Fault{}
+		}
+		entered <- struct{}{}
+		return faultdisk.Fault{Wait: hold}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	impatient, patient := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := s.Put(ctx, org, bytes.NewReader(text(1, 1000)))
+		impatient <- err
+	}()
+	<-entered // its record is written and being synced
+	go func() {
+		_, err := s.Put(t.Context(), org, bytes.NewReader(text(2, 1000)))
+		patient <- err
+	}()
+	spool.WaitQueued(s, 1)
+	select {
+	case err := <-impatient:
+		t.Fatalf("committed before the sync: %v", err)
+	case err := <-patient:
+		t.Fatalf("committed before the sync: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-impatient; !errors.Is(err, context.Canceled) {
+		t.Fatalf("a writer that gave up: %v", err)
+	}
+	close(hold)
+	if err := <-patient; err != nil {
+		t.Fatalf("a writer that waited: %v", err)
+	}
+	d.Hook(nil)
+	if live := spool.LiveRecords(s); live != 1 {
+		t.Errorf("%d records live, want only that of the writer that waited", live)
+	}
+}
+
+func TestSpaceGuard(t *testing.T) {
+	d := faultdisk.New(1)
+	const reserve = 100 << 20
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t), Reserve: reserve})
+	kept := put(t, s, text(1, 1000))
+	w, err := s.Create(org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	c, err := s.Scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Discard()
+
+	d.SetFree(reserve - 1)
+	if _, err := s.Create(org); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("create: %v", err)
+	}
+	if _, err := s.Scratch(); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("scratch: %v", err)
+	}
+	if _, err := io.Copy(w, bytes.NewReader(text(1, 20<<20))); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("a long writer: %v", err)
+	}
+	if _, err := w.Commit(t.Context()); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("its commit: %v", err)
+	}
+	if _, err := io.Copy(c, bytes.NewReader(text(1, 20<<20))); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("a long scratch: %v", err)
+	}
+	mustGet(t, s, kept, text(1, 1000)) // reading and deleting go on
+	if err := s.Delete(put0(t, s, d, reserve)); err != nil {
+		t.Error(err)
+	}
+	for name := range d.Files() {
+		if strings.HasPrefix(name, "tmp/") {
+			t.Errorf("left: %s", name)
+		}
+	}
+	d.SetFree(1 << 40)
+	put(t, s, text(2, 300<<10))
+}
+
+// put0 puts a blob while there is room and takes the room away again.
+func put0(t *testing.T, s *spool.Store, d *faultdisk.Disk, reserve int64) spool.Blob {
+	t.Helper()
+	d.SetFree(1 << 40)
+	b := put(t, s, text(3, 300<<10))
+	d.SetFree(reserve - 1)
+	return b
+}
