@@ -10,6 +10,7 @@ import (
 	"github.com/emersion/go-message/charset"
 
 	"postern/smime/addr"
+	"postern/smime/part"
 )
 
 // Limits of single fields. A field beyond them is flawed, never silently cut in a way that matters.
@@ -272,43 +273,19 @@ func (p *fieldParser) contentType(v string) {
 	if !p.once("content-type") {
 		return
 	}
-	mediaType, params, ok := ContentType(v)
-	if !ok {
+	if len(v) > maxType {
+		p.flaw(ReasonBadType, "content-type")
+		return
+	}
+	// A notice with a broken field must still be known as one, or it would be answered (AS-95): the
+	// reader of MIME trees and this one must see the same type.
+	mediaType, params, repaired := part.ParseMedia(v)
+	if repaired || strings.Count(mediaType, "/") != 1 {
 		p.flaw(ReasonBadType, "content-type")
 	}
 	p.facts.MediaType = clip(mediaType, 200)
 	p.facts.ReportType = strings.ToLower(clip(params["report-type"], 80))
 	p.facts.SMIMEType = strings.ToLower(clip(params["smime-type"], 80))
-}
-
-// ContentType reads a Content-Type value: the type in lower case and its parameters, names in lower
-// case. ok is false where the value breaks RFC 2045; what could be read of it is returned all the same.
-func ContentType(v string) (mediaType string, params map[string]string, ok bool) {
-	if len(v) > maxType {
-		return "", nil, false
-	}
-	mediaType, params, err := mime.ParseMediaType(stripComments(v))
-	if err != nil {
-		mediaType, params = looseType(v)
-	}
-	return mediaType, params, err == nil
-}
-
-// looseType reads a Content-Type that breaks RFC 2045 (a stray semicolon, a repeated parameter): the
-// type itself and the first readable value of each parameter that decides what the message is. A
-// notice with such a field must still be known as one, or it would be answered (AS-95).
-func looseType(v string) (string, map[string]string) {
-	parts := strings.Split(v, ";")
-	params := map[string]string{}
-	for _, part := range parts[1:] {
-		name, value, ok := strings.Cut(part, "=")
-		name = strings.ToLower(strings.TrimSpace(name))
-		if _, again := params[name]; !ok || again {
-			continue
-		}
-		params[name] = strings.Trim(strings.TrimSpace(value), `"`)
-	}
-	return strings.ToLower(strings.TrimSpace(parts[0])), params
 }
 
 // finish judges what needs the whole header: a request for final delivery, which nobody may make in

@@ -8,8 +8,8 @@
 // It does not decide whether a notice is due, may be sent or may be believed, and it does not seal:
 // it turns a value into a complete inner message with CRLF line ends, and such a message into a value.
 //
-// Limits: 256 KiB of each part that is read, 32 parts, 4 levels, 1,000 recipients, 500 octets of
-// each text a peer wrote.
+// Limits: the first 4 MiB of a notice, 256 KiB of each part that is read, 1,000 parts, 16 levels,
+// 1,000 recipients, 500 octets of each text a peer wrote.
 //
 // github.com/emersion/go-message writes the headers and the multipart frame: its textproto keeps raw
 // fields exactly as given, which the extension field of DN-22 needs.

@@ -198,6 +198,11 @@ func TestBounds(t *testing.T) {
 	if r := parse(t, crlf(parts)); len(r.Repairs) == 0 {
 		t.Errorf("5,000 parts passed without a word: %+v", r)
 	}
+	monster := strings.Replace(dsn(block+strings.Repeat("X: y\n", 500)), "--b--\n", "--b\nContent-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=m\n\n"+
+		strings.Repeat("--m\n\nsome text in each of very many parts of the original message\n", 5000)+"--m--\n--b--\n", 1)
+	if r := parse(t, crlf(monster)); len(r.Entries) != 1 || !r.Standard || len(r.Repairs) == 0 {
+		t.Errorf("a notice that returns a monster: %+v", r)
+	}
 	head := "X: " + strings.Repeat("y", message.MaxHeader) + "\n" + dsn(block)
 	b := crlf(head)
 	if _, err := notice.Parse(bytes.NewReader(b), int64(len(b))); !errors.Is(err, notice.ErrNotNotice) {

@@ -1,22 +1,23 @@
 package notice
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	gomessage "github.com/emersion/go-message"
-
 	"postern/gateway/message"
+	"postern/smime/part"
 )
 
 // Limits of reading.
 const (
+	MaxScan  = 4 << 20   // octets of the message that are looked at
 	MaxPart  = 256 << 10 // octets of a report part or returned header that are read; the rest is passed over
-	MaxParts = 32
-	MaxDepth = 4
+	MaxParts = 1000      // of the message and of what it returns
+	MaxDepth = 16
+
+	frontScan = 32 << 10 // octets that are looked at when the whole is over MaxParts or MaxDepth
 )
 
 // ErrNotNotice is Parse's answer for any other mail, among it bounces in prose.
@@ -33,11 +34,9 @@ func Parse(inner io.ReaderAt, size int64) (*Report, error) {
 	if !strings.HasPrefix(f.MediaType, "multipart/") {
 		return nil, ErrNotNotice
 	}
-	p := parser{report: &Report{Kind: f.Kind()}}
-	start := mboxLine(inner)
-	p.walk(io.NewSectionReader(inner, start, size-start))
-	if p.readErr != nil {
-		return nil, fmt.Errorf("notice: read: %w", p.readErr)
+	p := parser{src: inner, report: &Report{Kind: f.Kind()}}
+	if err := p.walk(min(size, MaxScan)); err != nil {
+		return nil, fmt.Errorf("notice: read: %w", err)
 	}
 	return p.finish(f)
 }
@@ -57,77 +56,69 @@ func facts(r io.ReaderAt, size int64) (message.Facts, error) {
 	return f, nil
 }
 
-// mboxLine is the length of a "From " line in front of the header. QUIRK: mail stores put it there.
-func mboxLine(r io.ReaderAt) int64 {
-	b := make([]byte, message.MaxLine)
-	n, _ := r.ReadAt(b, 0)
-	if b = b[:n]; bytes.HasPrefix(b, []byte("From ")) {
-		return int64(bytes.IndexByte(b, '\n') + 1)
-	}
-	return 0
-}
-
 type parser struct {
+	src          io.ReaderAt
 	report       *Report
 	notification []byte // the first message/disposition-notification
 	status       []byte // the first message/delivery-status
 	original     []byte // the returned header of the original message
-	parts        int
-	readErr      error
 }
 
 func (p *parser) repair(s string) { p.report.Repairs = append(p.report.Repairs, s) }
 
-func (p *parser) walk(r io.Reader) {
-	e, err := gomessage.ReadWithOptions(r, &gomessage.ReadOptions{MaxHeaderBytes: message.MaxHeader})
-	if e == nil {
-		p.repair("the header stops the MIME reader")
-		return
+// walk finds the parts that tell, in the first size octets. They stand in front of what is returned
+// of the original message, which may be as large and as deep as mail can be.
+func (p *parser) walk(size int64) error {
+	lim := part.Limits{Depth: MaxDepth, Parts: MaxParts}
+	root, err := part.Parse(p.src, size, lim)
+	if errors.Is(err, part.ErrLimit) { // the returned message is monstrous, not the notice: look at its front
+		p.repair("more parts than are read")
+		root, err = part.Parse(p.src, min(size, frontScan), lim)
 	}
-	_ = err // unknown character sets and encodings still leave a readable entity
-	p.entity(e, 0)
+	switch {
+	case errors.Is(err, part.ErrLimit):
+		return nil
+	case err != nil:
+		return err
+	}
+	return p.visit(root)
 }
 
-func (p *parser) entity(e *gomessage.Entity, depth int) {
-	if p.parts++; p.parts > MaxParts || depth > MaxDepth {
-		p.repair("more parts than are read")
-		return
+// visit goes through the message's own multiparts, not into messages it carries.
+func (p *parser) visit(n *part.Part) error {
+	switch n.MediaType {
+	case "message/disposition-notification":
+		return p.keep(&p.notification, n)
+	case "message/delivery-status", "message/global-delivery-status":
+		return p.keep(&p.status, n)
+	case "message/rfc822", "text/rfc822-headers", "message/rfc822-headers":
+		return p.keep(&p.original, n)
 	}
-	mediaType, _, _ := message.ContentType(e.Header.Get("Content-Type"))
-	if mr := e.MultipartReader(); mr != nil {
-		for {
-			child, err := mr.NextPart()
-			if child == nil {
-				if err != nil && !errors.Is(err, io.EOF) {
-					p.repair("a part that cannot be read")
-				}
-				return
-			}
-			p.entity(child, depth+1)
+	if !n.Multipart() {
+		return nil
+	}
+	for _, child := range n.Children {
+		if err := p.visit(child); err != nil {
+			return err
 		}
 	}
-	switch mediaType {
-	case "message/disposition-notification":
-		p.keep(&p.notification, e.Body)
-	case "message/delivery-status", "message/global-delivery-status":
-		p.keep(&p.status, e.Body)
-	case "message/rfc822", "text/rfc822-headers", "message/rfc822-headers":
-		p.keep(&p.original, e.Body)
-	}
+	return nil
 }
 
-func (p *parser) keep(to *[]byte, r io.Reader) {
+// keep reads the first part of its kind, as much of it as is looked at.
+func (p *parser) keep(to *[]byte, n *part.Part) error {
 	if *to != nil {
-		return
+		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(r, MaxPart))
+	b, err := io.ReadAll(io.LimitReader(n.Open(p.src), MaxPart))
 	if err != nil {
-		p.repair("a part that breaks off")
+		return err
 	}
-	if len(b) == MaxPart {
+	if len(b) == MaxPart && n.MediaType != "message/rfc822" {
 		p.repair("a part longer than is read")
 	}
 	*to = append([]byte{}, b...)
+	return nil
 }
 
 // finish makes the report of what was found. A message without the part that its report-type
