@@ -115,6 +115,9 @@ func (c *Client) read(q *question, msg *dns.Msg) (*reply, error) {
 	if q.name != asked && msg.Rcode == dns.RcodeSuccess && soaOf(msg) == nil {
 		return nil, nil // QUIRK: authoritative servers and forwarders stop at a CNAME that leaves their zone
 	}
+	if len(msg.Answer) > 0 && len(q.seen) == 1 && msg.Rcode == dns.RcodeSuccess && soaOf(msg) == nil {
+		return nil, q.fail(ErrTemporary, "the answer holds only records of other names or types")
+	}
 	detail := "name exists, no such record (NODATA)"
 	if msg.Rcode == dns.RcodeNameError {
 		detail = "no such name (NXDOMAIN)"
