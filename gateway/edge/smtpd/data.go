@@ -180,6 +180,9 @@ func (d *dataReader) fill() error {
 	n, err := w.receive(w.buf[w.end:], w.pace.deadline(w.srv.limits))
 	w.end += n
 	w.pace.octets += int64(n)
+	if err == io.EOF { // io.EOF of next is the end of a message: the end of a connection is none
+		return io.ErrUnexpectedEOF
+	}
 	return err
 }
 

@@ -37,7 +37,8 @@ const (
 	ReasonPressure        Reason = "under_pressure"
 	ReasonInternal        Reason = "internal"
 	ReasonTimeout         Reason = "timeout"
-	ReasonAborted         Reason = "aborted" // the connection or the transfer ended inside a message
+	ReasonAborted         Reason = "aborted"        // the connection or the transfer ended inside a message
+	ReasonAbandoned       Reason = "bdat_abandoned" // RSET or EHLO inside a BDAT transfer
 	ReasonManyErrors      Reason = "too_many_errors"
 	ReasonConnections     Reason = "connections"      // all of them are taken
 	ReasonPeerConnections Reason = "peer_connections" // this peer has its share
@@ -110,6 +111,8 @@ func (r Reason) dataReply() reply {
 		return reply{421, smtp.EnhancedCode{4, 4, 2}, "Timeout"}
 	case ReasonAborted:
 		return reply{451, smtp.EnhancedCode{4, 4, 2}, "Transfer aborted"}
+	case ReasonAbandoned:
+		return reply{421, smtp.EnhancedCode{4, 4, 2}, "Message transfer abandoned, please begin anew"}
 	case ReasonManyErrors:
 		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many errors"}
 	case ReasonConnections:

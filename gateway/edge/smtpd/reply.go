@@ -33,6 +33,10 @@ func (w *wire) Write(p []byte) (int, error) {
 // answer queues one reply line and counts what it says.
 func (w *wire) answer(line string) {
 	w.say(line)
+	if w.verb == "BDAT" {
+		w.bdat = strings.HasPrefix(line, "250 2.0.0 Continue")
+		w.hangup = w.hangup || strings.HasPrefix(line, "552 5.3.4 Max ") // as in abandon
+	}
 	switch {
 	case w.hangup:
 		return // what follows a 421 nobody reads

@@ -45,6 +45,7 @@ type wire struct {
 	pace  pace   // of the current DATA or BDAT transfer
 
 	verb     string // the last command handed on
+	bdat     bool   // a BDAT transfer waits for its next chunk
 	inAuth   bool   // the last reply was 334: the next line is no command
 	ready    bool   // implicit TLS is done, or not wanted
 	hushed   bool   // the library's greeting is not to be sent: STARTTLS has no second one
@@ -170,6 +171,9 @@ func (w *wire) command(line []byte) error {
 			return w.upgrade(len(line))
 		}
 	}
+	if w.bdat && (verb == "RSET" || verb == "EHLO" || verb == "HELO") {
+		return w.abandon()
+	}
 	w.verb = verb
 	w.line = len(line)
 	w.count()
@@ -177,6 +181,13 @@ func (w *wire) command(line []byte) error {
 		return w.startChunk(args)
 	}
 	return nil
+}
+
+// abandon ends the session of a peer that leaves a BDAT transfer. The library (v0.25.1) keeps the
+// goroutine of the transfer left and can give its result to the next one.
+func (w *wire) abandon() error {
+	w.fail(ReasonAbandoned)
+	return io.EOF
 }
 
 // refuseLine drops a line and shows the library one that it answers 501.
@@ -210,6 +221,7 @@ func (w *wire) startChunk(args string) error {
 	if err != nil {
 		return nil
 	}
+	w.bdat = true                           // until the reply tells
 	if int64(size) > w.srv.limits.Message { // the library would read all of it only to say so
 		w.fail(ReasonTooLarge)
 		w.hangup = true
