@@ -20,7 +20,7 @@ func life(t *testing.T, s *spool.Store, d *table) error {
 	if _, err := s.Recover(t.Context(), rows(d.all()...)); err != nil {
 		return err
 	}
-	for i, n := range []int{100 << 10, 200 << 10, 300 << 10, 5000, 150 << 10, 200 << 10, 250 << 10, 300 << 10, 90 << 10} {
+	for i, n := range []int{100 << 10, 20 << 10, 300 << 10, 250 << 10, 30 << 10, 200 << 10, 250 << 10, 300 << 10, 90 << 10} {
 		b, err := s.Put(t.Context(), org, bytes.NewReader(text(byte(n>>10), n)))
 		if err != nil {
 			return err
@@ -42,8 +42,12 @@ func life(t *testing.T, s *spool.Store, d *table) error {
 	if _, err := io.Copy(c, bytes.NewReader(text(4, 1<<20+1000))); err != nil {
 		return err
 	}
-	if _, err := s.Compact(t.Context(), d.move); err != nil {
+	done, err := s.Compact(t.Context(), d.move)
+	if err != nil {
 		return err
+	}
+	if done.Moved != 2 || done.Segments != 1 {
+		t.Errorf("a whole life compacts %+v, want 2 moves out of 1 segment", done)
 	}
 	return s.Close()
 }
