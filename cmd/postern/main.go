@@ -24,9 +24,11 @@ type command struct {
 
 // commands is the table of all subcommands, in the order the overview shows them.
 func commands() []command {
-	return []command{
-		lookupCommand(),
+	all := []command{initCommand(), serveCommand(), checkCommand(), sendCommand()}
+	for _, group := range [][]command{traceCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), anchorCommands()} {
+		all = append(all, group...)
 	}
+	return append(all, lookupCommand())
 }
 
 func main() {

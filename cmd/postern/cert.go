@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"postern/certs"
+	"postern/certs/issue"
+	"postern/certs/keyfile"
+	"postern/gateway"
+	"postern/smime/addr"
+)
+
+func certCommands() []command {
+	return []command{
+		{"cert list", "our certificates", `Usage: postern cert list [-c FILE] [--json]
+
+Exit codes: 0 listed, 1 failed, 2 used wrongly.
+Example: postern cert list
+`, runCertList},
+		{"cert create", "issue a certificate of the site's pilot authority", `Usage: postern cert create (--domain D | --address A) [--pair] [--key rsa2048|rsa3072|rsa4096|p256] [--days N] [-c FILE]
+
+For pilots and tests: partners must trust the pilot anchor that init wrote. --pair makes a signing and an
+encryption certificate instead of one for both. It is published in DNS at once.
+
+Exit codes: 0 made, 1 refused, 2 used wrongly.
+Example: postern cert create --address referrals@direct.clinic.example
+`, runCertCreate},
+		{"cert import", "import certificates with their keys (PEM or PKCS#12)", `Usage: postern cert import FILE... [--password-file FILE] [-c FILE]
+
+Each certificate must name a domain or address hosted here in its subjectAltName. The password of a PKCS#12
+file comes from --password-file or $POSTERN_CERT_PASSWORD. Keys are sealed at rest.
+
+Exit codes: 0 imported, 1 refused, 2 used wrongly.
+Example: postern cert import clinic.p12 --password-file clinic.pw
+`, runCertImport},
+		{"cert export", "write a public certificate with its chain as PEM", `Usage: postern cert export ID [-c FILE] > cert.pem
+
+ID is the certificate's SHA-256, or its first 8 digits or more (postern cert list).
+
+Exit codes: 0 written, 1 no such certificate, 2 used wrongly.
+Example: postern cert export 1f0c9a77 > our.pem
+`, runCertExport},
+		{"cert retire", "stop signing with and publishing a certificate", `Usage: postern cert retire ID [-c FILE]
+
+ID is the whole SHA-256. The key goes on decrypting mail under way to the old certificate.
+
+Exit codes: 0 retired, 1 refused, 2 used wrongly.
+Example: postern cert retire $(postern cert list --json | head -1 | sed 's/.*"id":"//;s/".*//')
+`, runCertRetire},
+		{"cert pin", "use a partner's certificate without looking it up", `Usage: postern cert pin (ADDRESS|DOMAIN) FILE [-c FILE]
+
+The certificate is found without DNS or LDAP; it is believed no more than one that was discovered.
+
+Exit codes: 0 pinned, 1 refused, 2 used wrongly.
+Example: postern cert pin lab@direct.partner.example lab.pem
+`, runCertPin},
+	}
+}
+
+func runCertList(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert list")
+	file, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
+		return orUsage(err, "cert list takes no operands")
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		var all []gateway.CertInfo
+		if err := call.ask(ctx, "cert.list", struct{}{}, &all); err != nil {
+			return err
+		}
+		for _, i := range all {
+			if *asJSON {
+				if err := c.printJSON(struct {
+					V int `json:"v"`
+					gateway.CertInfo
+				}{1, i}); err != nil {
+					return err
+				}
+				continue
+			}
+			use := ""
+			if i.CanSign {
+				use += "signs "
+			}
+			if i.CanDecrypt {
+				use += "decrypts "
+			}
+			if i.Published {
+				use += "published"
+			}
+			state := "until " + i.Expires.Format(time.DateOnly)
+			if !i.Retired.IsZero() {
+				state = "retired " + i.Retired.Format(time.DateOnly)
+			}
+			fmt.Fprintf(c.out, "%s  %-40s %s  %s\n", i.ID[:16], i.Domain+" "+i.Address, state, use)
+		}
+		return nil
+	})
+}
+
+func runCertCreate(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert create")
+	file, domain, address := configFlag(fs), fs.String("domain", "", ""), fs.String("address", "", "")
+	in := gateway.CertCreate{}
+	fs.BoolVar(&in.Pair, "pair", false, "")
+	fs.IntVar(&in.Days, "days", 0, "")
+	key := fs.String("key", "rsa2048", "")
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
+		return orUsage(err, "cert create takes no operands")
+	}
+	if (*domain == "") == (*address == "") {
+		return usagef("give --domain or --address")
+	}
+	if in.Days < 0 || in.Days > 1095 {
+		return usagef("--days is 1 to 1095")
+	}
+	in.Algorithm = issue.Algorithm(*key)
+	var err error
+	if *domain != "" {
+		in.Domain, err = addr.ParseDomain(*domain)
+	} else {
+		in.Address, err = addr.Parse(*address)
+	}
+	if err != nil {
+		return usageError{err.Error()}
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		var ids []string
+		if err := call.ask(ctx, "cert.create", in, &ids); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, strings.Join(ids, "\n"))
+		return nil
+	})
+}
+
+func runCertImport(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert import")
+	file, pw := configFlag(fs), fs.String("password-file", "", "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) == 0 {
+		return orUsage(err, "give one file or more")
+	}
+	password, err := c.secret(*pw, "POSTERN_CERT_PASSWORD")
+	if err != nil {
+		return err
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		for _, name := range rest {
+			b, err := readFile(name, keyfile.MaxFile)
+			if err != nil {
+				return err
+			}
+			var ids []string
+			if err := call(ctx, "cert.import", gateway.ImportArg{Password: password}, bytes.NewReader(b), &ids, nil); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			fmt.Fprintf(c.out, "%s: %s\n", name, strings.Join(ids, " "))
+		}
+		return nil
+	})
+}
+
+func runCertExport(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert export")
+	file := configFlag(fs)
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 1 {
+		return orUsage(err, "give the id of one certificate (postern cert list)")
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		var ders [][]byte
+		if err := call.ask(ctx, "cert.export", rest[0], &ders); err != nil {
+			return err
+		}
+		for _, der := range ders {
+			if err := pem.Encode(c.out, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func runCertRetire(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert retire")
+	file := configFlag(fs)
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 1 {
+		return orUsage(err, "give the id of one certificate (postern cert list)")
+	}
+	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "cert.retire", rest[0], nil) })
+}
+
+func runCertPin(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("cert pin")
+	file := configFlag(fs)
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 2 {
+		return orUsage(err, "give an address or domain, and a certificate file")
+	}
+	name := strings.ToLower(rest[0])
+	if strings.Contains(name, "@") {
+		a, err := addr.Parse(name)
+		if err != nil {
+			return usageError{err.Error()}
+		}
+		name = a.Key()
+	} else if _, err := addr.ParseDomain(name); err != nil {
+		return usageError{err.Error()}
+	}
+	ders, err := readCertificates(rest[1])
+	if err != nil {
+		return err
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		var print string
+		if err := call.ask(ctx, "cert.pin", gateway.StaticArg{Name: name, Certificate: ders[0]}, &print); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, print)
+		return nil
+	})
+}
+
+// readCertificates reads the certificates of a PEM or DER file as DER, at least one.
+func readCertificates(path string) ([][]byte, error) {
+	b, err := readFile(path, keyfile.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	if crt, err := certs.Parse(b); err == nil {
+		return [][]byte{crt.Raw}, nil
+	}
+	content, err := keyfile.Parse(b, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var out [][]byte
+	for _, cred := range content.Credentials {
+		out = append(out, cred.Cert.Raw)
+	}
+	for _, crt := range content.Others {
+		out = append(out, crt.Raw)
+	}
+	return out, nil
+}

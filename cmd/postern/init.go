@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/gateway"
+	"postern/smime/addr"
+)
+
+func initCommand() command {
+	return command{"init", "make a new site: configuration, database, keys, pilot certificate", `Usage: postern init DIR --domain D [--hostname H] [--listen HOST] [--base-port N]
+
+Makes a new site in DIR: postern.toml, the master key, the database, a pilot authority with a certificate
+for the health domain D, a postmaster inbox and a self-signed TLS certificate. Nothing is overwritten.
+It prints the recovery sheet of the master key: keep it on paper, away from the machine.
+
+  --hostname H    our name in SMTP greetings (default: D)
+  --base-port N   listen on N (smtp), N+1 (submission), N+2 (submission with TLS) and N+3 (dns) instead of
+                  25, 587, 465 and 53, which need privileges
+  --listen HOST   listen on this address only (default: all)
+
+Exit codes: 0 made, 1 failed, 2 used wrongly.
+Example: postern init ./hospital --domain direct.hospital.example --listen 127.0.0.1 --base-port 2500
+`, runInit}
+}
+
+func runInit(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("init")
+	domain := fs.String("domain", "", "")
+	hostname := fs.String("hostname", "", "")
+	host := fs.String("listen", "", "")
+	base := fs.Int("base-port", 0, "")
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 || *domain == "" {
+		return usagef("give one directory and --domain")
+	}
+	d, err := addr.ParseDomain(*domain)
+	if err != nil {
+		return usageError{err.Error()}
+	}
+	if *base < 0 || *base > 65532 {
+		return usagef("--base-port is a port from 1 to 65532")
+	}
+	o := gateway.InitOptions{Dir: rest[0], Domain: d, Hostname: *hostname, Now: time.Now()}
+	ports := [4]int{25, 587, 465, 53}
+	if *base > 0 {
+		ports = [4]int{*base, *base + 1, *base + 2, *base + 3}
+	}
+	for i, p := range []*string{&o.SMTP, &o.Submission, &o.SubmissionTLS, &o.DNS} {
+		*p = fmt.Sprintf("%s:%d", *host, ports[i])
+	}
+	made, err := gateway.Init(ctx, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, `Site made: %s
+Its pilot anchor, for partners to trust: %s
+
+%s
+Next:
+  postern address add -c %[1]s NAME@%[4]s
+  postern trust anchor add -c %[1]s PARTNER-ANCHOR.pem --domain %[4]s
+  postern serve -c %[1]s
+`, made.Config, made.Anchor, made.Sheet, d)
+	return nil
+}

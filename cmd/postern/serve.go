@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"postern/gateway"
+	"postern/gateway/config"
+)
+
+func serveCommand() command {
+	return command{"serve", "run the gateway", `Usage: postern serve [-c FILE]
+
+Runs the gateway of a site until it is told to stop (SIGTERM or SIGINT): mail in transfer may end, then
+what is under way is finished or given back. The log goes to standard error.
+
+Exit codes: 0 stopped as told, 1 could not start or a socket failed, 2 used wrongly.
+Example: postern serve -c /etc/postern/postern.toml
+`, runServe}
+}
+
+func runServe(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("serve")
+	file := configFlag(fs)
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
+		return orUsage(err, "serve takes no operands")
+	}
+	cfg, err := c.loadConfig(*file)
+	if err != nil {
+		return err
+	}
+	s, err := gateway.Open(ctx, cfg, gateway.Options{Log: logger(c, cfg), Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(ctx, s)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return errors.Join(g.Run(ctx), s.Close())
+}
+
+// orUsage is err, or a usage error with the words.
+func orUsage(err error, words string) error {
+	if err != nil {
+		return err
+	}
+	return usageError{words}
+}
+
+func logger(c *console, cfg config.Config) *slog.Logger {
+	var level slog.Level
+	if level.UnmarshalText([]byte(cfg.Log.Level)) != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(c.err, o))
+	}
+	return slog.New(slog.NewTextHandler(c.err, o))
+}
+
+func checkCommand() command {
+	return command{"check", "say what is wrong before anything starts", `Usage: postern check [-c FILE] [--json]
+
+Looks at a site without changing it: configuration, rights, keys, TLS certificate, ports, domains without
+certificates or anchors, certificates about to expire. Each finding says what to do.
+
+Exit codes: 0 nothing would stop the gateway (there may be warnings), 1 something would, 2 used wrongly.
+Example: postern check -c ./hospital/postern.toml
+`, runCheck}
+}
+
+// finding is one line of `check`.
+type finding struct {
+	Level string `json:"level"` // "ok", "warning", "error"
+	About string `json:"about"`
+	Text  string `json:"text"`
+}
+
+func runCheck(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("check")
+	file := configFlag(fs)
+	asJSON := fs.Bool("json", false, "")
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
+		return orUsage(err, "check takes no operands")
+	}
+	found := lookOver(ctx, c, *file)
+	bad := false
+	for _, f := range found {
+		bad = bad || f.Level == "error"
+		if !*asJSON {
+			fmt.Fprintf(c.out, "%-8s %-14s %s\n", f.Level, f.About, f.Text)
+		}
+	}
+	if *asJSON {
+		if err := c.printJSON(map[string]any{"v": 1, "ok": !bad, "findings": found}); err != nil {
+			return err
+		}
+	}
+	if bad {
+		return errShown
+	}
+	return nil
+}
+
+func lookOver(ctx context.Context, c *console, file string) []finding {
+	var out []finding
+	add := func(level, about, format string, args ...any) {
+		out = append(out, finding{level, about, fmt.Sprintf(format, args...)})
+	}
+	cfg, err := c.loadConfig(file)
+	if err != nil {
+		add("error", "configuration", "%v", err)
+		return out
+	}
+	add("ok", "configuration", "%s", cfg.Path)
+	if cfg.TLS.Certificate != "" {
+		checkTLS(cfg, add)
+	}
+	s, err := gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	if errors.Is(err, gateway.ErrLocked) {
+		add("ok", "gateway", "it is running, so its ports and database were not tried")
+		return out
+	}
+	if err != nil {
+		add("error", "site", "%v", err)
+		return out
+	}
+	defer s.Close()
+	add("ok", "site", "database, master key and spool open")
+	checkPorts(cfg, add)
+	for _, f := range s.Check(ctx) {
+		add(f.Level, f.About, "%s", f.Text)
+	}
+	if st, err := os.Stat(cfg.Data); err == nil && st.Mode().Perm()&0o077 != 0 {
+		add("warning", "data", "%s can be read by others (mode %04o): chmod 700 it; subjects and names are in the database in clear", cfg.Data, st.Mode().Perm())
+	}
+	return out
+}
+
+func checkTLS(cfg config.Config, add func(level, about, format string, args ...any)) {
+	pair, err := tls.LoadX509KeyPair(cfg.TLS.Certificate, cfg.TLS.Key)
+	switch {
+	case err != nil:
+		add("error", "tls", "%v", err)
+	case time.Now().After(pair.Leaf.NotAfter):
+		add("warning", "tls", "the certificate of %s expired on %s; mail clients will refuse it", pair.Leaf.Subject, pair.Leaf.NotAfter.Format(time.DateOnly))
+	case pair.Leaf.Issuer.String() == pair.Leaf.Subject.String():
+		add("warning", "tls", "the certificate is self-signed: other gateways do not mind, mail clients will; replace %s", cfg.TLS.Certificate)
+	default:
+		add("ok", "tls", "%s until %s", pair.Leaf.Subject, pair.Leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+func checkPorts(cfg config.Config, add func(level, about, format string, args ...any)) {
+	for key, list := range map[string][]string{"smtp.listen": cfg.SMTP.Listen, "submission.listen": cfg.Submission.Listen,
+		"submission_tls.listen": cfg.SubmissionTLS.Listen, "dns.listen": cfg.DNS.Listen} {
+		for _, at := range list {
+			l, err := net.Listen("tcp", at)
+			if err == nil {
+				l.Close()
+				continue
+			}
+			hint := ""
+			if strings.Contains(err.Error(), "permission denied") {
+				hint = "; ports below 1024 need the right CAP_NET_BIND_SERVICE (the systemd unit gives it) or other ports"
+			}
+			add("error", key, "%v%s", err, hint)
+		}
+	}
+}

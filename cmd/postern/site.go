@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"postern/gateway"
+	"postern/gateway/config"
+	"postern/gateway/edge/control"
+)
+
+// caller does one verb of a site: in a running gateway when there is one, else in this process.
+type caller func(ctx context.Context, verb string, in any, body io.Reader, out any, w io.Writer) error
+
+// ask is a call with a value in and a value out.
+func (call caller) ask(ctx context.Context, verb string, in, out any) error {
+	return call(ctx, verb, in, nil, out, nil)
+}
+
+// configFlag adds -c to a flag set.
+func configFlag(fs *flag.FlagSet) *string { return fs.String("c", "", "configuration file") }
+
+// loadConfig finds and reads the configuration.
+func (c *console) loadConfig(named string) (config.Config, error) {
+	path, err := config.Find(named, c.env)
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Load(path)
+}
+
+// withSite runs f against the site of a configuration. A running gateway is asked through its control
+// socket; with none running this process takes the site's lock and does it itself.
+func (c *console) withSite(ctx context.Context, named string, f func(call caller) error) error {
+	cfg, err := c.loadConfig(named)
+	if err != nil {
+		return err
+	}
+	if client, ok := control.Dial(cfg.Socket()); ok {
+		return f(client.Call)
+	}
+	s, err := gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return f(direct(s))
+}
+
+// direct does verbs on a site this process has open.
+func direct(s *gateway.Site) caller {
+	return func(ctx context.Context, verb string, in any, body io.Reader, out any, w io.Writer) error {
+		args, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		if body == nil {
+			body = bytes.NewReader(nil)
+		}
+		a, err := s.Verbs().Do(ctx, control.Request{Verb: verb, Actor: fmt.Sprintf("uid:%d", os.Getuid()), Args: args, Body: body})
+		if err != nil {
+			return err
+		}
+		if out != nil {
+			value, err := json.Marshal(a.Value)
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(value, out); err != nil {
+				return err
+			}
+		}
+		if w != nil && a.Body != nil {
+			return a.Body(w)
+		}
+		return nil
+	}
+}
+
+// secret reads a password from a file ("-" is standard input) or an environment variable; never from an argument.
+func (c *console) secret(file, variable string) (string, error) {
+	if file == "" {
+		return c.env(variable), nil
+	}
+	var b []byte
+	var err error
+	if file == "-" {
+		b, err = io.ReadAll(io.LimitReader(c.in, 4096))
+	} else {
+		b, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(bytes.TrimRight(b, "\r\n")), nil
+}
+
+// readFile reads a file of at most limit octets.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = errors.New(path + " is larger than such a file may be")
+	}
+	return b, err
+}

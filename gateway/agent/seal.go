@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"sync"
+
+	"postern/certs"
+	"postern/certs/discover"
+	"postern/smime"
+	"postern/smime/addr"
+	"postern/trust"
+)
+
+// Outbound is a message of ours to be sealed.
+type Outbound struct {
+	From       addr.Address // the inner From: who signs
+	Recipients []addr.Address
+	Content    smime.Content // the complete inner message, canonical
+	Purpose    trust.Purpose
+}
+
+// Sealed is what became of an outbound message.
+type Sealed struct {
+	Verdicts []Verdict         // one a recipient, in their order
+	Report   *smime.SealReport // nil when nothing was written
+	Signer   string            // fingerprint of the certificate that signed
+}
+
+// Approved lists the recipients the sealed message is for.
+func (s Sealed) Approved() []addr.Address {
+	var out []addr.Address
+	for _, v := range s.Verdicts {
+		if v.OK {
+			out = append(out, v.Recipient)
+		}
+	}
+	return out
+}
+
+// Seal finds and judges each recipient's certificate, then signs and encrypts once for those approved
+// (AS-39, AS-71, AS-72). open is called only when at least one is approved (AS-73) and gives the place
+// the sealed message is written to. An error is a fault of ours (keys, disk), never a refusal.
+func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, error)) (Sealed, error) {
+	signer, err := a.Keys.Signing(ctx, m.From)
+	if err != nil {
+		return a.refuseAll(m, err), nil
+	}
+	out := Sealed{Verdicts: make([]Verdict, len(m.Recipients)), Signer: certs.Fingerprint(signer.Cert)}
+	usable := make([][]*x509.Certificate, len(m.Recipients))
+	approvals := make([][]trust.Approval, len(m.Recipients))
+	errs := make([]error, len(m.Recipients))
+	limit := make(chan struct{}, MaxLookups)
+	var wg sync.WaitGroup
+	for i, r := range m.Recipients {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			out.Verdicts[i], usable[i], approvals[i], errs[i] = a.recipient(ctx, m, r)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return Sealed{}, err
+		}
+	}
+	recipients := a.proven(&out, usable, approvals)
+	if len(recipients) == 0 {
+		return out, nil
+	}
+	w, err := open()
+	if err != nil {
+		return Sealed{}, err
+	}
+	out.Report, err = smime.Seal(w, m.Content, smime.SealOptions{Signer: identity(signer), Recipients: recipients, Now: a.Now()})
+	if err != nil {
+		return Sealed{}, fmt.Errorf("agent: seal: %w", err)
+	}
+	return out, nil
+}
+
+// refuseAll is AS-70: without a signing certificate of the sender nothing is sent.
+func (a *Agent) refuseAll(m Outbound, err error) Sealed {
+	var out Sealed
+	for _, r := range m.Recipients {
+		out.Verdicts = append(out.Verdicts, Verdict{Recipient: r, Reason: ReasonNoSigningKey,
+			Detail: err.Error(), Remedy: "Import or create a certificate for " + m.From.Domain().String() + " (postern cert create, postern cert import)."})
+	}
+	return out
+}
+
+// recipient looks for one recipient's certificates and judges each.
+func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verdict, []*x509.Certificate, []trust.Approval, error) {
+	v := Verdict{Recipient: r}
+	found, err := a.Finder.Find(ctx, r)
+	if err != nil {
+		return v, nil, nil, fmt.Errorf("agent: find %s: %w", r, err)
+	}
+	v.Location, v.Name, v.Discovery = string(found.Location), found.Name, raw(found.Trace)
+	switch found.Status {
+	case discover.None:
+		v.Reason = ReasonNotFound
+		v.Detail = fmt.Sprintf("No certificate for %s was found, neither for the address nor for %s.", r, r.Domain())
+		v.Remedy = "Check the address; if it is right, ask the recipient's gateway to publish a certificate."
+		return v, nil, nil, nil
+	case discover.Unknown:
+		v.Reason, v.Temporary = ReasonUnknown, true
+		v.Detail = fmt.Sprintf("The name servers of %s gave no answer, so it is not known whether %s has a certificate.", r.Domain(), r)
+		v.Remedy = "The gateway tries again by itself."
+		return v, nil, nil, nil
+	}
+	var good []*x509.Certificate
+	var approvals []trust.Approval
+	refused := v
+	for _, c := range found.Certs {
+		d, err := a.Judge.Evaluate(ctx, trust.Question{Cert: c, Extra: found.Certs, Peer: r, Local: m.From.Domain(),
+			Direction: trust.Outgoing, Purpose: m.Purpose, Use: trust.Encrypt, Time: a.Now()})
+		if err != nil {
+			return v, nil, nil, fmt.Errorf("agent: judge %s: %w", r, err)
+		}
+		one := v
+		one.decided(d, c)
+		if d.OK() && len(good) < MaxCertificates {
+			if len(good) == 0 {
+				v = one
+			}
+			good, approvals = append(good, c), append(approvals, d.Approval)
+		} else if refused.Reason == "" || one.Temporary && !refused.Temporary {
+			refused = one
+		}
+	}
+	if len(good) == 0 { // CD-41: found but none usable ends discovery; the recipient fails
+		return refused, nil, nil, nil
+	}
+	return v, good, approvals, nil
+}
+
+// proven asks each approval once more, at the moment of sealing, and lists who may be encrypted to.
+func (a *Agent) proven(out *Sealed, usable [][]*x509.Certificate, approvals [][]trust.Approval) []smime.Recipient {
+	var rs []smime.Recipient
+	seen := map[string]bool{}
+	for i := range out.Verdicts {
+		v := &out.Verdicts[i]
+		if !v.OK {
+			continue
+		}
+		for j, c := range usable[i] {
+			if err := approvals[i][j].Covers(c, v.Recipient, trust.Outgoing, a.Now()); err != nil {
+				v.OK, v.Temporary, v.Reason, v.Detail = false, true, ReasonUnknown, err.Error()
+				break
+			}
+			if !seen[string(c.Raw)] {
+				seen[string(c.Raw)] = true
+				rs = append(rs, smime.Recipient{Cert: c})
+			}
+		}
+	}
+	return rs
+}
+
+func identity(c certs.Credential) smime.Identity {
+	signer, _ := c.Key.(crypto.Signer)
+	return smime.Identity{Cert: c.Cert, Chain: c.Chain, Key: signer}
+}

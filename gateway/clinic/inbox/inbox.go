@@ -1,0 +1,117 @@
+// Package inbox is a clinic's inbox: items, numbered as they arrive and never renumbered, each with
+// where it came from, its parts and the documents in it.
+//
+// An inbox takes an item only with an Origin: proof that its sender was verified and approved, or that
+// the gateway itself wrote it. The zero Origin is refused. Items keep views (offset, length) into the one
+// sealed copy of the message; nothing is copied out of it.
+//
+// Limits: 200 parts and 50 documents an item; what is beyond is still in the message.
+package inbox
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/gateway/message"
+	"postern/smime/addr"
+	"postern/trust"
+)
+
+// Limits of one item.
+const (
+	MaxParts     = 200
+	MaxDocuments = 50
+)
+
+// ErrNoOrigin means that an item was offered without proof of where it came from.
+var ErrNoOrigin = errors.New("inbox: item without an origin")
+
+// Origin says why an item may be in an inbox. Only FromPeer and FromSystem make a useful one.
+type Origin struct {
+	kind   string
+	signer addr.Address
+}
+
+// FromPeer is the origin of a message whose signer was verified and approved: the approval must cover
+// this certificate for this sender, inbound, now.
+func FromPeer(a trust.Approval, signer *x509.Certificate, sender addr.Address, now time.Time) (Origin, error) {
+	if err := a.Covers(signer, sender, trust.Incoming, now); err != nil {
+		return Origin{}, fmt.Errorf("inbox: %w", err)
+	}
+	return Origin{kind: "peer", signer: sender}, nil
+}
+
+// FromSystem is the origin of a notice that this gateway wrote for one of its own senders.
+func FromSystem(postmaster addr.Address) Origin { return Origin{kind: "system", signer: postmaster} }
+
+// Valid reports whether the origin proves anything.
+func (o Origin) Valid() bool { return o.kind != "" }
+
+// String names the kind of origin: "peer", "system" or "".
+func (o Origin) String() string { return o.kind }
+
+// Signer is the verified sender's address: part of what makes a delivery unique.
+func (o Origin) Signer() addr.Address { return o.signer }
+
+// Item is one message in one inbox. Number is given by the store.
+type Item struct {
+	Inbox      string
+	Number     int64
+	Org        string
+	Message    message.ID
+	Recipient  addr.Address // the address it was sent to, tag included
+	Sender     addr.Address // the verified sender
+	Origin     Origin
+	RFCID      string   // Message-ID without brackets
+	References []string // ids this message refers to, nearest last
+	Thread     string   // the message that began the thread; given by the store
+	Subject    string
+	Received   time.Time
+	Blob       string // the opened inner message
+	Size       int64
+	SHA256     [32]byte // of the opened inner message
+	Flags      Flags
+	Receipt    json.RawMessage // the security receipt
+	Parts      []Part
+	Documents  []Document
+}
+
+// Flags are remarks on an item, for people.
+type Flags struct {
+	// SameID: a message with this id and sender but other content came before; both are kept.
+	SameID bool `json:"same_id,omitempty"`
+	// PartsLeftOut: the message has more parts or documents than an item lists.
+	PartsLeftOut bool `json:"parts_left_out,omitempty"`
+	// Unreadable: the MIME structure could not be read; the message is kept whole.
+	Unreadable string `json:"unreadable,omitempty"`
+}
+
+// Part is a view into the opened message.
+type Part struct {
+	Path      string `json:"path"`
+	Offset    int64  `json:"offset"`
+	Length    int64  `json:"length"`
+	SHA256    string `json:"sha256"` // of the decoded content, hex
+	MediaType string `json:"media_type"`
+	Filename  string `json:"filename,omitempty"`
+	Encoding  string `json:"encoding,omitempty"`
+}
+
+// Document is what a clinical document in the message says of itself.
+type Document struct {
+	ID       string          `json:"id"`
+	Path     string          `json:"path"` // the part it is in
+	Kind     string          `json:"kind"`
+	Type     string          `json:"type,omitempty"`
+	TypeCode string          `json:"type_code,omitempty"`
+	Title    string          `json:"title,omitempty"`
+	Patient  json.RawMessage `json:"patient,omitempty"`
+	Author   string          `json:"author,omitempty"`
+	Date     time.Time       `json:"date,omitzero"`
+	SetID    string          `json:"set_id,omitempty"`
+	OwnID    string          `json:"document_id,omitempty"`
+	Refs     json.RawMessage `json:"refs,omitempty"`
+}

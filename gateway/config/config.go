@@ -1,0 +1,312 @@
+// Package config is the machine's configuration: one strict TOML file. What belongs to the business
+// (domains, addresses, anchors, people) is in the database and changed at run time.
+//
+// An unknown key refuses to start and is named with its line, because a misspelt limit that is silently
+// ignored is worse than a gateway that does not start. github.com/BurntSushi/toml (MIT) is taken because
+// it tells positions and undecoded keys; this package is its only home.
+//
+// Limit: a file of 1 MiB, 1,000 peers.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"postern/smime/addr"
+)
+
+// MaxFile is the size of the largest configuration read, in octets.
+const MaxFile = 1 << 20
+
+// Config is the whole file. Paths are absolute once loaded: those in the file are taken from its folder.
+type Config struct {
+	Path      string `toml:"-"`
+	Hostname  string `toml:"hostname"`   // our name in SMTP greetings and notices
+	Data      string `toml:"data"`       // the data directory
+	MasterKey string `toml:"master_key"` // file with the master key, outside the data directory; "" reads the systemd credential postern-master-key
+
+	SMTP          SMTP      `toml:"smtp"`
+	Submission    Listeners `toml:"submission"`
+	SubmissionTLS Listeners `toml:"submission_tls"`
+	TLS           TLS       `toml:"tls"`
+	DNS           DNS       `toml:"dns"`
+	Resolver      Resolver  `toml:"resolver"`
+	Relay         Relay     `toml:"relay"`
+	Notify        Notify    `toml:"notify"`
+	Trust         Trust     `toml:"trust"`
+	Log           Log       `toml:"log"`
+
+	Peer map[string]Peer `toml:"peer"`
+}
+
+// SMTP is the side that other gateways speak to.
+type SMTP struct {
+	Listen     []string `toml:"listen"`
+	MaxSize    int64    `toml:"max_size"`    // octets of one message
+	Timeout    Duration `toml:"timeout"`     // of one command
+	MaxClients int      `toml:"max_clients"` // connections at a time, all listeners
+	PerPeer    int      `toml:"per_peer"`    // connections at a time from one address
+}
+
+// Listeners is one kind of listening socket.
+type Listeners struct {
+	Listen []string `toml:"listen"`
+}
+
+// TLS names the certificate for all SMTP listeners; the files are read again when they change.
+type TLS struct {
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// DNS is the authoritative server for the health domains hosted here.
+type DNS struct {
+	Listen     []string `toml:"listen"`
+	Nameserver string   `toml:"nameserver"` // the NS name; default: hostname
+	Addresses  []string `toml:"addresses"`  // our public addresses, for A and AAAA of hostname
+	MailHost   string   `toml:"mail_host"`  // the MX name; default: hostname
+	TTL        Duration `toml:"ttl"`
+}
+
+// Resolver is whom we ask about others.
+type Resolver struct {
+	Servers []string `toml:"servers"` // host:port; default: /etc/resolv.conf
+	Timeout Duration `toml:"timeout"`
+}
+
+// Relay is how mail leaves.
+type Relay struct {
+	SmartHost    string   `toml:"smart_host"`    // host:port for everything without a peer entry
+	AllowPrivate []string `toml:"allow_private"` // networks that may be dialled although private ("127.0.0.0/8")
+	Timeout      Duration `toml:"timeout"`       // of connecting and of one command
+}
+
+// Peer is a static route to one remote domain, for test beds and private networks.
+type Peer struct {
+	DNS  string `toml:"dns"`  // host:port asked for everything at or below the domain
+	SMTP string `toml:"smtp"` // host:port mail goes to
+}
+
+// Notify is the gateway's patience (DN-42).
+type Notify struct {
+	T1            Duration `toml:"processed_within"`
+	T2            Duration `toml:"dispatched_within"`
+	Inside        Duration `toml:"edge_within"`
+	FinalDelivery bool     `toml:"request_final_delivery"` // on every message of ours that does not say (DN-11)
+}
+
+// Trust is what all domains share.
+type Trust struct {
+	Fetch bool `toml:"fetch"` // AIA, CRL and OCSP over HTTP
+}
+
+// Log is how the gateway writes its log to standard error.
+type Log struct {
+	Format string `toml:"format"` // "text" or "json"
+	Level  string `toml:"level"`  // "debug", "info", "warn", "error"
+}
+
+// Duration is a time.Duration written as "90s" or "1h".
+type Duration time.Duration
+
+// UnmarshalText reads the Go form of a duration; it must be positive.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a duration such as 90s or 1h", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes the form that UnmarshalText reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// D is the duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Default is the configuration before the file is read.
+func Default() Config {
+	return Config{
+		SMTP:     SMTP{MaxSize: 50 << 20, Timeout: Duration(5 * time.Minute), MaxClients: 1000, PerPeer: 50},
+		DNS:      DNS{TTL: Duration(time.Hour)},
+		Resolver: Resolver{Timeout: Duration(3 * time.Second)},
+		Relay:    Relay{Timeout: Duration(time.Minute)},
+		Notify:   Notify{T1: Duration(time.Hour), T2: Duration(time.Hour), Inside: Duration(50 * time.Minute)},
+		Trust:    Trust{Fetch: true},
+		Log:      Log{Format: "text", Level: "info"},
+	}
+}
+
+// Find is the configuration file to use: the one named, else $POSTERN_CONFIG, ./postern.toml, /etc/postern/postern.toml.
+func Find(named string, env func(string) string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	if p := env("POSTERN_CONFIG"); p != "" {
+		return p, nil
+	}
+	for _, p := range []string{"postern.toml", "/etc/postern/postern.toml"} {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", errors.New("config: no configuration: neither -c, $POSTERN_CONFIG, ./postern.toml nor /etc/postern/postern.toml is there (`postern init DIR --domain D` makes one)")
+}
+
+// Load reads and checks a configuration file.
+func Load(path string) (Config, error) {
+	c := Default()
+	st, err := os.Stat(path)
+	if err != nil {
+		return c, fmt.Errorf("config: %w", err)
+	}
+	if st.Size() > MaxFile {
+		return c, fmt.Errorf("config: %s has %d octets, at most %d are read", path, st.Size(), MaxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("config: %w", err)
+	}
+	meta, err := toml.Decode(string(text), &c)
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		return c, fmt.Errorf("config: %s line %d: %s", path, parse.Position.Line, parse.Message)
+	}
+	if err != nil {
+		return c, fmt.Errorf("config: %s: %w", path, err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return c, fmt.Errorf("config: %s line %d: unknown key %q (`postern help config` lists the keys)", path, lineOf(text, unknown[0]), unknown[0].String())
+	}
+	if c.Path, err = filepath.Abs(path); err != nil {
+		return c, fmt.Errorf("config: %w", err)
+	}
+	c.resolvePaths()
+	return c, c.check()
+}
+
+// lineOf is the line on which a key's last name is set, looked for below its table's header.
+func lineOf(text []byte, key toml.Key) int {
+	table := ""
+	want := strings.Join(key[:len(key)-1], ".")
+	last := key[len(key)-1]
+	for i, l := range bytes.Split(text, []byte("\n")) {
+		s := strings.TrimSpace(string(l))
+		if strings.HasPrefix(s, "[") {
+			table = strings.NewReplacer("[", "", "]", "", `"`, "").Replace(strings.SplitN(s, "#", 2)[0])
+			table = strings.TrimSpace(table)
+			if table == strings.Join(key, ".") {
+				return i + 1
+			}
+			continue
+		}
+		name, _, found := strings.Cut(s, "=")
+		if found && strings.Trim(strings.TrimSpace(name), `"`) == last && table == want {
+			return i + 1
+		}
+	}
+	return 1
+}
+
+func (c *Config) resolvePaths() {
+	dir := filepath.Dir(c.Path)
+	for _, p := range []*string{&c.Data, &c.MasterKey, &c.TLS.Certificate, &c.TLS.Key} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	if c.DNS.Nameserver == "" {
+		c.DNS.Nameserver = c.Hostname
+	}
+	if c.DNS.MailHost == "" {
+		c.DNS.MailHost = c.Hostname
+	}
+}
+
+// check finds what could not work, before anything starts; each fault names its key.
+func (c *Config) check() error {
+	var faults []error
+	bad := func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("config: %s: %s: %s", c.Path, key, fmt.Sprintf(format, args...)))
+	}
+	if _, err := addr.ParseDomain(c.Hostname); err != nil {
+		bad("hostname", "%q is not a fully qualified name", c.Hostname)
+	}
+	if c.Data == "" {
+		bad("data", "no data directory is set")
+	}
+	lists := map[string][]string{"smtp.listen": c.SMTP.Listen, "submission.listen": c.Submission.Listen,
+		"submission_tls.listen": c.SubmissionTLS.Listen, "dns.listen": c.DNS.Listen, "resolver.servers": c.Resolver.Servers}
+	for key, values := range lists {
+		for _, v := range values {
+			if _, _, err := net.SplitHostPort(v); err != nil {
+				bad(key, "%q is not host:port", v)
+			}
+		}
+	}
+	if c.Relay.SmartHost != "" {
+		if _, _, err := net.SplitHostPort(c.Relay.SmartHost); err != nil {
+			bad("relay.smart_host", "%q is not host:port", c.Relay.SmartHost)
+		}
+	}
+	if len(c.Submission.Listen)+len(c.SubmissionTLS.Listen) > 0 && (c.TLS.Certificate == "" || c.TLS.Key == "") {
+		bad("tls", "submission needs tls.certificate and tls.key")
+	}
+	if _, err := c.Private(); err != nil {
+		bad("relay.allow_private", "%v", err)
+	}
+	for _, a := range c.DNS.Addresses {
+		if _, err := netip.ParseAddr(a); err != nil {
+			bad("dns.addresses", "%q is not an IP address", a)
+		}
+	}
+	for name, p := range c.Peer {
+		if _, err := addr.ParseDomain(name); err != nil {
+			bad(`peer."`+name+`"`, "not a domain")
+		}
+		for key, v := range map[string]string{"dns": p.DNS, "smtp": p.SMTP} {
+			if _, _, err := net.SplitHostPort(v); v != "" && err != nil {
+				bad(`peer."`+name+`".`+key, "%q is not host:port", v)
+			}
+		}
+	}
+	if c.Notify.Inside >= c.Notify.T1 {
+		bad("notify.edge_within", "must be shorter than processed_within, or both sides report opposite outcomes (DN-60)")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		bad("log.format", `%q is neither "text" nor "json"`, c.Log.Format)
+	}
+	return errors.Join(faults...)
+}
+
+// Private is relay.allow_private as networks.
+func (c *Config) Private() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.Relay.AllowPrivate {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// Socket is the path of the control socket.
+func (c *Config) Socket() string { return filepath.Join(c.Data, "control.sock") }
+
+// Database is the path of the database.
+func (c *Config) Database() string { return filepath.Join(c.Data, "postern.db") }
+
+// Spool is the folder of the spool.
+func (c *Config) Spool() string { return filepath.Join(c.Data, "spool") }

@@ -1,0 +1,285 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postern/certs/zone"
+	"postern/gateway/auth"
+	"postern/gateway/edge/control"
+	"postern/gateway/edge/dnsd"
+	"postern/gateway/edge/smtpd"
+	"postern/gateway/edge/tlsfile"
+	"postern/gateway/spool"
+	"postern/smime/addr"
+)
+
+// Gateway is a site that runs: its listeners, its pipeline and its control socket.
+type Gateway struct {
+	site    *Site
+	log     *slog.Logger
+	smtp    []served
+	dns     *dnsd.Server
+	dnsAt   []*dnsd.Listener
+	control net.Listener
+}
+
+// served is one SMTP server with its socket.
+type served struct {
+	name     string
+	server   *smtpd.Server
+	listener net.Listener
+}
+
+// New binds every socket of the site's configuration; nothing is served before Run. An error names the
+// setting whose socket could not be bound.
+func New(ctx context.Context, s *Site) (g *Gateway, err error) {
+	g = &Gateway{site: s, log: s.Log}
+	defer func() {
+		if err != nil {
+			g.closeSockets()
+		}
+	}()
+	var tlsConfig *tls.Config
+	if s.Config.TLS.Certificate != "" {
+		src, err := tlsfile.Open([]tlsfile.Pair{{Cert: s.Config.TLS.Certificate, Key: s.Config.TLS.Key}}, s.Log, s.now)
+		if err != nil {
+			return g, err
+		}
+		tlsConfig = src.Config()
+	}
+	logins := auth.NewService(auth.Config{Accounts: s.Store, Clock: s.now})
+	for _, l := range []struct {
+		key     string
+		mode    smtpd.Mode
+		listens []string
+	}{
+		{"smtp.listen", smtpd.Peer, s.Config.SMTP.Listen},
+		{"submission.listen", smtpd.Submission, s.Config.Submission.Listen},
+		{"submission_tls.listen", smtpd.SubmissionTLS, s.Config.SubmissionTLS.Listen},
+	} {
+		for _, at := range l.listens {
+			if err := g.bindSMTP(l.key, at, l.mode, tlsConfig, logins); err != nil {
+				return g, err
+			}
+		}
+	}
+	if len(s.Config.DNS.Listen) > 0 {
+		g.dns = dnsd.New(dnsd.Config{Clock: s.now, Log: s.Log})
+		for _, at := range s.Config.DNS.Listen {
+			l, err := dnsd.Listen(ctx, at)
+			if err != nil {
+				return g, fmt.Errorf("gateway: dns.listen: %s: %w", at, err)
+			}
+			g.dnsAt = append(g.dnsAt, l)
+		}
+	}
+	g.control, err = control.Listen(s.Config.Socket())
+	return g, err
+}
+
+func (g *Gateway) bindSMTP(key, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
+	s := g.site
+	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: logins,
+		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
+			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
+	if err != nil {
+		return fmt.Errorf("gateway: %s: %w", key, err)
+	}
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		return fmt.Errorf("gateway: %s in %s: %w", key, s.Config.Path, err)
+	}
+	g.smtp = append(g.smtp, served{key, server, l})
+	return nil
+}
+
+// Addresses is where the gateway listens, by the setting's name: ports chosen by the system included.
+func (g *Gateway) Addresses() map[string][]string {
+	out := map[string][]string{}
+	for _, s := range g.smtp {
+		out[s.name] = append(out[s.name], s.listener.Addr().String())
+	}
+	for _, l := range g.dnsAt {
+		out["dns.listen"] = append(out["dns.listen"], l.Addr())
+	}
+	return out
+}
+
+func (g *Gateway) closeSockets() {
+	for _, s := range g.smtp {
+		s.listener.Close()
+	}
+	for _, l := range g.dnsAt {
+		l.Close()
+	}
+	if g.control != nil {
+		g.control.Close()
+	}
+}
+
+// Grace is how long messages in transfer may take to end at shutdown.
+const Grace = 20 * time.Second
+
+// Run serves until ctx ends, then stops in the order listeners, workers; the site stays open. It returns
+// early only when a socket fails.
+func (g *Gateway) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	workers, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorkers()
+	var edges, inside sync.WaitGroup
+	for _, s := range g.smtp {
+		edges.Go(func() {
+			if err := s.server.Serve(s.listener); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				cancel(fmt.Errorf("gateway: %s: %w", s.name, err))
+			}
+		})
+	}
+	if g.dns != nil {
+		g.publish(ctx)
+		edges.Go(func() {
+			if err := g.dns.Serve(ctx, g.dnsAt...); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("gateway: dns: %w", err))
+			}
+		})
+		inside.Go(func() { g.republish(workers) })
+	}
+	edges.Go(func() {
+		if err := control.Serve(ctx, g.control, Verbs{g.site}); err != nil && ctx.Err() == nil {
+			cancel(fmt.Errorf("gateway: control socket: %w", err))
+		}
+	})
+	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
+	inside.Go(func() { g.sweep(workers) })
+	g.log.Info("gateway is running", "listen", g.Addresses())
+	<-ctx.Done()
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+	defer done()
+	for _, s := range g.smtp {
+		if err := s.server.Shutdown(grace); err != nil {
+			g.log.Warn("connections were cut at shutdown", "listener", s.name, "error", err)
+		}
+	}
+	edges.Wait()
+	stopWorkers()
+	inside.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// republish keeps the zone true: after each change of what is published, and once an hour for what expires.
+func (g *Gateway) republish(ctx context.Context) {
+	t := time.NewTicker(time.Hour)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.site.changed:
+		case <-t.C:
+		}
+		g.publish(ctx)
+	}
+}
+
+func (g *Gateway) publish(ctx context.Context) {
+	snap, err := g.site.Zone(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			g.log.Error("DNS zone not rebuilt; the last one stays", "error", err)
+		}
+		return
+	}
+	for _, l := range snap.Left {
+		g.log.Warn("certificate not published", "name", l.Name, "reason", l.Reason)
+	}
+	g.dns.Publish(snap)
+}
+
+// Zone is what our DNS serves now.
+func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
+	domains, err := s.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	creds, err := credentials{s.Store}.StoredCredentials(ctx, addr.Domain{})
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	for _, a := range s.Config.DNS.Addresses {
+		ip, err := netip.ParseAddr(a)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: dns.addresses: %w", err)
+		}
+		addrs = append(addrs, ip)
+	}
+	var zones []zone.Zone
+	for _, d := range domains {
+		z := zone.Zone{Domain: d.Name, TTL: s.Config.DNS.TTL.D(), Admin: "postmaster@" + d.Name.String(),
+			NS: []zone.Host{{Name: s.Config.DNS.Nameserver, Addrs: addrs}}, MX: []zone.MX{{Preference: 10, Host: s.Config.DNS.MailHost}},
+			Hosts: []zone.Host{{Name: s.Config.DNS.MailHost, Addrs: addrs}}}
+		if s.Config.Hostname == d.Name.String() {
+			z.Addrs = addrs
+		}
+		for _, c := range creds {
+			if c.Retired || !c.CanDecrypt {
+				continue
+			}
+			z.Certs = append(z.Certs, published(d.Name, c.Credential.Cert)...)
+		}
+		zones = append(zones, z)
+	}
+	return zone.Build(zones, zone.Options{Now: s.now()})
+}
+
+// sweepEvery is how often what nobody needs any more is let go.
+const sweepEvery = 10 * time.Minute
+
+// sweep lets go of expired held mail and of bytes no row needs.
+func (g *Gateway) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := g.site.Sweep(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("sweep failed", "error", err)
+		}
+	}
+}
+
+// Sweep lets go of expired held mail and of bytes no row needs: the row goes first, so bytes are never
+// named that are not there.
+func (s *Site) Sweep(ctx context.Context) error {
+	if _, err := s.Store.ExpireHeld(ctx); err != nil {
+		return err
+	}
+	for {
+		blobs, err := s.Store.Unreferenced(ctx, 500)
+		if err != nil || len(blobs) == 0 {
+			return err
+		}
+		for _, b := range blobs {
+			if err := s.Store.ForgetBlob(ctx, b.ID); err != nil {
+				return err
+			}
+			if err := s.Spool.Delete(b); err != nil && !errors.Is(err, spool.ErrNotFound) {
+				return err
+			}
+		}
+	}
+}

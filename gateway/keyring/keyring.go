@@ -1,0 +1,171 @@
+// Package keyring is the private keys of our health domains: stored sealed, unsealed when first used,
+// kept in memory until the stored set changes.
+//
+// It answers two questions: which credential signs for a sender (AS-70), and which keys may open a
+// message for a recipient (CMS-22: keys bound to the message's own recipients and no others). It judges
+// binding, usage and dates, never trust. Retired and expired credentials still decrypt (AS-122).
+package keyring
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"postern/certs"
+	"postern/smime/addr"
+)
+
+// ErrNoKey means that no credential of ours serves the address.
+var ErrNoKey = errors.New("keyring: no usable certificate of ours")
+
+// Stored is a credential as the database keeps it.
+type Stored struct {
+	Credential certs.Credential // without Key
+	SealedKey  []byte
+	Org        string
+	CanSign    bool
+	CanDecrypt bool
+	Retired    bool
+}
+
+// Source lists the stored credentials of one of our domains.
+type Source interface {
+	StoredCredentials(ctx context.Context, d addr.Domain) ([]Stored, error)
+}
+
+// Unsealer opens what was sealed for a purpose.
+type Unsealer interface {
+	OpenSecret(org, purpose string, sealed []byte) ([]byte, error)
+}
+
+// Purpose is what the private key of a credential is sealed for.
+func Purpose(credentialID string) string { return "credential " + credentialID }
+
+// Ring is the keys of all our domains.
+type Ring struct {
+	source Source
+	unseal Unsealer
+	now    func() time.Time
+
+	mu   sync.Mutex
+	keys map[string]any // by credential id
+}
+
+// New makes a ring over what is stored.
+func New(source Source, unseal Unsealer, now func() time.Time) *Ring {
+	return &Ring{source: source, unseal: unseal, now: now, keys: map[string]any{}}
+}
+
+// Signing is the credential that signs for a sender: bound to the address before the domain, able to
+// sign, valid now, not retired; of several the newest.
+func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential, error) {
+	all, err := r.source.StoredCredentials(ctx, from.Domain())
+	if err != nil {
+		return certs.Credential{}, fmt.Errorf("keyring: %w", err)
+	}
+	var best *Stored
+	bestHow := ""
+	why := "none is stored"
+	for i := range all {
+		c := &all[i]
+		how, ok := c.Credential.BoundTo(from)
+		switch {
+		case !ok:
+			continue
+		case c.Retired:
+			why = "the only one is retired"
+			continue
+		case !c.CanSign:
+			why = "the only one cannot sign"
+			continue
+		case !valid(c.Credential.Cert, r.now()):
+			why = "the only one is not valid now (" + c.Credential.Cert.NotAfter.UTC().Format(time.DateOnly) + ")"
+			continue
+		}
+		if best == nil || how == "address" && bestHow != "address" ||
+			how == bestHow && c.Credential.Cert.NotBefore.After(best.Credential.Cert.NotBefore) {
+			best, bestHow = c, how
+		}
+	}
+	if best == nil {
+		return certs.Credential{}, fmt.Errorf("%w to sign for %s: %s", ErrNoKey, from, why)
+	}
+	return r.withKey(*best)
+}
+
+// Decryption is every credential that may open a message for a recipient of ours, whatever its dates.
+func (r *Ring) Decryption(ctx context.Context, to addr.Address) ([]certs.Credential, error) {
+	all, err := r.source.StoredCredentials(ctx, to.Domain())
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	var out []certs.Credential
+	for _, c := range all {
+		if _, ok := c.Credential.BoundTo(to); !ok {
+			continue
+		}
+		k, err := r.withKey(c)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// Published is the certificates a peer may find for an address or domain of ours: able to take
+// encryption, valid now, not retired, address-bound ones first and alone where there are any (CD-04).
+func (r *Ring) Published(ctx context.Context, a addr.Address) ([]*x509.Certificate, error) {
+	all, err := r.source.StoredCredentials(ctx, a.Domain())
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	var byAddress, byDomain []*x509.Certificate
+	for _, c := range all {
+		how, ok := c.Credential.BoundTo(a)
+		if !ok || c.Retired || !c.CanDecrypt || !valid(c.Credential.Cert, r.now()) {
+			continue
+		}
+		if how == "address" {
+			byAddress = append(byAddress, c.Credential.Cert)
+		} else {
+			byDomain = append(byDomain, c.Credential.Cert)
+		}
+	}
+	if len(byAddress) > 0 {
+		return byAddress, nil
+	}
+	return byDomain, nil
+}
+
+func valid(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
+func (r *Ring) withKey(s Stored) (certs.Credential, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := s.Credential
+	if k, ok := r.keys[c.ID]; ok {
+		c.Key = k
+		return c, nil
+	}
+	der, err := r.unseal.OpenSecret(s.Org, Purpose(c.ID), s.SealedKey)
+	if err != nil {
+		return c, fmt.Errorf("keyring: private key of %s: %w", c.ID, err)
+	}
+	k, err := x509.ParsePKCS8PrivateKey(der)
+	clear(der)
+	if err != nil {
+		return c, fmt.Errorf("keyring: private key of %s: %w", c.ID, err)
+	}
+	if !certs.Owns(k, c.Cert) {
+		return c, fmt.Errorf("keyring: private key of %s does not belong to its certificate", c.ID)
+	}
+	r.keys[c.ID] = k
+	c.Key = k
+	return c, nil
+}

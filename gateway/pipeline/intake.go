@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/track"
+	"postern/gateway/message"
+	"postern/gateway/spool"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+// Accept makes an accepted message durable: its bytes are on disk already, its rows and first job are
+// when Accept returns (EP-29). It is the one way in for every edge.
+//
+// A submission with an idempotency key that the same principal used before is the earlier message.
+func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message.Facts, b spool.Blob) (message.ID, error) {
+	if sub.IdempotencyKey != "" {
+		m, err := p.Store.ByIdempotencyKey(ctx, sub.Org, sub.Principal, sub.IdempotencyKey)
+		if err == nil || !errors.Is(err, store.ErrNotFound) {
+			return m.ID, err
+		}
+	}
+	sub.Received = p.Now()
+	m := store.Message{ID: p.newID(), Submission: sub, Direction: store.In, Kind: message.Mail, Facts: f, Blob: b.ID, Size: b.Size, Received: sub.Received}
+	job := queue.Job{Org: sub.Org, Message: m.ID, Kind: queue.Open, Recipients: sub.Recipients}
+	step := store.Step{Blobs: []spool.Blob{b}}
+	if sub.Edge != message.EdgeSMTP {
+		if err := p.outbound(&m); err != nil {
+			return "", err
+		}
+		job.Kind, job.Notice = queue.Seal, m.Kind != message.Mail
+	}
+	for _, r := range sub.Recipients {
+		step.Events = append(step.Events, p.begun(m, r)...)
+		if due := p.clocksFor(m).Deadline; due > 0 && m.Direction == store.Out && m.Kind == message.Mail {
+			step.Jobs = append(step.Jobs, p.clock(m, r, due))
+		}
+	}
+	step.Messages, step.Jobs = []store.Message{m}, append(step.Jobs, job)
+	if _, err := p.Store.Commit(ctx, queue.Lease{}, step); err != nil {
+		return "", err
+	}
+	p.Log.Info("accepted", "message", m.ID, "direction", m.Direction, "edge", sub.Edge, "peer", sub.Peer,
+		"recipients", len(sub.Recipients), "size", b.Size)
+	return m.ID, nil
+}
+
+// outbound completes a submission of ours: who it is from, and the header lines it lacks.
+func (p *Pipeline) outbound(m *store.Message) error {
+	if len(m.Facts.From) != 1 {
+		return fmt.Errorf("pipeline: a submission names one sender in From (AS-30), not %d", len(m.Facts.From))
+	}
+	m.Direction, m.Sender, m.Kind = store.Out, m.Facts.From[0], m.Facts.Kind()
+	pre, err := message.Prefix(m.Facts, message.PrefixOptions{From: m.Sender, FinalDelivery: p.Final, Now: p.Now()})
+	if err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	m.Prefix = string(pre.Lines)
+	m.RFCID = message.NormalID(pre.MessageID)
+	m.Final = m.Facts.FinalDelivery || p.Final && m.Kind == message.Mail && !m.Facts.DeliveryOptions
+	m.Receipt = jsonText(map[string]any{"format": 1, "added": pre.Added, "long_line": m.Facts.LongLine, "eight_bit": m.Facts.EightBit})
+	return nil
+}
+
+// begun is the first rung of a message for one recipient, and what is known of it from the start.
+func (p *Pipeline) begun(m store.Message, r addr.Address) []track.Event {
+	kind := track.Accepted
+	if m.Direction == store.In {
+		kind = track.Received
+	}
+	sub := m.Submission
+	events := []track.Event{p.event(m.ID, r, kind, sub.Edge, map[string]any{"edge": sub.Edge, "peer": sub.Peer, "tls": sub.TLS,
+		"size": m.Size, "principal": sub.Principal, "purpose": sub.Purpose})}
+	return append(events, p.nature(m, r)...)
+}
+
+// nature records what decides how a ladder is read: a final delivery request, or being a notice.
+func (p *Pipeline) nature(m store.Message, r addr.Address) []track.Event {
+	switch {
+	case m.Kind != message.Mail:
+		return []track.Event{p.event(m.ID, r, track.Notice, "gateway", nil)}
+	case m.Final:
+		return []track.Event{p.event(m.ID, r, track.FinalRequested, "gateway", nil)}
+	}
+	return nil
+}
+
+// event is one ladder event of now.
+func (p *Pipeline) event(id message.ID, r addr.Address, kind track.Kind, source string, evidence any) track.Event {
+	return track.Event{Message: id, Recipient: r, Kind: kind, Time: p.Now(), Source: source, Evidence: rawJSON(evidence)}
+}

@@ -1,0 +1,73 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"postern/certs"
+	"postern/gateway/agent"
+	"postern/gateway/delivery/notice"
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/track"
+	"postern/gateway/message"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+// noticeData is what a due notice needs.
+type noticeData struct {
+	Disposition notice.Disposition `json:"disposition"`
+	To          addr.Address       `json:"to"`
+	Failure     string             `json:"failure,omitempty"`
+}
+
+// noticeJob makes a notice about an inbound message due. It goes to the verified sender; another address
+// in Disposition-Notification-To is honoured only when the certificate that signed is bound to it too.
+func (p *Pipeline) noticeJob(m store.Message, v agent.Verdict, d noticeData) queue.Job {
+	d.To = m.Sender
+	if to := m.Facts.DispositionNotificationTo; len(to) == 1 && v.Signer != nil {
+		if _, ok := certs.Binding(v.Signer, to[0]); ok {
+			d.To = to[0]
+		}
+	}
+	return queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Notice, Notice: true, Lane: "notice " + d.To.Domain().String(),
+		Recipients: []addr.Address{v.Recipient}, Data: rawJSON(d)}
+}
+
+// tell makes a notice due and records that it is, in the same step as what it speaks of.
+func (p *Pipeline) tell(step *store.Step, m store.Message, v agent.Verdict, d noticeData) {
+	kind := map[notice.Disposition]track.Kind{notice.Processed: track.ToldProcessed, notice.Dispatched: track.ToldDispatched,
+		notice.Failed: track.ToldFailed}[d.Disposition]
+	step.Events = append(step.Events, p.event(m.ID, v.Recipient, kind, "gateway", nil))
+	step.Jobs = append(step.Jobs, p.noticeJob(m, v, d))
+}
+
+// notice is the stage that writes one MDN from the address that received the message (AS-94), seals it
+// like any message and queues it. One that cannot be sealed is recorded, never bounced (AS-100).
+func (p *Pipeline) notice(ctx context.Context, j queue.Job, about store.Message) (store.Step, error) {
+	var d noticeData
+	if err := json.Unmarshal(j.Data, &d); err != nil || len(j.Recipients) != 1 {
+		return store.Step{}, fmt.Errorf("pipeline: notice job %d is damaged: %v", j.ID, err)
+	}
+	from := j.Recipients[0]
+	now := p.Now()
+	n := notice.MDN{From: from, To: d.To, OriginalMessageID: about.RFCID, Disposition: d.Disposition,
+		FinalDelivery: d.Disposition == notice.Dispatched && about.Final, // DN-22
+		ReportingUA:   p.Hostname + "; Postern", Failure: d.Failure, Subject: about.Facts.Subject,
+		MessageID: message.NewMessageID(from.Domain(), now, nil), Date: now}
+	var ins message.Inspector
+	b, err := p.write(ctx, j.Org, func(w io.Writer) error { return n.Write(io.MultiWriter(w, &ins)) })
+	if err != nil {
+		return store.Step{}, err
+	}
+	m := store.Message{ID: p.newID(), Direction: store.Out, Kind: message.MDN, RFCID: message.NormalID(n.MessageID), Sender: from, Facts: ins.Facts(),
+		Blob: b.ID, Size: b.Size, About: about.ID, Received: now,
+		Submission: message.Submission{Org: j.Org, Edge: message.EdgeNotice, From: from, Recipients: []addr.Address{d.To}, Received: now}}
+	step := store.Step{Settle: done(), Messages: []store.Message{m}}
+	step.Blobs = append(step.Blobs, b)
+	step.Jobs = []queue.Job{{Org: j.Org, Message: m.ID, Kind: queue.Seal, Notice: true, Recipients: []addr.Address{d.To}}}
+	step.Events = p.begun(m, d.To)
+	return step, nil
+}

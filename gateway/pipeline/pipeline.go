@@ -1,0 +1,281 @@
+// Package pipeline puts the gateway's stages in order: what a message does between being accepted and
+// being filed, handed on or refused.
+//
+//	OUT  accept ─▶ seal ─▶ relay (or, for a recipient of ours, the same sealed bytes enter at IN: AS-74)
+//	IN   accept ─▶ open ─▶ inbox, or deliver to an SMTP edge; notices fall due on the way
+//
+// A stage reads rows and bytes, acts, and returns its effects as one store.Step, which is committed with
+// the settlement of the job that caused it: all of it or none (one step, one commit). Before an act on the
+// network its job is committed; after it the outcome is. A crash between the two repeats the act: at least
+// once to the network, exactly once into an inbox (by tombstone).
+//
+// Limits: workers a class in Config; a job is parked as poison after queue.MaxAttempts internal faults.
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"postern/gateway/agent"
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/relay"
+	"postern/gateway/message"
+	"postern/gateway/spool"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+// Sender hands bytes to another mail server.
+type Sender interface {
+	Send(ctx context.Context, r relay.Route, e relay.Envelope, open func() (io.ReadCloser, error)) (relay.Result, error)
+}
+
+// Router says where mail for a domain elsewhere goes next.
+type Router interface {
+	NextHop(d addr.Domain) relay.Route
+}
+
+// Secrets opens what was sealed at rest (an SMTP edge's password).
+type Secrets interface {
+	OpenSecret(org, purpose string, sealed []byte) ([]byte, error)
+}
+
+// Clocks are the gateway's patience. T1 and T2 are DN-42's.
+type Clocks struct {
+	T1     time.Duration // sent → processed; also how long an outbound message is tried
+	T2     time.Duration // processed → dispatched, where final delivery was asked for
+	Inside time.Duration // how long delivery to an SMTP edge is tried: below the peers' T1 (DN-60)
+}
+
+// DefaultClocks are 60 minutes for the peer and 50 for ourselves.
+func DefaultClocks() Clocks {
+	return Clocks{T1: time.Hour, T2: time.Hour, Inside: 50 * time.Minute}
+}
+
+// Config is what a pipeline is made of.
+type Config struct {
+	Store    *store.Store
+	Spool    *spool.Store
+	Agent    *agent.Agent
+	Sender   Sender
+	Router   Router
+	Secrets  Secrets
+	Clocks   Clocks
+	Hostname string // Reporting-MTA and Reporting-UA
+	Log      *slog.Logger
+	Now      func() time.Time
+	Final    bool                // ask for final delivery on every message of ours (DN-11)
+	Workers  map[queue.Class]int // zero entries get defaults
+}
+
+// Pipeline runs the stages. Run it once.
+type Pipeline struct {
+	Config
+	lanes lanes
+}
+
+// New makes a pipeline.
+func New(c Config) *Pipeline {
+	if c.Workers == nil {
+		c.Workers = map[queue.Class]int{}
+	}
+	for class, n := range map[queue.Class]int{queue.Crypto: runtime.GOMAXPROCS(0) + 1, queue.Network: 32, queue.Notices: 16, queue.Clerical: 1} {
+		if c.Workers[class] == 0 {
+			c.Workers[class] = n
+		}
+	}
+	return &Pipeline{Config: c}
+}
+
+// Run works until ctx ends, then gives back what it holds and returns.
+func (p *Pipeline) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, class := range queue.Classes() {
+		wg.Go(func() { p.dispatch(ctx, class) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// idle bounds how long a dispatcher sleeps when nothing is announced.
+const idle = 30 * time.Second
+
+// dispatch claims jobs of one class as its workers become free.
+func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
+	n := p.Workers[class]
+	free := make(chan struct{}, n)
+	for range n {
+		free <- struct{}{}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-free:
+		}
+		slots := 1
+		for more := true; more && slots < n; {
+			select {
+			case <-free:
+				slots++
+			default:
+				more = false
+			}
+		}
+		changed := p.Store.Changed()
+		jobs, err := p.Store.Claim(ctx, class, slots, p.lanes.full())
+		if err != nil && ctx.Err() == nil {
+			p.Log.Error("claim failed", "class", class, "error", err)
+		}
+		for range slots - len(jobs) {
+			free <- struct{}{}
+		}
+		for _, j := range jobs {
+			p.lanes.enter(j.Lane)
+			wg.Go(func() {
+				defer func() { p.lanes.leave(j.Lane); free <- struct{}{} }()
+				p.work(ctx, j)
+			})
+		}
+		if len(jobs) == 0 {
+			p.wait(ctx, class, changed)
+		}
+	}
+}
+
+// wait returns when something was committed, a job falls due, or a while has passed.
+func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan struct{}) {
+	d := idle
+	if due, err := p.Store.NextDue(ctx, class); err == nil && !due.IsZero() {
+		d = min(max(due.Sub(p.Now()), 50*time.Millisecond), idle)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-t.C:
+	}
+}
+
+// work does one job and commits what came of it.
+func (p *Pipeline) work(ctx context.Context, j queue.Job) {
+	log := p.Log.With("message", j.Message, "job", j.ID, "kind", j.Kind)
+	step, err := p.stage(ctx, j)
+	if ctx.Err() != nil && err != nil {
+		// Told to stop in the middle: the job goes back untouched.
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if e := p.Store.Release(release, []queue.Lease{j.Lease}); e != nil {
+			log.Error("job not given back; it falls due when its lease ends", "error", e)
+		}
+		return
+	}
+	if err != nil {
+		step = p.fault(log, j, err)
+	}
+	if _, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step); err != nil {
+		log.Error("step not committed; the job falls due again when its lease ends", "error", err)
+	}
+}
+
+// fault settles a job that met an internal fault: again later, or parked once it is poison.
+func (p *Pipeline) fault(log *slog.Logger, j queue.Job, err error) store.Step {
+	s := &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Error: err.Error()}
+	if j.Attempts+1 >= queue.MaxAttempts {
+		s.Fate = queue.Park
+		log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)
+	} else {
+		log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
+	}
+	return store.Step{Settle: s}
+}
+
+func (p *Pipeline) stage(ctx context.Context, j queue.Job) (step store.Step, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pipeline: panic in %s: %v\n%s", j.Kind, r, debug.Stack())
+		}
+	}()
+	m, err := p.Store.Message(ctx, j.Message)
+	if err != nil {
+		return step, err
+	}
+	switch j.Kind {
+	case queue.Seal:
+		return p.seal(ctx, j, m)
+	case queue.Open:
+		return p.open(ctx, j, m)
+	case queue.Relay:
+		return p.relay(ctx, j, m)
+	case queue.Deliver:
+		return p.deliver(ctx, j, m)
+	case queue.Notice:
+		return p.notice(ctx, j, m)
+	case queue.Timer:
+		return p.timer(ctx, j, m)
+	}
+	return step, fmt.Errorf("pipeline: no stage for %q", j.Kind)
+}
+
+func done() *queue.Settlement { return &queue.Settlement{Fate: queue.Done} }
+
+// newID is a fresh message id of ours.
+func (p *Pipeline) newID() message.ID { return message.NewID(p.Now(), rand.Reader) }
+
+// lanes counts the jobs under way for each destination domain.
+type lanes struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// MaxPerLane is how many jobs of one destination domain run at the same time.
+const MaxPerLane = 8
+
+func (l *lanes) enter(lane string) {
+	if lane == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n == nil {
+		l.n = map[string]int{}
+	}
+	l.n[lane]++
+}
+
+func (l *lanes) leave(lane string) {
+	if lane == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n[lane]--; l.n[lane] <= 0 {
+		delete(l.n, lane)
+	}
+}
+
+func (l *lanes) full() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for lane, n := range l.n {
+		if n >= MaxPerLane {
+			out = append(out, lane)
+		}
+	}
+	return out
+}
+
+// errNoBlob means a row names bytes that are not there: a fault to be seen by people.
+var errNoBlob = errors.New("pipeline: the message's bytes are missing")

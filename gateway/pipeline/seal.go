@@ -1,0 +1,168 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"postern/gateway/agent"
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/track"
+	"postern/gateway/message"
+	"postern/gateway/spool"
+	"postern/gateway/store"
+	"postern/smime/addr"
+	"postern/trust"
+)
+
+// refusal is one recipient that a message of ours does not reach, and why.
+type refusal struct {
+	kind      track.Kind // Refused here, or Rejected by the next hop
+	recipient addr.Address
+	status    string // enhanced status code (RFC 3463)
+	reason    string
+	text      string // for the sender: what happened and what to do
+	peerWords string // the other server's reply, if one spoke
+	verdict   any    // the agent's, with its trace
+}
+
+// seal is the outbound stage: find, approve, sign, encrypt, and queue for the next hop.
+func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (store.Step, error) {
+	step := store.Step{Settle: done()}
+	var refused []refusal
+	var rest []addr.Address
+	bcc := keys(m.Facts.BccRecipients(j.Recipients))
+	for _, r := range j.Recipients {
+		if bcc[r.Key()] { // AS-34, AS-82: its own gateway would refuse it in silence
+			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.6.0", reason: agent.ReasonNotInHeader,
+				text: fmt.Sprintf("%s is not named in To or Cc. Direct does not allow blind copies: its gateway would refuse the message without a word. Send it again with this address in To or Cc.", r)})
+			continue
+		}
+		rest = append(rest, r)
+	}
+	sealed, blob, err := p.sealFor(ctx, m, rest)
+	if err != nil {
+		return step, err
+	}
+	var again []addr.Address
+	for _, v := range sealed.Verdicts {
+		switch {
+		case v.OK:
+			step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Sealed, "agent", sealedEvidence(v, sealed)))
+		case v.Temporary && p.Now().Before(m.Received.Add(p.Clocks.T1)):
+			again = append(again, v.Recipient)
+			step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Deferred, "agent", refusedEvidence(v)))
+		default:
+			refused = append(refused, refusedBy(v))
+		}
+	}
+	p.forward(&step, m, sealed, blob)
+	if err := p.refuse(ctx, &step, m, refused); err != nil {
+		return step, err
+	}
+	if len(again) > 0 {
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Recipients: again,
+			Error: "certificate discovery or a trust check has no answer yet"}
+	}
+	return step, nil
+}
+
+// sealFor seals a message of ours for some of its recipients into a new blob (zero when none is approved).
+func (p *Pipeline) sealFor(ctx context.Context, m store.Message, rcpts []addr.Address) (agent.Sealed, spool.Blob, error) {
+	if len(rcpts) == 0 {
+		return agent.Sealed{}, spool.Blob{}, nil
+	}
+	content, closer, err := p.content(ctx, m)
+	if err != nil {
+		return agent.Sealed{}, spool.Blob{}, err
+	}
+	defer closer.Close()
+	purpose := trust.Mail
+	if m.Kind != message.Mail {
+		purpose = trust.Notice
+	}
+	var w *spool.Writer
+	sealed, err := p.Agent.Seal(ctx, agent.Outbound{From: m.Sender, Recipients: rcpts, Content: content, Purpose: purpose}, func() (io.Writer, error) {
+		w, err = p.Spool.Create(m.Submission.Org)
+		return w, err
+	})
+	if err != nil {
+		if w != nil {
+			w.Abort()
+		}
+		return sealed, spool.Blob{}, err
+	}
+	if w == nil {
+		return sealed, spool.Blob{}, nil
+	}
+	b, err := w.Commit(ctx)
+	if err != nil {
+		return sealed, b, fmt.Errorf("pipeline: %w", err)
+	}
+	return sealed, b, nil
+}
+
+// forward queues the sealed bytes: one relay job a destination domain, and for recipients of ours the
+// inbound side of this same gateway (AS-74).
+func (p *Pipeline) forward(step *store.Step, m store.Message, sealed agent.Sealed, blob spool.Blob) {
+	approved := sealed.Approved()
+	if len(approved) == 0 {
+		return
+	}
+	step.Blobs = append(step.Blobs, blob)
+	if step.Receipts == nil {
+		step.Receipts = map[message.ID]store.Receipt{}
+	}
+	step.Receipts[m.ID] = store.Receipt{SealedBlob: blob.ID, Receipt: mergeReceipt(m.Receipt, "sealed", sealed.Report)}
+	byDomain := map[addr.Domain][]addr.Address{}
+	var order []addr.Domain
+	for _, r := range approved {
+		if byDomain[r.Domain()] == nil {
+			order = append(order, r.Domain())
+		}
+		byDomain[r.Domain()] = append(byDomain[r.Domain()], r)
+	}
+	for _, d := range order {
+		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Relay, Notice: m.Kind != message.Mail,
+			Lane: d.String(), Recipients: byDomain[d], Data: rawJSON(relayData{Blob: blob.ID})})
+	}
+}
+
+func keys(as []addr.Address) map[string]bool {
+	out := make(map[string]bool, len(as))
+	for _, a := range as {
+		out[a.Key()] = true
+	}
+	return out
+}
+
+func sealedEvidence(v agent.Verdict, s agent.Sealed) any {
+	return map[string]any{"location": v.Location, "name": v.Name, "certificate": v.Cert, "bound": v.Bound, "anchor": v.Anchor,
+		"anchor_subject": v.AnchorCN, "signer": s.Signer, "report": s.Report}
+}
+
+func refusedEvidence(v agent.Verdict) any {
+	return map[string]any{"reason": v.Reason, "detail": v.Detail, "remedy": v.Remedy, "temporary": v.Temporary, "location": v.Location,
+		"certificate": v.Cert, "discovery": v.Discovery, "decision": v.Decision}
+}
+
+// refusedBy words a verdict for the sender.
+func refusedBy(v agent.Verdict) refusal {
+	r := refusal{kind: track.Refused, recipient: v.Recipient, status: "5.7.1", reason: v.Reason, text: v.Detail, verdict: v}
+	switch {
+	case v.Temporary:
+		r.status = "5.4.7" // RFC 3463: delivery time expired
+	case v.Reason == agent.ReasonNotFound:
+		r.status = "5.7.5" // RFC 3463: cryptographic failure; CD-47
+	case v.Reason == agent.ReasonNoSigningKey:
+		r.status = "5.7.5"
+	}
+	if v.Remedy != "" {
+		r.text += " " + v.Remedy
+	}
+	return r
+}
+
+// giveUp is when a message of ours is no longer tried.
+func (p *Pipeline) giveUp(m store.Message) time.Time { return m.Received.Add(p.Clocks.T1) }

@@ -1,0 +1,82 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/track"
+	"postern/gateway/store"
+)
+
+// PurposeDeadline is how long after acceptance a message of that purpose is expected to be confirmed;
+// when it passes an alarm is raised, and nothing else: only T1 and T2 make a failure.
+func PurposeDeadline(purpose string) time.Duration {
+	switch purpose {
+	case "discharge":
+		return 15 * time.Minute
+	case "referral":
+		return time.Hour
+	case "records":
+		return 24 * time.Hour
+	}
+	return 0
+}
+
+func (p *Pipeline) clocksFor(m store.Message) track.Clocks {
+	c := track.Clocks{T1: p.Clocks.T1, T2: p.Clocks.T2, GiveUp: p.Clocks.Inside, Deadline: m.Submission.Deadline}
+	if c.Deadline == 0 {
+		c.Deadline = PurposeDeadline(m.Submission.Purpose)
+	}
+	return c
+}
+
+// timer is the stage that looks at a ladder when one of its clocks may have run out: without
+// confirmation in time the recipient has failed and the sender gets his one DSN (DN-40 to DN-44).
+func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (store.Step, error) {
+	step := store.Step{Settle: done()}
+	events, err := p.Store.Events(ctx, m.ID)
+	if err != nil {
+		return step, err
+	}
+	now, clocks := p.Now(), p.clocksFor(m)
+	var refused []refusal
+	var next time.Time
+	ladders := track.Fold(events)
+	for _, r := range j.Recipients {
+		l := ladders[track.Key{Message: m.ID, Recipient: r.Key()}]
+		for _, due := range track.Next(l, clocks) {
+			if now.Before(due.At) {
+				if next.IsZero() || due.At.Before(next) {
+					next = due.At
+				}
+				continue
+			}
+			switch due.What {
+			case track.FailUnprocessed, track.FailUndelivered:
+				refused = append(refused, p.silence(l, due.What))
+			case track.RaiseAlarm:
+				step.Events = append(step.Events, track.Settle(l, due.What, clocks, now)...)
+				p.Log.Warn("deadline passed without confirmation; telephone the recipient", "message", m.ID, "purpose", m.Submission.Purpose)
+			}
+		}
+	}
+	if !next.IsZero() {
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: next}
+	}
+	return step, p.refuse(ctx, &step, m, refused)
+}
+
+// silence words what a clock found.
+func (p *Pipeline) silence(l track.Ladder, w track.What) refusal {
+	r := refusal{kind: track.NoProcessed, recipient: l.Recipient, status: "5.4.7", reason: "no_processed_notice",
+		text: fmt.Sprintf("The gateway of %s took the message but did not confirm within %s that it accepted it. It may refuse our certificates without saying so, or be out of order; this says nothing about the recipient. Telephone if it is urgent, and ask your administrator for the trace.",
+			l.Recipient.Domain(), p.Clocks.T1)}
+	if w == track.FailUndelivered {
+		r.kind, r.reason = track.NoDispatched, "no_dispatched_notice"
+		r.text = fmt.Sprintf("The gateway of %s accepted the message but did not confirm within %s that it reached its destination. It may have arrived. Telephone to make sure.",
+			l.Recipient.Domain(), p.Clocks.T2)
+	}
+	return r
+}

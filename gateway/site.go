@@ -1,0 +1,334 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postern/certs"
+	"postern/certs/discover"
+	"postern/certs/dnscert"
+	"postern/certs/dnsclient"
+	"postern/certs/ldapcert"
+	"postern/gateway/agent"
+	"postern/gateway/config"
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/relay"
+	"postern/gateway/keyring"
+	"postern/gateway/pipeline"
+	"postern/gateway/spool"
+	"postern/gateway/spool/keys"
+	"postern/gateway/store"
+	"postern/smime"
+	"postern/smime/addr"
+	"postern/trust"
+	"postern/trust/fetch"
+)
+
+// ErrLocked means that another process has the site open.
+var ErrLocked = errors.New("gateway: another process has this site open")
+
+// Site is a site's database, bytes, keys and engines, opened by one process. It does nothing by itself:
+// a Gateway runs it, and commands change it.
+type Site struct {
+	Config   config.Config
+	Store    *store.Store
+	Spool    *spool.Store
+	Keys     *keys.Ring
+	Ring     *keyring.Ring
+	DNS      *dnsclient.Client
+	Finder   *discover.Finder
+	Trust    *trust.Evaluator
+	Agent    *agent.Agent
+	Pipeline *pipeline.Pipeline
+	Org      string
+	Log      *slog.Logger
+
+	now     func() time.Time
+	out     *relay.Client
+	lock    *os.File
+	changed chan struct{} // something that is published changed
+}
+
+// Options are what a caller may set besides the configuration.
+type Options struct {
+	Log         *slog.Logger
+	Now         func() time.Time
+	Credentials string // $CREDENTIALS_DIRECTORY
+}
+
+// Open opens a site made by Init. It takes the site's lock, checks that the master key is the one this
+// site was made with, and recovers the spool from a crash.
+func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s = &Site{Config: c, Log: o.Log, now: o.Now, changed: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			s.Close()
+			s = nil
+		}
+	}()
+	if s.lock, err = lockSite(c.Data); err != nil {
+		return s, err
+	}
+	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now}); err != nil {
+		return s, err
+	}
+	if err = s.openKeys(ctx, o); err != nil {
+		return s, err
+	}
+	if err = s.openSpool(ctx, o); err != nil {
+		return s, err
+	}
+	return s, s.assemble()
+}
+
+// lockSite takes the data directory for this process.
+func lockSite(data string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(data, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w: %s", ErrLocked, data)
+	}
+	return f, nil
+}
+
+func (s *Site) openKeys(ctx context.Context, o Options) error {
+	master, err := keys.Source{File: s.Config.MasterKey, Credentials: o.Credentials, Data: s.Config.Data}.Read()
+	if err != nil {
+		return err
+	}
+	check, err := s.Store.Meta(ctx, metaKeyCheck)
+	if err != nil {
+		return err
+	}
+	if err := master.Matches(check); err != nil {
+		return err
+	}
+	s.Keys = keys.NewRing(master)
+	orgs, err := s.Store.Orgs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, org := range orgs {
+		if err := s.Keys.AddOrg(org.ID, org.WrappedKey); err != nil {
+			return err
+		}
+	}
+	if len(orgs) == 0 {
+		return errors.New("gateway: the database has no organisation; run `postern init`")
+	}
+	s.Org = orgs[0].ID
+	return nil
+}
+
+func (s *Site) openSpool(ctx context.Context, o Options) error {
+	var err error
+	if s.Spool, err = spool.Open(spool.Config{Dir: s.Config.Spool(), Keys: s.Keys, Now: o.Now}); err != nil {
+		return err
+	}
+	rep, err := s.Spool.Recover(ctx, s.Store.BlobRows(ctx))
+	if err != nil {
+		return fmt.Errorf("gateway: recover the spool: %w", err)
+	}
+	if rep.Lost+rep.Damaged > 0 {
+		s.Log.Error("bytes of stored messages are lost or damaged; restore them from a backup", "lost", rep.LostIDs, "damaged", rep.BadIDs)
+	}
+	s.Log.Debug("spool recovered", "live", rep.Live, "removed", rep.Removed, "torn", rep.Torn)
+	return nil
+}
+
+// assemble makes the engines. It is the only code that knows both an interface and its implementation.
+func (s *Site) assemble() error {
+	c := s.Config
+	private, err := c.Private()
+	if err != nil {
+		return err
+	}
+	guard := &fetch.Guard{Allow: private}
+	forward := map[addr.Domain]string{}
+	for name, p := range c.Peer {
+		if d, err := addr.ParseDomain(name); err == nil && p.DNS != "" {
+			forward[d] = p.DNS
+		}
+	}
+	servers := c.Resolver.Servers
+	if len(servers) == 0 {
+		if servers, err = dnsclient.SystemServers("/etc/resolv.conf"); err != nil {
+			return err
+		}
+	}
+	dialer := &net.Dialer{Control: guard.Control}
+	s.DNS = dnsclient.New(dnsclient.Config{Servers: servers, Forward: forward, Timeout: c.Resolver.Timeout.D(), Clock: s.now, Authority: dialer.DialContext})
+	var web *fetch.Client
+	var certificates dnscert.Fetcher
+	trustConfig := trust.Config{Anchors: s.Store, Settings: s.Store, Clock: s.now}
+	if c.Trust.Fetch {
+		web = fetch.New(fetch.Config{Guard: guard})
+		certificates, trustConfig.Fetcher = certFetcher{web}, web
+	}
+	s.Ring = keyring.New(credentials{s.Store}, s.Keys, s.now)
+	s.Finder = discover.New(discover.Config{Local: local{s}, Static: static{s.Store}, DNS: dnscert.New(s.DNS, certificates),
+		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Clock: s.now})
+	s.Trust = trust.New(trustConfig)
+	s.Agent = &agent.Agent{Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Now: s.now,
+		Scratch: func() (smime.Scratch, error) { return s.Spool.Scratch() }}
+	s.out, err = relay.New(relay.Config{Resolver: s.DNS, Guard: guard, Hello: c.Hostname, Log: s.Log, Clock: s.now,
+		Limits: relay.Limits{Connect: c.Relay.Timeout.D()}})
+	if err != nil {
+		return err
+	}
+	s.Pipeline = pipeline.New(pipeline.Config{Store: s.Store, Spool: s.Spool, Agent: s.Agent, Sender: s.out, Router: router{c}, Secrets: s.Keys,
+		Clocks:   pipeline.Clocks{T1: c.Notify.T1.D(), T2: c.Notify.T2.D(), Inside: c.Notify.Inside.D()},
+		Hostname: c.Hostname, Log: s.Log, Now: s.now, Final: c.Notify.FinalDelivery, Workers: map[queue.Class]int{}})
+	return nil
+}
+
+// Close gives the site up. It is safe on a site that was opened in part.
+func (s *Site) Close() error {
+	var errs []error
+	if s.out != nil {
+		s.out.Close()
+	}
+	if s.Spool != nil {
+		errs = append(errs, s.Spool.Close())
+	}
+	if s.Store != nil {
+		errs = append(errs, s.Store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Now is the site's clock.
+func (s *Site) Now() time.Time { return s.now() }
+
+// published says that what our DNS serves may have changed.
+func (s *Site) published() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// certFetcher lets discovery fetch a certificate by URL, under the guard.
+type certFetcher struct{ web *fetch.Client }
+
+func (f certFetcher) Fetch(ctx context.Context, url string, max int64) ([]byte, error) {
+	return f.web.Get(ctx, fetch.Request{URL: url, MaxBytes: max})
+}
+
+// credentials gives the keyring what is stored.
+type credentials struct{ db *store.Store }
+
+func (c credentials) StoredCredentials(ctx context.Context, d addr.Domain) ([]keyring.Stored, error) {
+	rows, err := c.db.Credentials(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]keyring.Stored, 0, len(rows))
+	for _, r := range rows {
+		cert, err := x509.ParseCertificate(r.Certificate)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: stored certificate %s: %w", r.ID, err)
+		}
+		s := keyring.Stored{Credential: certs.Credential{ID: r.ID, Cert: cert}, SealedKey: r.SealedKey, Org: r.Org,
+			CanSign: r.CanSign, CanDecrypt: r.CanDecrypt, Retired: !r.Retired.IsZero()}
+		for _, der := range r.Chain {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				return nil, fmt.Errorf("gateway: chain of stored certificate %s: %w", r.ID, err)
+			}
+			s.Credential.Chain = append(s.Credential.Chain, c)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// local finds certificates of our own addresses without asking the network (AS-112).
+type local struct{ s *Site }
+
+func (l local) Certificates(ctx context.Context, a addr.Address) ([]*x509.Certificate, error) {
+	mb, err := l.s.Store.Resolve(ctx, a)
+	if err != nil || !mb.Ours {
+		return nil, err
+	}
+	return l.s.Ring.Published(ctx, a)
+}
+
+// static finds pinned certificates of others, by address and then by domain.
+type static struct{ db *store.Store }
+
+func (s static) Certificates(ctx context.Context, a addr.Address) ([]*x509.Certificate, error) {
+	for _, name := range []string{a.WithoutTag().Key(), a.Domain().String()} {
+		ders, err := s.db.Static(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		var out []*x509.Certificate
+		for _, der := range ders {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				return nil, fmt.Errorf("gateway: pinned certificate of %s: %w", name, err)
+			}
+			out = append(out, c)
+		}
+		if len(out) > 0 {
+			return out, nil
+		}
+	}
+	return nil, nil
+}
+
+// policies gives the agent what a domain's settings say.
+type policies struct{ db *store.Store }
+
+func (p policies) Policy(ctx context.Context, d addr.Domain) (agent.Policy, error) {
+	row, err := p.db.Domain(ctx, d)
+	if errors.Is(err, store.ErrNotFound) {
+		return agent.Policy{}, nil
+	}
+	out := agent.Policy{Legacy: row.Settings.Legacy, Lax: map[string]bool{}}
+	for _, name := range row.Settings.Lax {
+		out.Lax[name] = true
+	}
+	return out, err
+}
+
+// router sends mail by static peer entries, then the smart host, then MX.
+type router struct{ c config.Config }
+
+func (r router) NextHop(d addr.Domain) relay.Route {
+	if p, ok := r.c.Peer[d.String()]; ok && p.SMTP != "" {
+		return fixedRoute(p.SMTP)
+	}
+	if r.c.Relay.SmartHost != "" {
+		return fixedRoute(r.c.Relay.SmartHost)
+	}
+	return relay.Route{Domain: d}
+}
+
+func fixedRoute(hostport string) relay.Route {
+	host, port, _ := net.SplitHostPort(hostport) // checked by config
+	n, _ := net.LookupPort("tcp", port)
+	return relay.Route{Host: host, Port: n, Private: true}
+}

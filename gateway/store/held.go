@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"postern/gateway/message"
+	"postern/smime/addr"
+)
+
+// HeldFor is how long a refused message is kept by default.
+const HeldFor = 30 * 24 * time.Hour
+
+// MaxHeldPerPeer bounds what one sending domain can make us keep: above it the oldest go first.
+const MaxHeldPerPeer = 1000
+
+// Held is a refused inbound message: its sealed original, its envelope and why, nothing decrypted.
+type Held struct {
+	ID         string          `json:"id"`
+	Org        string          `json:"org"`
+	Message    message.ID      `json:"message"`
+	Peer       string          `json:"peer"` // domain of MAIL FROM, or the peer's IP for a null sender
+	MailFrom   string          `json:"mail_from"`
+	Recipients []addr.Address  `json:"recipients"`
+	Reason     string          `json:"reason"`
+	Detail     string          `json:"detail"`
+	Trace      json.RawMessage `json:"trace,omitempty"`
+	Blob       string          `json:"-"`
+	Size       int64           `json:"size"`
+	At         time.Time       `json:"at"`
+	Expires    time.Time       `json:"expires"`
+	State      string          `json:"state"` // held, released, discarded, expired
+}
+
+func (w *writer) held(h Held) {
+	w.exec("INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'held')", h.ID, h.Org, h.Message, h.Peer, h.MailFrom,
+		column(h.Recipients), h.Reason, h.Detail, orEmpty(h.Trace), h.Blob, h.Size, stamp(h.At), stamp(h.Expires))
+	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
+		(SELECT id FROM held WHERE peer=? AND state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, h.Peer, MaxHeldPerPeer)
+}
+
+const heldColumns = "id, org, message, peer, mail_from, recipients, reason, detail, trace, blob, size, at, expires, state"
+
+func scanHeld(r *sql.Rows) (h Held, err error) {
+	var rcpts, trace, at, expires string
+	if err = r.Scan(&h.ID, &h.Org, &h.Message, &h.Peer, &h.MailFrom, &rcpts, &h.Reason, &h.Detail, &trace, &h.Blob, &h.Size,
+		&at, &expires, &h.State); err != nil {
+		return h, err
+	}
+	h.Trace, h.At, h.Expires = rawOrNil(trace), parseStamp(at), parseStamp(expires)
+	return h, json.Unmarshal([]byte(rcpts), &h.Recipients)
+}
+
+// HeldList lists what is held now, newest first, up to n.
+func (s *Store) HeldList(ctx context.Context, n int) ([]Held, error) {
+	return list(ctx, s, "SELECT "+heldColumns+" FROM held WHERE state='held' ORDER BY at DESC LIMIT ?", []any{n}, scanHeld)
+}
+
+// HeldEntry is one held message by its id.
+func (s *Store) HeldEntry(ctx context.Context, id string) (Held, error) {
+	h, err := one(ctx, s, "SELECT "+heldColumns+" FROM held WHERE id=?", []any{id}, scanHeld)
+	if err != nil {
+		err = fmt.Errorf("held message %s: %w", id, err)
+	}
+	return h, err
+}
+
+// Discard gives a held message up; its bytes go with the next sweep.
+func (s *Store) Discard(ctx context.Context, id string, a AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if w.exec("UPDATE held SET state='discarded' WHERE id=? AND state='held'", id) == 0 && w.err == nil {
+			return fmt.Errorf("held message %s: %w", id, ErrNotFound)
+		}
+		w.audit(a)
+		return w.err
+	})
+}
+
+// ExpireHeld lets go of what was held long enough and says how many.
+func (s *Store) ExpireHeld(ctx context.Context) (n int64, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		n = w.exec("UPDATE held SET state='expired' WHERE state='held' AND expires<=?", stamp(s.now()))
+		return w.err
+	})
+	return n, err
+}

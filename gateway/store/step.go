@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"postern/gateway/clinic/inbox"
+	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/track"
+	"postern/gateway/message"
+	"postern/gateway/spool"
+)
+
+// Step is every effect of one stage of the pipeline. Commit writes all of it or none.
+type Step struct {
+	Settle   *queue.Settlement // the claimed job's fate; needs the job's lease
+	Blobs    []spool.Blob      // bytes already durable in the spool, now named by a row
+	Messages []Message
+	Receipts map[message.ID]Receipt // what became known of messages already stored
+	Jobs     []queue.Job
+	Events   []track.Event
+	Items    []inbox.Item
+	Held     []Held
+	Forget   []Tombstone // deliveries to remember that made no item (SMTP edges)
+	Released []string    // held entries that go back into the pipeline
+	Audit    []AuditEntry
+}
+
+// Receipt is what a stage learnt about a message: its sealed or opened bytes and its security receipt.
+type Receipt struct {
+	SealedBlob string
+	OpenedBlob string
+	Receipt    string // JSON; "" leaves what is there
+	Facts      *message.Facts
+	Sender     string
+	RFCID      string
+	Kind       message.Kind
+	Final      *bool
+}
+
+// Outcome is what Commit found out while writing.
+type Outcome struct {
+	Numbers    []int64 // the item's number, one an item; 0 for a duplicate
+	Duplicates int     // items that were delivered before
+}
+
+// Commit writes the step in one transaction, or none of it. With a settlement the lease must still be
+// ours (ErrLeaseLost otherwise). It returns only when the transaction is on disk.
+func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outcome, error) {
+	var out Outcome
+	err := s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+		out = Outcome{}
+		w := &writer{tx: tx, s: s}
+		w.settle(lease, step.Settle)
+		for _, b := range step.Blobs {
+			w.exec("INSERT INTO blob VALUES (?,?,?,?,?,?,?)", b.ID, b.Org, b.Size, b.SHA256[:], b.Key, b.Place, stamp(s.now()))
+		}
+		for _, m := range step.Messages {
+			w.message(m)
+		}
+		for id, r := range step.Receipts {
+			w.receipt(id, r)
+		}
+		for _, j := range step.Jobs {
+			w.job(j)
+		}
+		for _, e := range step.Events {
+			w.event(e)
+		}
+		for _, it := range step.Items {
+			n := w.item(it)
+			out.Numbers = append(out.Numbers, n)
+			if n == 0 {
+				out.Duplicates++
+			}
+		}
+		for _, h := range step.Held {
+			w.held(h)
+		}
+		for _, id := range step.Released {
+			w.exec("UPDATE held SET state='released' WHERE id=? AND state='held'", id)
+		}
+		for _, t := range step.Forget {
+			w.tombstone(t)
+		}
+		for _, a := range step.Audit {
+			w.audit(a)
+		}
+		return w.err
+	}})
+	return out, err
+}
+
+// writer runs statements until one fails.
+type writer struct {
+	tx  *sql.Tx
+	s   *Store
+	err error
+}
+
+func (w *writer) exec(query string, args ...any) int64 {
+	if w.err != nil {
+		return 0
+	}
+	res, err := w.tx.Exec(query, args...)
+	if err != nil {
+		w.err = fmt.Errorf("store: %w", err)
+		return 0
+	}
+	n, _ := res.RowsAffected()
+	return n
+}
+
+// exists reports whether the query has a row.
+func (w *writer) exists(query string, args ...any) bool {
+	if w.err != nil {
+		return false
+	}
+	var one int
+	err := w.tx.QueryRow(query, args...).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false
+	}
+	if err != nil {
+		w.err = fmt.Errorf("store: %w", err)
+	}
+	return err == nil
+}
+
+func (w *writer) settle(l queue.Lease, f *queue.Settlement) {
+	if f == nil {
+		return
+	}
+	var n int64
+	switch f.Fate {
+	case queue.Done:
+		n = w.exec("DELETE FROM job WHERE id=? AND token=?", l.Job, l.Token)
+	case queue.Park:
+		n = w.exec("UPDATE job SET token='', parked=?, last_error=? WHERE id=? AND token=?", stamp(w.s.now()), f.Error, l.Job, l.Token)
+	case queue.Retry:
+		if f.Recipients != nil {
+			w.exec("UPDATE job SET recipients=? WHERE id=? AND token=?", column(f.Recipients), l.Job, l.Token)
+		}
+		n = w.exec("UPDATE job SET token='', due=?, attempts=attempts+1, last_error=? WHERE id=? AND token=?",
+			stamp(f.Due), f.Error, l.Job, l.Token)
+	default:
+		w.err = fmt.Errorf("store: unknown fate %q", f.Fate)
+	}
+	if w.err == nil && n != 1 {
+		w.err = ErrLeaseLost
+	}
+}
+
+func (w *writer) event(e track.Event) {
+	var org string
+	if w.err == nil {
+		w.err = w.tx.QueryRow("SELECT org FROM message WHERE id=?", e.Message).Scan(&org)
+	}
+	evidence := string(e.Evidence)
+	if evidence == "" {
+		evidence = "{}"
+	}
+	w.exec("INSERT INTO event(org, message, recipient, kind, at, source, evidence) VALUES (?,?,?,?,?,?,?)",
+		org, e.Message, e.Recipient.Key(), e.Kind, stamp(e.Time), e.Source, evidence)
+}

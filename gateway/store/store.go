@@ -1,0 +1,310 @@
+// Package store is the gateway's database: rows in SQLite (modernc.org/sqlite, no cgo), bytes in the
+// spool. It satisfies, over one file, the narrow interfaces that other packages declare.
+//
+// Every change goes through one writer that commits whatever waits in one transaction (group commit):
+// each change is a savepoint of it, so one that fails takes no other with it, and no change is
+// answered before the transaction is on disk (synchronous=FULL). Commit is the only way a stage of the
+// pipeline writes: all the effects of one step or none.
+//
+// modernc.org/sqlite is taken because it is SQLite itself translated to Go (BSD-3-Clause, kept in step
+// with upstream), so the binary stays static; this package is its only home.
+//
+// What is in clear here: subjects, names, document titles. Message bodies, documents and private keys
+// never are. Limits: 512 changes a transaction, 5 s wait for the file's lock.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the database driver
+)
+
+// Errors of this package.
+var (
+	ErrNotFound  = errors.New("store: not found")
+	ErrLeaseLost = errors.New("store: the job's lease is no longer ours")
+	ErrExists    = errors.New("store: exists already")
+	ErrVersion   = errors.New("store: database was written by another version of this program")
+	errClosed    = errors.New("store: closed")
+)
+
+// schemaVersion is the version this program writes.
+const schemaVersion = "1"
+
+//go:embed schema.sql
+var schema string
+
+// Store is one open database. It is safe for concurrent use.
+type Store struct {
+	write *sql.DB // one connection, used by the committer alone
+	read  *sql.DB
+	now   func() time.Time
+	node  string
+
+	queue chan *change
+	stop  chan struct{} // closed by Close
+	ended chan struct{} // closed by the committer
+
+	wake  wakers
+	cache trustCache
+}
+
+// Config says where the database is and which clock to use.
+type Config struct {
+	Path string           // the database file; its folder exists
+	Now  func() time.Time // nil means time.Now
+	Node string           // this node's name in the audit chain; "" means "1"
+}
+
+// Create makes a new database file with its schema. It fails with ErrExists when the file is there.
+func Create(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%w: %s", ErrExists, path)
+	}
+	if err != nil {
+		return fmt.Errorf("store: create: %w", err)
+	}
+	f.Close()
+	db, err := open(path, 1)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.Exec("BEGIN;" + schema + "INSERT INTO meta VALUES ('schema','" + schemaVersion + "'); COMMIT;"); err != nil {
+		return fmt.Errorf("store: create schema: %w", err)
+	}
+	return nil
+}
+
+// Open opens a database made by Create and starts its committer. Close ends it.
+func Open(c Config) (*Store, error) {
+	if _, err := os.Stat(c.Path); err != nil {
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Node == "" {
+		c.Node = "1"
+	}
+	w, err := open(c.Path, 1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(c.Path, 4)
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	s := &Store{write: w, read: r, now: c.Now, node: c.Node, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	var version string
+	if err := r.QueryRow("SELECT value FROM meta WHERE key='schema'").Scan(&version); err != nil || version != schemaVersion {
+		w.Close()
+		r.Close()
+		if err == nil {
+			err = fmt.Errorf("%w: schema %s, this program writes %s", ErrVersion, version, schemaVersion)
+		}
+		return nil, fmt.Errorf("store: %s: %w", filepath.Base(c.Path), err)
+	}
+	go s.committer()
+	return s, nil
+}
+
+func open(path string, conns int) (*sql.DB, error) {
+	dsn := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	if err := db.Ping(); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	return db, nil
+}
+
+// Close waits for the changes under way, then closes the database.
+func (s *Store) Close() error {
+	close(s.stop)
+	<-s.ended
+	return errors.Join(s.read.Close(), s.write.Close())
+}
+
+// Now is the database's clock: the one leases are compared with.
+func (s *Store) Now() time.Time { return s.now().UTC() }
+
+// change is one caller's work inside a group commit.
+type change struct {
+	apply func(tx *sql.Tx) error
+	wakes bool // workers may find something to do afterwards
+	reply chan error
+}
+
+const maxBatch = 512
+
+// do runs apply inside the next group commit and returns once it is on disk. apply must not keep tx
+// and must not wait for anything but the database.
+func (s *Store) do(ctx context.Context, apply func(tx *sql.Tx) error) error {
+	return s.enqueue(ctx, &change{apply: apply, reply: make(chan error, 1)})
+}
+
+func (s *Store) enqueue(ctx context.Context, c *change) error {
+	select {
+	case s.queue <- c:
+	case <-s.ended:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	// Once queued, the change may be committed: its outcome must be heard, not abandoned.
+	select {
+	case err := <-c.reply:
+		return err
+	case <-s.ended:
+		select {
+		case err := <-c.reply:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+func (s *Store) committer() {
+	defer close(s.ended)
+	for {
+		var batch []*change
+		select {
+		case c := <-s.queue:
+			batch = s.gather(c)
+		case <-s.stop:
+			select {
+			case c := <-s.queue:
+				batch = s.gather(c)
+			default:
+				return
+			}
+		}
+		s.commit(batch)
+	}
+}
+
+// gather takes what waits. No timer is needed: while one transaction syncs, the next batch forms.
+func (s *Store) gather(first *change) []*change {
+	batch := []*change{first}
+	for len(batch) < maxBatch {
+		select {
+		case c := <-s.queue:
+			batch = append(batch, c)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (s *Store) commit(batch []*change) {
+	errs := make([]error, len(batch))
+	tx, err := s.write.Begin()
+	if err == nil {
+		for i, c := range batch {
+			errs[i] = savepoint(tx, c.apply)
+		}
+		err = tx.Commit()
+	}
+	wake := false
+	for i, c := range batch {
+		if err != nil && errs[i] == nil {
+			errs[i] = fmt.Errorf("store: commit: %w", err)
+		}
+		wake = wake || c.wakes && errs[i] == nil
+		c.reply <- errs[i]
+	}
+	if wake {
+		s.wake.all()
+	}
+}
+
+// savepoint runs one change; if it fails, only it is undone.
+func savepoint(tx *sql.Tx, apply func(*sql.Tx) error) error {
+	if _, err := tx.Exec("SAVEPOINT step"); err != nil {
+		return err
+	}
+	err := apply(tx)
+	if err != nil {
+		if _, e := tx.Exec("ROLLBACK TO step"); e != nil {
+			return errors.Join(err, e)
+		}
+	}
+	if _, e := tx.Exec("RELEASE step"); e != nil {
+		return errors.Join(err, e)
+	}
+	return err
+}
+
+// timeText is the one form of an instant in the database.
+const timeText = "2006-01-02T15:04:05.000Z"
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(timeText)
+}
+
+func parseStamp(s string) time.Time {
+	t, _ := time.Parse(timeText, s) // only stamp writes these columns
+	return t
+}
+
+// column is a value as JSON text for a column.
+func column(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("store: value cannot be written as JSON: " + err.Error()) // our own types only
+	}
+	return string(b)
+}
+
+func token() string { return rand.Text() }
+
+// wakers tells waiting workers that something was committed.
+type wakers struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (w *wakers) wait() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ch == nil {
+		w.ch = make(chan struct{})
+	}
+	return w.ch
+}
+
+func (w *wakers) all() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ch != nil {
+		close(w.ch)
+		w.ch = nil
+	}
+}
+
+// Changed is readable after the next step is committed by this process.
+func (s *Store) Changed() <-chan struct{} { return s.wake.wait() }
