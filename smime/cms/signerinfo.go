@@ -14,6 +14,7 @@ type SignerInfo struct {
 	signature  algorithm
 	value      []byte
 	attributes *attributes // nil when there are none
+	misplaced  bool        // an attribute that must be signed stands among the unsigned ones
 }
 
 // attributes are signed attributes (RFC 5652 §11, RFC 8551 §2.5).
@@ -63,8 +64,38 @@ func parseSignerInfo(raw []byte) (SignerInfo, error) {
 	if err != nil {
 		return si, wrap("signature", err)
 	}
-	si.value, err = value.Octets()
-	return si, wrap("signature", err) // unsigned attributes are ignored (CMS-13)
+	if si.value, err = value.Octets(); err != nil {
+		return si, wrap("signature", err)
+	}
+	return si, si.readUnsigned(&c)
+}
+
+// readUnsigned looks for attributes that must be signed (RFC 5652 §11.1 to §11.3) among the unsigned
+// ones; all others are ignored (CMS-13).
+func (si *SignerInfo) readUnsigned(c *ber.Cursor) error {
+	set, ok, err := c.Optional(ber.Context, 1)
+	if err != nil {
+		return wrap("unsigned attributes", err)
+	}
+	if !ok || !set.Constructed {
+		return nil
+	}
+	for k := set.Children(); !k.Empty(); {
+		e, err := k.Expect(ber.TagSequence)
+		if err != nil {
+			return wrap("unsigned attribute", err)
+		}
+		inner := e.Children()
+		id, err := inner.Expect(ber.TagOID)
+		if err != nil {
+			return wrap("unsigned attribute", err)
+		}
+		switch oid(id.Content) {
+		case oidAttrContentType, oidAttrMessageDigest, oidAttrSigningTime:
+			si.misplaced = true
+		}
+	}
+	return nil
 }
 
 func nextAlgorithm(c *ber.Cursor, what string) (algorithm, error) {

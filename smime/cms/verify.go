@@ -78,6 +78,9 @@ func (v *check) run(certs []*x509.Certificate) error {
 	if len(candidates) == 0 {
 		return failf(ReasonNoCertificate, "the message does not hold the signer's certificate")
 	}
+	if v.si.misplaced {
+		return failf(ReasonAttributes, "an attribute that must be signed stands among the unsigned ones")
+	}
 	content, err := v.o.Digest(v.hash)
 	if err != nil {
 		return err
