@@ -28,7 +28,8 @@ type Facts struct {
 	Cc      []addr.Address `json:"cc,omitempty"`
 	Bcc     bool           `json:"bcc,omitempty"` // a Bcc field is there, empty or not (AS-34)
 
-	MessageID  string    `json:"message_id,omitempty"` // without angle brackets; compare by NormalID
+	MessageID  string    `json:"message_id,omitempty"`      // as written, without angle brackets; compare by NormalID
+	BareID     bool      `json:"bare_message_id,omitempty"` // the field has no angle brackets: a notice about it copies that
 	InReplyTo  string    `json:"in_reply_to,omitempty"`
 	References []string  `json:"references,omitempty"`
 	Date       time.Time `json:"date,omitzero"`

@@ -19,8 +19,13 @@ func crlf(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r\n")) 
 
 func inspect(t *testing.T, b []byte) message.Facts {
 	t.Helper()
+	return facts(t, string(b))
+}
+
+// facts is inspect for property tests too.
+func facts(t interface{ Fatalf(string, ...any) }, s string) message.Facts {
 	var i message.Inspector
-	if _, err := i.Write(b); err != nil {
+	if _, err := i.Write([]byte(s)); err != nil {
 		t.Fatalf("write: %v", err)
 	}
 	return i.Facts()
@@ -316,6 +321,22 @@ func TestNormalID(t *testing.T) {
 	} {
 		if got := message.NormalID(in); got != want {
 			t.Errorf("NormalID(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMessageIDAsWritten(t *testing.T) {
+	for in, want := range map[string]struct {
+		id   string
+		bare bool
+	}{
+		"<a@b>":                                {"a@b", false},
+		"0c0918d7-5bfa-48e4-91c0-6bffc7660967": {"0c0918d7-5bfa-48e4-91c0-6bffc7660967", true},
+		"<Message In  a Bottle>":               {"Message In a Bottle", false},
+	} {
+		f := inspect(t, crlf("Message-ID: "+in+"\n\n"))
+		if f.MessageID != want.id || f.BareID != want.bare {
+			t.Errorf("%s: %q, bare %v", in, f.MessageID, f.BareID)
 		}
 	}
 }

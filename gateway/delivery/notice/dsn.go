@@ -20,6 +20,7 @@ type DSN struct {
 	From, To          addr.Address // From is postmaster@ of the reporting domain (DN-33)
 	ReportingMTA      string       // its domain
 	OriginalMessageID string       // with or without brackets
+	OriginalBare      bool         // its field has no brackets: copied so
 	Arrival           time.Time    // when the message was handed in; zero leaves it out
 	Recipients        []RecipientStatus
 	Subject           string // of the original message, decoded
@@ -107,7 +108,7 @@ func (d DSN) part() []byte {
 	add := func(name, value string) { b = append(b, field{name, value}.line()...) }
 	add("Reporting-MTA", "dns;"+d.ReportingMTA) // DN-31
 	if id := trimID(d.OriginalMessageID); id != "" {
-		add("X-Original-Message-ID", "<"+id+">") // DN-31: what peers match by
+		add("X-Original-Message-ID", copyID(id, d.OriginalBare)) // DN-31: what peers match by
 	}
 	if !d.Arrival.IsZero() {
 		add("Arrival-Date", d.Arrival.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))

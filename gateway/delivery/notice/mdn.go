@@ -17,6 +17,7 @@ type MDN struct {
 	From, To          addr.Address // From is the address that received the message (AS-94)
 	FinalRecipient    addr.Address // zero is From
 	OriginalMessageID string       // of the inner message, with or without brackets
+	OriginalBare      bool         // its field has no brackets: copied so (QUIRK: .NET agents compare the text)
 	Disposition       Disposition
 	FinalDelivery     bool      // write the extension field of DN-22; only with Dispatched
 	ReportingUA       string    // "domain; product"; "" leaves the field out
@@ -60,7 +61,7 @@ func (m MDN) part() []byte {
 	}
 	add("Final-Recipient", "rfc822;"+m.FinalRecipient.String())
 	if id := trimID(m.OriginalMessageID); id != "" {
-		add("Original-Message-ID", "<"+id+">")
+		add("Original-Message-ID", copyID(id, m.OriginalBare))
 	}
 	add("Disposition", "automatic-action/MDN-sent-automatically;"+string(m.Disposition)) // DN-20, DN-25
 	if why := asciiText(m.Failure, MaxText); why != "" {
@@ -103,6 +104,14 @@ func (m MDN) text() string {
 		out += "\n" + wrap("Reason: "+why, "")
 	}
 	return out
+}
+
+// copyID is the id as its own field has it (RFC 8098 §3.2.5).
+func copyID(id string, bare bool) string {
+	if bare {
+		return id
+	}
+	return "<" + id + ">"
 }
 
 // trimID takes white space and one pair of angle brackets off; what is inside stays as written

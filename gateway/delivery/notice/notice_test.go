@@ -101,6 +101,25 @@ func TestMDNPart(t *testing.T) {
 	}
 }
 
+// QUIRK: a .NET agent names its messages without brackets and compares the text it gets back.
+func TestBareIDIsCopied(t *testing.T) {
+	m, d := goodMDN(notice.Processed), goodDSN()
+	m.OriginalMessageID, m.OriginalBare = "0c0918d7-5bfa-48e4-91c0-6bffc7660967", true
+	d.OriginalMessageID, d.OriginalBare = m.OriginalMessageID, true
+	for _, c := range []struct {
+		n    writer
+		want string
+	}{{m, "\r\nOriginal-Message-ID: " + m.OriginalMessageID + "\r\n"}, {d, "\r\nX-Original-Message-ID: " + m.OriginalMessageID + "\r\n"}} {
+		b := write(t, c.n)
+		if r := parse(t, b); !bytes.Contains(b, []byte(c.want)) || r.OriginalMessageID != m.OriginalMessageID {
+			t.Errorf("%s\n%+v", b, r)
+		}
+		if !bytes.Contains(b, []byte("\r\nIn-Reply-To: <"+m.OriginalMessageID+">\r\n")) {
+			t.Errorf("In-Reply-To is no msg-id:\n%s", b)
+		}
+	}
+}
+
 // What every notice's own header must and must not have.
 func TestHeaders(t *testing.T) {
 	cases := []struct {
