@@ -76,6 +76,7 @@ type host struct {
 	mail  []string // bodies as received, unstuffed
 	raw   [][]byte
 	open  map[net.Conn]bool
+	quit  chan struct{}
 }
 
 func (h *host) start(t testing.TB, address string) *host {
@@ -91,7 +92,7 @@ func (h *host) start(t testing.TB, address string) *host {
 	if h.l, err = net.Listen("tcp", address); err != nil {
 		t.Fatal(err)
 	}
-	h.open = map[net.Conn]bool{}
+	h.open, h.quit = map[net.Conn]bool{}, make(chan struct{})
 	h.wg.Go(func() {
 		for {
 			c, err := h.l.Accept()
@@ -117,6 +118,7 @@ func (h *host) start(t testing.TB, address string) *host {
 
 func (h *host) stop() {
 	h.l.Close()
+	close(h.quit)
 	h.cut()
 	h.wg.Wait()
 }
@@ -191,6 +193,10 @@ func (h *host) serve(c net.Conn) {
 			r = bufio.NewReader(c)
 			secure = true
 			continue
+		case answer == "stall": // says 354 and reads no more
+			say("354 go")
+			<-h.quit
+			return
 		case verb == "DATA" && (!ok || strings.HasPrefix(answer, "354")):
 			if !say("354 go") || !h.data(r) || !say(h.body()) {
 				return

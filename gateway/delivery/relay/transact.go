@@ -335,24 +335,25 @@ func (x *transaction) message(how tail) {
 	default:
 		g, err = x.data(how)
 	}
-	if err == nil && g.code == 0 {
+	if err != nil {
+		x.bodyFailed(err)
+		return
+	}
+	final := g.code == 0
+	if final {
 		x.a.Stage = StageFinal
 		if g, err = x.s.read(x.s.c.limits.DataDone); err != nil {
 			x.noAnswer(err)
 			return
 		}
 	}
-	if err != nil {
-		x.bodyFailed(err)
-		return
-	}
 	x.said = g.outcome()
-	if x.said.Status != Delivered || g.code != 250 {
-		if x.said.Status == Delivered { // not the answer to a message: no promise in it
-			x.said.Status, x.said.Reason = Temporary, ReasonProtocol
-		}
-	} else {
+	switch {
+	case final && g.code == 250:
 		x.a.Delivered += len(x.accepted)
+	case x.said.Status == Delivered: // a promise in the wrong place is none
+		x.said.Status, x.said.Reason = Temporary, ReasonProtocol
+		x.s.spent = true
 	}
 	for _, i := range x.accepted {
 		x.decide(i, *x.said)
