@@ -22,6 +22,8 @@ package chain
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"strings"
 	"unicode"
@@ -83,18 +85,33 @@ func fault(r Reason, c *x509.Certificate, format string, args ...any) *Fault {
 // Label names a certificate for a reader: its common name and organisation, else its whole subject,
 // else its serial number.
 func Label(c *x509.Certificate) string {
-	s := c.Subject.String()
-	if cn := c.Subject.CommonName; cn != "" {
-		s = cn
-		if len(c.Subject.Organization) > 0 {
-			s += " (" + c.Subject.Organization[0] + ")"
+	if s := label(c.Subject); s != "" {
+		return s
+	}
+	return "serial " + c.SerialNumber.Text(16)
+}
+
+// NameText is an encoded distinguished name for a reader, in the same form; "" when it is empty or
+// cannot be read.
+func NameText(raw []byte) string {
+	var rdns pkix.RDNSequence
+	if _, err := asn1.Unmarshal(raw, &rdns); err != nil {
+		return ""
+	}
+	var n pkix.Name
+	n.FillFromRDNSequence(&rdns)
+	return label(n)
+}
+
+func label(n pkix.Name) string {
+	s := n.String()
+	if n.CommonName != "" {
+		s = n.CommonName
+		if len(n.Organization) > 0 {
+			s += " (" + n.Organization[0] + ")"
 		}
 	}
-	s = printable(s)
-	switch {
-	case s == "":
-		return "serial " + c.SerialNumber.Text(16)
-	case len(s) > 160:
+	if s = printable(s); len(s) > 160 {
 		return s[:160] + "…"
 	}
 	return s

@@ -17,6 +17,9 @@ import (
 // the arithmetic of the standard library demands.
 func KeyFault(c *x509.Certificate) *Fault { return Rules{}.keyFault(c, false) }
 
+// AnchorKeyFault is KeyFault for an anchor, whose key may be of any size from 2048 bits up.
+func AnchorKeyFault(c *x509.Certificate) *Fault { return Rules{}.keyFault(c, true) }
+
 // keyFault has no upper limit for an anchor: the operator chose it.
 func (r Rules) keyFault(c *x509.Certificate, anchor bool) *Fault {
 	least := MinRSA

@@ -26,8 +26,7 @@ func lab() *fetch.Guard {
 // server misbehaves by path.
 func server(t *testing.T) *httptest.Server {
 	t.Helper()
-	var s *httptest.Server
-	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/ok":
 			w.Header().Set("ETag", `"1"`)
