@@ -402,5 +402,15 @@ func FuzzInspector(f *testing.F) {
 				t.Fatalf("request honoured though it must not be: %+v", a)
 			}
 		}
+		var out bytes.Buffer
+		if converted, err := message.Canonical(&out, bytes.NewReader(in)); err == nil {
+			back := out.Bytes()
+			if converted {
+				back = bytes.ReplaceAll(back, []byte("\r\n"), []byte("\n"))
+			}
+			if f := facts(t, "\r\n"+out.String()); f.BareCR || f.BareLF || !bytes.Equal(back, in) {
+				t.Fatalf("canonical form %q of %q", &out, in)
+			}
+		}
 	})
 }
