@@ -164,6 +164,9 @@ func (f *Finder) look(ctx context.Context, p place, name string, a addr.Address)
 	if err != nil {
 		return record{}, err
 	}
+	if errors.Is(ctx.Err(), context.Canceled) { // the asker went away: that says nothing about the place
+		return f.outOfTime(), nil
+	}
 	now := f.cfg.Clock()
 	r.Version, r.took = 1, now.Sub(began)
 	f.date(&r, before, now)
