@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
 
 	"postern/certs/zone"
+	"postern/gateway/auth"
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/spool"
 	"postern/smime/addr"
@@ -28,6 +31,17 @@ func (d directory) Local(ctx context.Context, a addr.Address) (smtpd.Mailbox, er
 
 func (d directory) MayUse(ctx context.Context, principal string, a addr.Address) (bool, error) {
 	return d.s.Store.MayUse(ctx, principal, a)
+}
+
+// loginFace is the login service as the SMTP edges want it.
+type loginFace struct{ *auth.Service }
+
+func (f loginFace) Login(ctx context.Context, login, password, peer string) (string, error) {
+	principal, err := f.Service.Login(ctx, login, password, peer)
+	if errors.Is(err, auth.ErrRefused) {
+		err = fmt.Errorf("%w: %w", smtpd.ErrBadLogin, err)
+	}
+	return principal, err
 }
 
 // spoolFace is the spool as the SMTP edges want it.

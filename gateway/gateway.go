@@ -87,7 +87,7 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 
 func (g *Gateway) bindSMTP(key, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
-	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: logins,
+	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
 		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {

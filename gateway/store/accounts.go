@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"postern/gateway/auth"
 	"postern/smime/addr"
 )
 
@@ -53,7 +54,7 @@ func (s *Store) RemoveAccount(ctx context.Context, login string, entry AuditEntr
 func (s *Store) Record(ctx context.Context, login string) (principal, record string, err error) {
 	err = s.read.QueryRowContext(ctx, "SELECT login, record FROM account WHERE login=? AND disabled=''", login).Scan(&principal, &record)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", "", ErrNotFound
+		return "", "", fmt.Errorf("%w: %w", auth.ErrNoAccount, ErrNotFound)
 	}
 	return principal, record, err
 }
