@@ -25,6 +25,7 @@ import (
 	"postern/gateway/keyring"
 	"postern/gateway/pipeline"
 	"postern/gateway/spool"
+	"postern/gateway/spool/disk"
 	"postern/gateway/spool/keys"
 	"postern/gateway/store"
 	"postern/smime"
@@ -62,7 +63,8 @@ type Site struct {
 type Options struct {
 	Log         *slog.Logger
 	Now         func() time.Time
-	Credentials string // $CREDENTIALS_DIRECTORY
+	Credentials string  // $CREDENTIALS_DIRECTORY
+	Disk        disk.FS // where the spool is, instead of its folder: for tests
 }
 
 // Open opens a site made by Init. It takes the site's lock, checks that the master key is the one this
@@ -140,7 +142,7 @@ func (s *Site) openKeys(ctx context.Context, o Options) error {
 
 func (s *Site) openSpool(ctx context.Context, o Options) error {
 	var err error
-	if s.Spool, err = spool.Open(spool.Config{Dir: s.Config.Spool(), Keys: s.Keys, Now: o.Now}); err != nil {
+	if s.Spool, err = spool.Open(spool.Config{Dir: s.Config.Spool(), FS: o.Disk, Keys: s.Keys, Now: o.Now}); err != nil {
 		return err
 	}
 	rep, err := s.Spool.Recover(ctx, s.Store.BlobRows(ctx))
