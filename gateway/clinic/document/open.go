@@ -81,6 +81,7 @@ func (d *Document) fromCDA(c *ccda.Document) {
 		}
 	}
 	d.Items = c.Items()
+	d.Problems = ccda.Check(c, d.hint.Now)
 	for _, s := range c.Sections {
 		d.Sections = append(d.Sections, SectionLine{s.Anchor, s.Name(), s.Kind, s.Level, s.Code.Code, s.Empty(), s.Entries})
 	}

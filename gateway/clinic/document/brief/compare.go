@@ -156,7 +156,7 @@ func (s *Side) matched(was, is ccda.Item) {
 	case plainName(was) != plainName(is) && s.Subject == Medicines && numbers(was.Name) != numbers(is.Name):
 		ch.Kind, ch.What = Changed, fmt.Sprintf("was %s", was.Name)
 	case was.Detail != "" && is.Detail != "" && was.Detail != is.Detail:
-		ch.Kind, ch.What = Changed, fmt.Sprintf("was %s; is %s", was.Detail, is.Detail)
+		ch.Kind, ch.What = Changed, "was "+was.Detail
 	default:
 		s.Same++
 		return

@@ -171,13 +171,13 @@ func writePatient(p *page.Writer, pt chart.Patient, at chart.Time) {
 	fact(p, "Died", pt.Deceased)
 	ids := 0
 	for _, id := range pt.IDs {
-		if id.Extension != "" && ids < 3 {
+		if id.Extension != "" && ids < 3 && id.Root != ssn {
 			fact(p, idLabel(id), id.Extension)
 			ids++
 		}
 	}
 	if ids == 0 {
-		fact(p, "Number", "not stated")
+		fact(p, "Record number", "not stated")
 	}
 	for i, t := range pt.Telecoms {
 		if i < 1 {
@@ -202,14 +202,15 @@ func sexWords(c chart.Code) string {
 	return "not stated"
 }
 
+// ssn is the naming system of social security numbers, which stay folded away.
+const ssn = "2.16.840.1.113883.4.1"
+
 func idLabel(id chart.ID) string {
 	switch {
-	case id.Root == "2.16.840.1.113883.4.1":
-		return "Social security number"
 	case id.Authority != "":
 		return "Number at " + id.Authority
 	}
-	return "Number"
+	return "Record number"
 }
 
 // privacyWords are for confidentiality codes beyond normal.

@@ -24,7 +24,7 @@ func (b *builder) decodeText(dst, raw []byte) []byte {
 		raw = raw[i:]
 		end := bytes.IndexByte(raw[:min(len(raw), maxEntity)], ';')
 		if end < 2 {
-			b.repair("a bare & stands for itself")
+			b.damage("a bare & stands for itself")
 			dst = append(dst, '&')
 			raw = raw[1:]
 			continue
@@ -51,7 +51,7 @@ func (b *builder) reference(dst, name, whole []byte) []byte {
 		if r, ok := character(name[1:]); ok {
 			return utf8.AppendRune(dst, r)
 		}
-		b.repair("a character reference names no character")
+		b.damage("a character reference names no character")
 		return utf8.AppendRune(dst, utf8.RuneError)
 	}
 	// HTML names such as &nbsp; are written without being declared by several exporters.

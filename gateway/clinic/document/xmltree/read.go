@@ -85,6 +85,14 @@ func (b *builder) repair(s string) {
 	}
 }
 
+// damage is a repair of something that is not well-formed.
+func (b *builder) damage(s string) {
+	if b.t.Damage == "" {
+		b.t.Damage = s
+	}
+	b.repair(s)
+}
+
 // add appends a node and returns its index.
 func (b *builder) add(n node) int32 {
 	i := b.t.count
@@ -123,7 +131,7 @@ func (b *builder) markup() {
 	case s.prefix("<!--"):
 		s.advance(4)
 		if !s.through("-->") {
-			b.repair("a comment is never closed; what follows it cannot be shown")
+			b.damage("a comment is never closed; what follows it cannot be shown")
 		}
 	case s.prefix("<![CDATA["):
 		s.advance(9)
@@ -143,7 +151,7 @@ func (b *builder) markup() {
 
 // literal takes the '<' at hand as text.
 func (b *builder) literal(why string) {
-	b.repair(why)
+	b.damage(why)
 	b.addText(b.s.rest()[:1], false)
 	b.s.advance(1)
 }
@@ -164,7 +172,7 @@ func (b *builder) cdata() {
 			return
 		}
 		if !b.s.fill(len(b.s.rest()) + 1) {
-			b.repair("a CDATA section is never closed")
+			b.damage("a CDATA section is never closed")
 			b.addText(b.s.rest(), true)
 			b.s.advance(len(b.s.rest()))
 			return
@@ -184,7 +192,7 @@ func (b *builder) instruction() {
 		b.repair("the style sheet the document asks for is ignored")
 	}
 	if i := strings.IndexByte(head, '>'); i > 0 && !strings.Contains(head, "?>") {
-		b.repair("a processing instruction is not closed properly")
+		b.damage("a processing instruction is not closed properly")
 		s.advance(i + 1)
 		return
 	}
@@ -312,7 +320,7 @@ func blank(b []byte) bool {
 func (b *builder) finish() {
 	end := b.s.offset()
 	if open := len(b.stack) - 1; open > 0 && b.s.err == nil && !b.full {
-		b.repair("the document ends before <" + clip(b.stack[len(b.stack)-1].raw) + "> is closed")
+		b.damage("the document ends before <" + clip(b.stack[len(b.stack)-1].raw) + "> is closed")
 		b.t.Cut = true
 	}
 	for len(b.stack) > 1 {

@@ -63,7 +63,7 @@ func (b *builder) startTag() {
 	b.s.pos += n
 	if len(b.stack) == 1 {
 		if b.stack[0].hasEle {
-			b.repair("the document has more than one root element")
+			b.damage("the document has more than one root element")
 		} else {
 			b.stack[0].hasEle = true
 			prefix, _, _ := strings.Cut(f.raw, ":")
@@ -128,12 +128,12 @@ func (b *builder) nextAttr(body []byte) (rawAttr, []byte) {
 	end := nameEnd(body)
 	a := rawAttr{name: body[:end]}
 	if end == 0 {
-		b.repair("a tag holds something that is no attribute")
+		b.damage("a tag holds something that is no attribute")
 		return a, body[1:]
 	}
 	body = bytes.TrimLeft(body[end:], " \t\r\n")
 	if len(body) == 0 || body[0] != '=' {
-		b.repair("an attribute has no value")
+		b.damage("an attribute has no value")
 		return a, body
 	}
 	body = bytes.TrimLeft(body[1:], " \t\r\n")
@@ -145,11 +145,11 @@ func (b *builder) nextAttr(body []byte) (rawAttr, []byte) {
 			a.value = body[1 : 1+i]
 			return a, body[i+2:]
 		}
-		b.repair("an attribute's quotes are not closed")
+		b.damage("an attribute's quotes are not closed")
 		a.value = body[1:]
 		return a, nil
 	}
-	b.repair("an attribute is not quoted")
+	b.damage("an attribute is not quoted")
 	i := bytes.IndexAny(body, " \t\r\n")
 	if i < 0 {
 		i = len(body)
@@ -249,11 +249,11 @@ func (b *builder) endTag() {
 		b.s.work++
 	}
 	if at <= 0 {
-		b.repair("an end tag </" + clip(string(name)) + "> closes nothing and is ignored")
+		b.damage("an end tag </" + clip(string(name)) + "> closes nothing and is ignored")
 		return
 	}
 	if at < len(b.stack)-1 {
-		b.repair("<" + clip(b.stack[len(b.stack)-1].raw) + "> is not closed before </" + clip(string(name)) + ">")
+		b.damage("<" + clip(b.stack[len(b.stack)-1].raw) + "> is not closed before </" + clip(string(name)) + ">")
 	}
 	for len(b.stack) > at {
 		b.pop(b.s.offset())

@@ -55,6 +55,7 @@ type Options struct {
 type Tree struct {
 	Encoding  string   // what the text turned out to be
 	Repairs   []string // what was mended, in words, each kind once
+	Damage    string   // the first thing that is not well-formed, "" = none was met
 	Cut       bool     // the end of the document was not reached
 	RootSpace string   // namespace of the root element as written
 	Styles    []string // targets of xml-stylesheet instructions, never followed (at most 4)
@@ -115,7 +116,7 @@ func (n Node) OK() bool { return n.t != nil }
 func (n Node) ID() int { return int(n.i) }
 
 // IsText says whether the node is a text.
-func (n Node) IsText() bool { return n.t != nil && n.t.at(n.i).name < 0 }
+func (n Node) IsText() bool { return n.t != nil && n.i != 0 && n.t.at(n.i).name < 0 }
 
 // Name is the element's name as Options.Spaces makes it; "" for text.
 func (n Node) Name() string {
