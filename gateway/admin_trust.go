@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"postern/certs"
@@ -214,18 +215,39 @@ func (a Admin) CertList(ctx context.Context) ([]CertInfo, error) {
 	return out, nil
 }
 
-// CertExport is a public certificate of ours with its chain, DER, leaf first; id may be its beginning.
-func (a Admin) CertExport(ctx context.Context, id string) ([][]byte, error) {
+// ExportArg are the arguments of `cert export`.
+type ExportArg struct {
+	ID      string `json:"id"` // SHA-256 in hex, or its first 8 digits or more
+	WithKey bool   `json:"with_key,omitempty"`
+}
+
+// Exported is a certificate of ours with its chain, DER, leaf first, and on demand its key (PKCS#8).
+type Exported struct {
+	Certificates [][]byte `json:"certificates"`
+	Key          []byte   `json:"key,omitempty"`
+}
+
+// CertExport gives a certificate of ours out. With its private key it is audited.
+func (a Admin) CertExport(ctx context.Context, in ExportArg) (Exported, error) {
 	rows, err := a.s.Store.Credentials(ctx, addr.Domain{})
 	if err != nil {
-		return nil, err
+		return Exported{}, err
 	}
 	for _, r := range rows {
-		if len(id) >= 8 && len(id) <= len(r.ID) && r.ID[:len(id)] == id {
-			return append([][]byte{r.Certificate}, r.Chain...), nil
+		if len(in.ID) < 8 || !strings.HasPrefix(r.ID, strings.ToLower(in.ID)) {
+			continue
 		}
+		out := Exported{Certificates: append([][]byte{r.Certificate}, r.Chain...)}
+		if !in.WithKey {
+			return out, nil
+		}
+		if err := a.s.Store.AuditAct(ctx, a.entry("cert.export_key", r.ID, nil)); err != nil {
+			return Exported{}, err
+		}
+		out.Key, err = a.s.Keys.OpenSecret(r.Org, keyring.Purpose(r.ID), r.SealedKey)
+		return out, err
 	}
-	return nil, fmt.Errorf("certificate %s: %w", id, store.ErrNotFound)
+	return Exported{}, fmt.Errorf("certificate %s: %w", in.ID, store.ErrNotFound)
 }
 
 // CertRetire stops a certificate from signing and being published; it goes on decrypting (AS-122).

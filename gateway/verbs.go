@@ -124,7 +124,7 @@ func verbs() map[string]verb {
 		}),
 		"cert.import": certImport,
 		"cert.list":   with(func(ctx context.Context, a Admin, _ none) ([]CertInfo, error) { return a.CertList(ctx) }),
-		"cert.export": with(func(ctx context.Context, a Admin, id string) ([][]byte, error) { return a.CertExport(ctx, id) }),
+		"cert.export": with(func(ctx context.Context, a Admin, in ExportArg) (Exported, error) { return a.CertExport(ctx, in) }),
 		"cert.retire": with(func(ctx context.Context, a Admin, id string) (none, error) { return none{}, a.CertRetire(ctx, id) }),
 		"cert.pin":    with(certPin),
 		"send":        send,
@@ -146,6 +146,7 @@ func verbs() map[string]verb {
 			return a.s.Store.Item(ctx, in.Inbox, in.Number)
 		}),
 		"inbox.save": save,
+		"sealed":     sealed,
 		"find":       with(find),
 	}
 }
@@ -214,6 +215,38 @@ func save(ctx context.Context, a Admin, args json.RawMessage, _ io.Reader) (cont
 	return control.Answer{Value: size, Body: func(w io.Writer) error {
 		defer r.Close()
 		_, err := io.Copy(w, r)
+		return err
+	}}, nil
+}
+
+// sealed gives the sealed bytes of a message: what went over the wire, or what came.
+func sealed(ctx context.Context, a Admin, args json.RawMessage, _ io.Reader) (control.Answer, error) {
+	var id message.ID
+	if err := json.Unmarshal(args, &id); err != nil {
+		return control.Answer{}, err
+	}
+	m, err := a.s.Store.Message(ctx, id)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	blob := m.SealedBlob
+	if m.Direction == store.In {
+		blob = m.Blob
+	}
+	if blob == "" {
+		return control.Answer{}, fmt.Errorf("gateway: %s has no sealed form (yet)", id)
+	}
+	row, err := a.s.Store.Blob(ctx, blob)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	r, err := a.s.Spool.Open(row)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	return control.Answer{Value: r.Size(), Body: func(w io.Writer) error {
+		defer r.Close()
+		_, err := io.Copy(w, r.Section())
 		return err
 	}}, nil
 }

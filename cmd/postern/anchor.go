@@ -132,4 +132,3 @@ func runAnchorRemove(ctx context.Context, c *console, args []string) error {
 		return call.ask(ctx, "anchor.remove", gateway.AnchorArg{Domain: d, Fingerprint: strings.ToLower(rest[0])}, nil)
 	})
 }
-

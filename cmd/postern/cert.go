@@ -38,9 +38,10 @@ file comes from --password-file or $POSTERN_CERT_PASSWORD. Keys are sealed at re
 Exit codes: 0 imported, 1 refused, 2 used wrongly.
 Example: postern cert import clinic.p12 --password-file clinic.pw
 `, runCertImport},
-		{"cert export", "write a public certificate with its chain as PEM", `Usage: postern cert export ID [-c FILE] > cert.pem
+		{"cert export", "write a certificate with its chain as PEM", `Usage: postern cert export ID [--with-private-key] [-c FILE] > cert.pem
 
-ID is the certificate's SHA-256, or its first 8 digits or more (postern cert list).
+ID is the certificate's SHA-256, or its first 8 digits or more (postern cert list). --with-private-key adds
+its private key, unencrypted, and is audited: redirect it to a file that only you can read.
 
 Exit codes: 0 written, 1 no such certificate, 2 used wrongly.
 Example: postern cert export 1f0c9a77 > our.pem
@@ -168,18 +169,25 @@ func runCertImport(ctx context.Context, c *console, args []string) error {
 
 func runCertExport(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("cert export")
-	file := configFlag(fs)
+	file, withKey := configFlag(fs), fs.Bool("with-private-key", false, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give the id of one certificate (postern cert list)")
 	}
 	return c.withSite(ctx, *file, func(call caller) error {
-		var ders [][]byte
-		if err := call.ask(ctx, "cert.export", rest[0], &ders); err != nil {
+		var out gateway.Exported
+		if err := call.ask(ctx, "cert.export", gateway.ExportArg{ID: rest[0], WithKey: *withKey}, &out); err != nil {
 			return err
 		}
-		for _, der := range ders {
-			if err := pem.Encode(c.out, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+		blocks := []*pem.Block{}
+		for _, der := range out.Certificates {
+			blocks = append(blocks, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+		}
+		if *withKey {
+			blocks = append(blocks, &pem.Block{Type: "PRIVATE KEY", Bytes: out.Key})
+		}
+		for _, b := range blocks {
+			if err := pem.Encode(c.out, b); err != nil {
 				return err
 			}
 		}

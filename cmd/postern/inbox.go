@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -104,7 +103,7 @@ func itemJSON(it inbox.Item) any {
 // documentLine says on one line what a document is and whom it is about.
 func documentLine(d inbox.Document) string {
 	out := []string{strings.TrimSpace(d.Kind + " " + d.Type)}
-	if p := patientLine(d.Patient); p != "" {
+	if p := d.PatientName(); p != "" {
 		out = append(out, "patient "+p)
 	}
 	if d.Author != "" {
@@ -114,26 +113,6 @@ func documentLine(d inbox.Document) string {
 		out = append(out, d.Date.Format(time.DateOnly))
 	}
 	return strings.Join(out, ", ")
-}
-
-func patientLine(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return ""
-	}
-	var p struct {
-		Name struct{ Given, Family, Text string } `json:"name"`
-		Names []struct{ Given, Family, Text string } `json:"names"`
-	}
-	if json.Unmarshal(raw, &p) != nil {
-		return ""
-	}
-	if len(p.Names) > 0 {
-		p.Name = p.Names[0]
-	}
-	if s := strings.TrimSpace(p.Name.Given + " " + p.Name.Family); s != "" {
-		return s
-	}
-	return p.Name.Text
 }
 
 func itemOperands(rest []string) (gateway.ItemArg, error) {
@@ -180,7 +159,7 @@ func runInboxShow(ctx context.Context, c *console, args []string) error {
 		for _, p := range it.Parts {
 			fmt.Fprintf(c.out, "part     %s: %s %s, %d octets\n", p.Path, p.MediaType, p.Filename, p.Length)
 		}
-		fmt.Fprintf(c.out, "security %s\n", it.Receipt)
+		printReceipt(c.out, it.Receipt)
 		return nil
 	})
 }

@@ -104,9 +104,7 @@ func (c *console) traceOne(ctx context.Context, call caller, id message.ID, asJS
 	for _, q := range t.Queue {
 		fmt.Fprintf(c.out, "queued: %s for %v, due %s, %d attempts %s\n", q.Kind, q.Recipients, q.Due.Local().Format(time.DateTime), q.Attempts, q.LastError)
 	}
-	if m.Receipt != "" {
-		fmt.Fprintf(c.out, "\nsecurity receipt: %s\n", m.Receipt)
-	}
+	printReceipt(c.out, []byte(m.Receipt))
 	return nil
 }
 

@@ -89,4 +89,3 @@ func runUserRemove(ctx context.Context, c *console, args []string) error {
 	}
 	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "user.remove", rest[0], nil) })
 }
-

@@ -36,6 +36,15 @@ func (w *writer) audit(a AuditEntry) {
 		string(e.Detail), e.Prev, e.Hash)
 }
 
+// AuditAct writes one audit entry by itself, for an act that changes no row.
+func (s *Store) AuditAct(ctx context.Context, a AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		w.audit(a)
+		return w.err
+	})
+}
+
 // Audit calls f for each entry of every node's chain, in order, from the first.
 func (s *Store) Audit(ctx context.Context, f func(audit.Entry) error) error {
 	rows, err := s.read.QueryContext(ctx, "SELECT node, seq, org, at, actor, action, object, detail, prev, hash FROM audit ORDER BY node, seq")

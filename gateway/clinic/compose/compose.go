@@ -180,4 +180,3 @@ func mediaType(name string) string {
 	}
 	return "application/octet-stream"
 }
-

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"postern/gateway/message"
@@ -77,6 +78,31 @@ type Item struct {
 	Receipt    json.RawMessage // the security receipt
 	Parts      []Part
 	Documents  []Document
+}
+
+// PatientName is the name of the document's patient as it is read aloud; "" where none is stated.
+func (d Document) PatientName() string {
+	var p struct {
+		Names []personName `json:"names"`
+		Name  personName   `json:"name"`
+	}
+	if len(d.Patient) == 0 || json.Unmarshal(d.Patient, &p) != nil {
+		return ""
+	}
+	if len(p.Names) > 0 {
+		p.Name = p.Names[0]
+	}
+	if s := strings.TrimSpace(p.Name.Given + " " + p.Name.Family); s != "" {
+		return s
+	}
+	return p.Name.Text
+}
+
+// personName is a name as chart.Name writes it.
+type personName struct {
+	Given  string `json:"given"`
+	Family string `json:"family"`
+	Text   string `json:"text"`
 }
 
 // Flags are remarks on an item, for people.
