@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"postern/trust/bundle"
 	"postern/trust/chain"
 	"postern/trust/fetch"
 )
@@ -169,19 +169,9 @@ func fetchIssuers(ctx context.Context, f fetch.Fetcher, url string) issuerAnswer
 
 // parseIssuers reads DER, PEM or a PKCS#7 bundle (AS-63).
 func parseIssuers(b []byte) []*x509.Certificate {
-	if c, err := x509.ParseCertificate(b); err == nil {
-		return []*x509.Certificate{c}
+	got, err := bundle.Parse(b, bundle.Options{AllowLeaves: true})
+	if err != nil {
+		return nil
 	}
-	var out []*x509.Certificate
-	for len(out) < MaxIssuerCerts {
-		block, rest := pem.Decode(b)
-		if block == nil {
-			break
-		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" {
-			out = append(out, c)
-		}
-		b = rest
-	}
-	return out
+	return got.Certs
 }

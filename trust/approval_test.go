@@ -15,6 +15,12 @@ func TestApprovalCoversOnlyWhatWasApproved(t *testing.T) {
 	root := testpki.Root(t, "Root")
 	leaf, twin := root.Leaf(t, "dr@clinic.example"), root.Leaf(t, "dr@clinic.example")
 	d := decide(t, evaluator(store{in: []*x509.Certificate{root.Cert}}), incoming(leaf.Cert))
+	pathOnly := incoming(leaf.Cert)
+	pathOnly.PathOnly, pathOnly.Peer = true, addr.Address{}
+	path := decide(t, evaluator(store{in: []*x509.Certificate{root.Cert}}), pathOnly)
+	if !path.OK() {
+		t.Fatalf("path alone: %+v", path)
+	}
 	refused := decide(t, evaluator(store{}), incoming(leaf.Cert))
 	cases := []struct {
 		name string
@@ -32,6 +38,8 @@ func TestApprovalCoversOnlyWhatWasApproved(t *testing.T) {
 		{"before it was given", d.Approval, leaf.Cert, dr, trust.Incoming, atNow.Add(-1), false},
 		{"zero", trust.Approval{}, leaf.Cert, dr, trust.Incoming, atNow, false},
 		{"of a refusal", refused.Approval, leaf.Cert, dr, trust.Incoming, atNow, false},
+		{"of a path alone", path.Approval, leaf.Cert, dr, trust.Incoming, atNow, false},
+		{"of a path alone, no address", path.Approval, leaf.Cert, addr.Address{}, trust.Incoming, atNow, false},
 		{"another certificate of the same owner", d.Approval, twin.Cert, dr, trust.Incoming, atNow, false},
 		{"no certificate", d.Approval, nil, dr, trust.Incoming, atNow, false},
 		{"another address", d.Approval, leaf.Cert, addr.MustParse("nurse@clinic.example"), trust.Incoming, atNow, false},

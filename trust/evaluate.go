@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"postern/smime/addr"
 	"postern/trust/fetch"
 	"postern/trust/revoke"
 )
@@ -112,10 +113,13 @@ func (e *Evaluator) complete(q Question) (Question, error) {
 			q.Use = Encrypt
 		}
 	}
+	if q.PathOnly {
+		q.Peer = addr.Address{}
+	}
 	switch {
 	case q.Cert == nil:
 		return q, fmt.Errorf("%w: no certificate", ErrQuestion)
-	case q.Peer.IsZero() || q.Local.IsZero():
+	case q.Peer.IsZero() && !q.PathOnly || q.Local.IsZero():
 		return q, fmt.Errorf("%w: no peer address or no local domain", ErrQuestion)
 	case q.Direction != Incoming && q.Direction != Outgoing:
 		return q, fmt.Errorf("%w: direction %q", ErrQuestion, q.Direction)

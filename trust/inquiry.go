@@ -41,7 +41,7 @@ func (i *inquiry) decide(ctx context.Context) Decision {
 		{"is the key of a kind and size we use", "AS-17", func() verdict { return leafKey(c) }},
 		{"is it inside its dates", "AS-67", func() verdict { return leafDates(c, i.q.Time) }},
 		{"may it be used to " + string(i.q.Use), "AS-15, AS-16, AS-19", func() verdict { return leafUsage(c, i.q.Use) }},
-		{"is it bound to " + i.q.Peer.String(), "AS-11, AS-12", i.binding},
+		{"is it bound to " + i.peer(), "AS-11, AS-12", i.binding},
 		{"does " + i.q.Local.String() + " have anchors", "AS-60", i.haveAnchors},
 	} {
 		v := r.check()
@@ -68,7 +68,18 @@ func (i *inquiry) note(asked, of, answer string) {
 	i.steps = append(i.steps, Step{Asked: asked, Of: of, Answer: answer, Verdict: VerdictNote})
 }
 
+// peer is the address asked about, for a reader.
+func (i *inquiry) peer() string {
+	if i.q.PathOnly {
+		return "an address"
+	}
+	return i.q.Peer.String()
+}
+
 func (i *inquiry) binding() verdict {
+	if i.q.PathOnly {
+		return verdict{detail: "not asked: only the path is in question"}
+	}
 	if !HasSAN(i.q.Cert) {
 		return refuse(NoSAN, "%s has no subjectAltName", chain.Label(i.q.Cert))
 	}

@@ -3,6 +3,7 @@ package trust_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"postern/smime/cms"
 	"postern/trust"
 	"postern/trust/fetch"
 	"postern/trust/internal/testpki"
@@ -95,6 +97,14 @@ type outing struct {
 	evidence string
 }
 
+func p7c(t *testing.T, certs ...*x509.Certificate) []byte {
+	b, err := cms.WriteBundle(certs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func issuerOutings(t *testing.T, w *web) []outing {
 	root := testpki.Root(t, "Root")
 	s := store{in: []*x509.Certificate{root.Cert}}
@@ -118,6 +128,8 @@ func issuerOutings(t *testing.T, w *web) []outing {
 	}
 	return []outing{
 		{"issuer fetched", s, leaf(sub, aia(subURL)), "", false, 1, ""},
+		{"issuer in a bundle", s, leaf(sub, aia(w.put("/sub.p7c", p7c(t, root.Cert, sub.Cert)))), "", false, 1, ""},
+		{"issuer in PEM", s, leaf(sub, aia(w.put("/sub.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sub.Cert.Raw})))), "", false, 1, ""},
 		{"two issuers fetched", s, leaf(deep, aia(deepURL)), "", false, 2, ""},
 		{"second place holds it", s, leaf(sub, aia(garbage, w.put("/sub2.cer", sub.Cert.Raw))), "", false, 2, ""},
 		{"more issuers missing than may be fetched", s, leaf(at, aia(urls[5])), trust.Untrusted, false, trust.MaxIssuerFetches, ""},

@@ -56,7 +56,11 @@ type Step struct {
 func (t Trace) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", strings.ToUpper(t.Verdict), t.Subject)
-	fmt.Fprintf(&b, "  for %s, %s, to %s %s at %s\n", t.Peer, t.Direction, t.Use, t.Purpose, stamp(t.At))
+	peer := t.Peer
+	if peer == "" {
+		peer = "no address in particular"
+	}
+	fmt.Fprintf(&b, "  for %s, %s, to %s %s at %s\n", peer, t.Direction, t.Use, t.Purpose, stamp(t.At))
 	if t.Reason != "" {
 		fmt.Fprintf(&b, "  reason    %s: %s\n", t.Reason, t.Explanation)
 		fmt.Fprintf(&b, "  detail    %s\n", t.Detail)

@@ -61,6 +61,9 @@ type Question struct {
 	Purpose   Purpose   // zero = Mail
 	Use       Use       // zero = Sign inbound, Encrypt outbound
 	Time      time.Time // the instant to judge at; zero = now by the Evaluator's clock
+	// PathOnly asks about the certificate alone: Peer is not needed and binding not asked. What comes
+	// back approves nobody: its Approval covers no address.
+	PathOnly bool
 }
 
 // Decision is the answer. Exactly one of Approval and Reason is useful.

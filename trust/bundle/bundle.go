@@ -147,17 +147,20 @@ func (o Options) signersUsable() error {
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // sift sorts usable anchors from the others (TB-14 as settled: the good ones stay).
-func (b *Bundle) sift(raws [][]byte, o Options) {
+func (b *Bundle) sift(raws []member, o Options) {
 	seen := map[[32]byte]bool{}
-	for i, raw := range raws {
-		id := sha256.Sum256(raw)
+	for i, m := range raws {
+		id := sha256.Sum256(m.raw)
 		note := func(kind, name, detail string) {
 			b.Findings = append(b.Findings, Finding{kind, name, hex.EncodeToString(id[:]), detail})
 		}
-		c, err := x509.ParseCertificate(raw)
+		c, err := m.cert, error(nil)
+		if c == nil {
+			c, err = x509.ParseCertificate(m.raw)
+		}
 		switch {
 		case err != nil:
-			note(FindUnparsable, nameOf(raw, i), err.Error())
+			note(FindUnparsable, nameOf(m.raw, i), err.Error())
 			continue
 		case seen[id]:
 			note(FindDuplicate, chain.Label(c), "it is in the file twice")

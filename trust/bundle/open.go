@@ -21,8 +21,14 @@ import (
 // idSignedData is 1.2.840.113549.1.7.2, encoded with its tag.
 var idSignedData = []byte{6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2}
 
+// member is one certificate of a file; cert is set where it was parsed on the way.
+type member struct {
+	raw  []byte
+	cert *x509.Certificate
+}
+
 // open finds the certificates of a file by its structure, judging a signature on the way.
-func (b *Bundle) open(data []byte, o Options) ([][]byte, error) {
+func (b *Bundle) open(data []byte, o Options) ([]member, error) {
 	data = bytes.TrimLeft(data, " \t\r\n") // not at the end: DER may end in any octet
 	if raws, object := pemParts(data); len(raws) > 0 && object == nil {
 		return raws, o.unsigned()
@@ -55,7 +61,7 @@ func (o Options) unsigned() error {
 }
 
 // pemParts is the certificates of a PEM text, or its PKCS#7 object (TB-13).
-func pemParts(data []byte) (raws [][]byte, object []byte) {
+func pemParts(data []byte) (raws []member, object []byte) {
 	for len(raws) <= MaxCerts {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
@@ -63,7 +69,7 @@ func pemParts(data []byte) (raws [][]byte, object []byte) {
 		}
 		switch {
 		case strings.HasSuffix(block.Type, "CERTIFICATE"):
-			raws = append(raws, block.Bytes)
+			raws = append(raws, member{raw: block.Bytes})
 		case block.Type == "PKCS7" || block.Type == "CMS" || block.Type == "PKCS #7 SIGNED DATA":
 			return nil, block.Bytes
 		}
@@ -77,22 +83,22 @@ func isSignedData(data []byte) bool {
 }
 
 // concatenated is certificates one after another in DER.
-func concatenated(data []byte) ([][]byte, error) {
+func concatenated(data []byte) ([]member, error) {
 	in := cryptobyte.String(data)
-	var raws [][]byte
+	var raws []member
 	for !in.Empty() && len(raws) <= MaxCerts {
 		var raw cryptobyte.String
 		if !in.ReadASN1Element(&raw, der.SEQUENCE) {
 			return nil, failf(InvalidFormat, "after %d certificates comes something else", len(raws))
 		}
-		raws = append(raws, raw)
+		raws = append(raws, member{raw: raw})
 	}
 	return raws, nil
 }
 
 // openSignedData reads the CMS forms: the signed one holds another bundle as its content (TB-11), the
 // unsigned one holds the certificates itself and perhaps metadata (TB-10, TB-12).
-func (b *Bundle) openSignedData(data []byte, o Options) ([][]byte, error) {
+func (b *Bundle) openSignedData(data []byte, o Options) ([]member, error) {
 	content, err := contentOf(data)
 	if err != nil {
 		return nil, err
@@ -144,15 +150,15 @@ func openCMS(data []byte) (*cms.Signed, error) {
 
 // rawsOf is the certificates of a SignedData as they stand. cms.ParseBundle walks and bounds it; the
 // octets are taken here, so that the ones that do not parse can be named.
-func rawsOf(data []byte) ([][]byte, error) {
+func rawsOf(data []byte) ([]member, error) {
 	certs, skipped, err := cms.ParseBundle(data)
 	if err != nil {
 		return nil, failf(InvalidFormat, "%v", err)
 	}
 	if skipped == 0 {
-		raws := make([][]byte, len(certs))
+		raws := make([]member, len(certs))
 		for i, c := range certs {
-			raws[i] = c.Raw
+			raws[i] = member{c.Raw, c}
 		}
 		return raws, nil
 	}
@@ -170,7 +176,7 @@ func rawsOf(data []byte) ([][]byte, error) {
 const maxTrailing = 8
 
 // members walks ContentInfo, SignedData, certificates.
-func members(definite []byte) ([][]byte, error) {
+func members(definite []byte) ([]member, error) {
 	in := cryptobyte.String(definite)
 	var info, wrapped, signed, set cryptobyte.String
 	context0 := der.Tag(0).ContextSpecific().Constructed()
@@ -179,13 +185,13 @@ func members(definite []byte) ([][]byte, error) {
 		!signed.SkipASN1(der.SEQUENCE) || !signed.ReadASN1(&set, context0) {
 		return nil, failf(InvalidFormat, "signed data without certificates")
 	}
-	var raws [][]byte
+	var raws []member
 	for !set.Empty() {
 		var raw cryptobyte.String
 		if !set.ReadAnyASN1Element(&raw, nil) {
 			return nil, failf(InvalidFormat, "the set of certificates")
 		}
-		raws = append(raws, raw)
+		raws = append(raws, member{raw: raw})
 	}
 	return raws, nil
 }
