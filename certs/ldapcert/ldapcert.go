@@ -40,7 +40,6 @@ const (
 	MaxCerts       = 50
 	MaxMessage     = 512 << 10
 	MaxElements    = 20000
-	MaxDepth       = 16
 	MaxBytes       = 2 << 20
 	ConnectTimeout = 5 * time.Second
 	SearchTimeout  = 5 * time.Second

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/certs"
+	"postern/certs/ldapwire"
 
 	ldap "github.com/go-ldap/ldap/v3"
 )
@@ -18,12 +19,12 @@ import (
 type session struct {
 	cfg  Config
 	ldap *ldap.Conn
-	raw  *guarded
+	raw  *ldapwire.Conn
 	stop func() bool
 }
 
 func newSession(ctx context.Context, conn net.Conn, cfg Config) *session {
-	raw := &guarded{Conn: conn, left: MaxBytes}
+	raw := ldapwire.NewConn(conn, ldapwire.Limits{Message: MaxMessage, Elements: MaxElements, Total: MaxBytes})
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline) // a dead connection fails the first operation; nothing else to do here
 	}
@@ -170,7 +171,7 @@ func (s *session) seconds() int { return max(1, int(s.cfg.Timeout/time.Second)) 
 
 // because is the reason the connection was cut, if that is what the library stumbled over.
 func (s *session) because(err error) error {
-	if cut := s.raw.reason(); cut != nil {
+	if cut := s.raw.Cut(); cut != nil {
 		return cut
 	}
 	return err
