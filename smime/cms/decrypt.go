@@ -167,10 +167,10 @@ func newBlock(st suite, key []byte) (cipher.Block, error) {
 }
 
 func (p *Plaintext) startCBC(st suite, alg algorithm, candidates []unwrapped, o DecryptOptions) error {
-	if !alg.params.Is(ber.Universal, ber.TagOctetString) || len(alg.params.Content) != st.block || alg.params.Constructed {
+	iv, err := alg.params.Octets()
+	if err != nil || !alg.params.Is(ber.Universal, ber.TagOctetString) || len(iv) != st.block {
 		return failf(ReasonMalformed, "initialisation vector of %s", st.name)
 	}
-	iv := alg.params.Content
 	src, err := p.m.content()
 	if err != nil {
 		return err
