@@ -56,6 +56,9 @@ func TestHostile(t *testing.T) {
 		"bare line ends in commands": {abuse: func(t *testing.T, p *peer) {
 			play(t, p, []step{{"EHLO h\n", "501"}, {"EHLO h\rNOOP\r\n", "501"}, {"EHLO h\x00\r\n", "501"}, {"EHLO h\r\n", "250"}})
 		}},
+		"empty lines": {abuse: func(t *testing.T, p *peer) {
+			play(t, p, []step{{"\n", "501"}, {"\r\n", "500"}, {"\r\r\n", "501"}})
+		}},
 		"10,000 recipients": {reason: smtpd.ReasonManyErrors, abuse: func(t *testing.T, p *peer) {
 			play(t, p, toData[:2])
 			go func() {
@@ -381,6 +384,7 @@ func TestIdleCrowd(t *testing.T) {
 	play(t, p, []step{{"EHLO h\r\n", "250"}, {"MAIL FROM:<a@b.example>\r\n", "250"}, {"RCPT TO:<a@clinic.example>\r\n", "250"},
 		{"DATA\r\n", "354"}, {mail + ".\r\n", "250"}, {"QUIT\r\n", "221"}})
 	c.Close()
+	eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.open == 40 })
 	// The total holds for everybody.
 	for i := range 30 {
 		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(10+i))}}).Dial("tcp", address)

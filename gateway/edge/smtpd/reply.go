@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const maxReplyLine = 510 // octets without CRLF (RFC 5321 §4.5.3.1.5)
+
 // Write takes the library's replies. They are kept back until the wire has to wait for the peer, so
 // that a pipelined group of commands is answered in one packet (RFC 2920 §3.2).
 func (w *wire) Write(p []byte) (int, error) {
@@ -22,7 +24,7 @@ func (w *wire) Write(p []byte) (int, error) {
 			w.hushed = false
 			continue
 		}
-		w.answer(w.correct(line))
+		w.answer(w.correct(clean(line, maxReplyLine))) // the library quotes what the peer sent
 	}
 	if len(w.out) > maxReplies {
 		return len(p), w.flush()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,7 +73,8 @@ const (
 var errStopping = errors.New("smtpd: shutting down")
 
 // Read hands the library its next octets: never beyond the end of a line or of a BDAT chunk.
-func (w *wire) Read(p []byte) (int, error) {
+func (w *wire) Read(p []byte) (n int, err error) {
+	defer w.survive(&err)
 	for {
 		switch {
 		case w.last:
@@ -92,6 +94,16 @@ func (w *wire) Read(p []byte) (int, error) {
 		if err := w.nextLine(); err != nil {
 			return 0, w.goodbye(err)
 		}
+	}
+}
+
+// survive keeps a fault in reading what a peer sent to that peer's connection: the library recovers from
+// panics in its commands, not from those beneath them.
+func (w *wire) survive(err *error) {
+	if r := recover(); r != nil {
+		w.srv.log.Error("panic while reading from a peer", "peer", w.remote, "session", w.id, "panic", r, "stack", string(debug.Stack()))
+		w.err = net.ErrClosed
+		*err = w.err
 	}
 }
 
@@ -149,7 +161,7 @@ func (w *wire) lineLimit(line []byte) int {
 // command looks at one command line before the library does.
 func (w *wire) command(line []byte) error {
 	cr := bytes.IndexByte(line, '\r')
-	if cr != len(line)-2 || bytes.IndexByte(line, 0) >= 0 {
+	if cr < 0 || cr != len(line)-2 || bytes.IndexByte(line, 0) >= 0 {
 		w.refuseLine(len(line)) // a bare CR or LF, or NUL
 		return nil
 	}
