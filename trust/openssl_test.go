@@ -24,7 +24,6 @@ import (
 type opensslCA struct {
 	t         *testing.T
 	path, dir string
-	ocspURL   string
 }
 
 const opensslConfig = `
