@@ -25,6 +25,9 @@ type Options struct {
 	Domains []string     // one site each
 	Log     *slog.Logger // nil: none
 	Extra   string       // lines put into every site's configuration
+	// Like is a lab of the same domains that was never started: its sites are copied, with their keys and
+	// certificates, instead of made. It saves making keys.
+	Like *Lab
 }
 
 // Lab is its sites, their clock and the DNS of everybody else.
@@ -55,7 +58,16 @@ func New(ctx context.Context, o Options) (l *Lab, err error) {
 		return l, err
 	}
 	for i, name := range o.Domains {
-		s, err := newSite(ctx, l, filepath.Join(o.Dir, fmt.Sprintf("site%d", i+1)), name, o.Log)
+		s, err := newSite(l, name, filepath.Join(o.Dir, fmt.Sprintf("site%d", i+1)))
+		if err != nil {
+			return l, err
+		}
+		s.log = o.Log
+		if o.Like != nil {
+			err = s.copyOf(o.Like.Sites[i])
+		} else {
+			err = s.init(ctx)
+		}
 		if err != nil {
 			return l, err
 		}
@@ -171,39 +183,62 @@ func (l *Lab) busy(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// newSite makes a site with ports of its own that nothing listens on yet.
-func newSite(ctx context.Context, l *Lab, dir, name string, log *slog.Logger) (*Site, error) {
+// newSite chooses a site's place and ports, which nothing listens on yet.
+func newSite(l *Lab, name, dir string) (*Site, error) {
 	d, err := addr.ParseDomain(name)
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	var at [4]string
-	for i := range at {
-		if at[i], err = freePort(); err != nil {
+	s := &Site{Name: name, Domain: d, Dir: dir, File: filepath.Join(dir, "postern.toml"), lab: l}
+	for _, at := range s.ports() {
+		if *at, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
-	made, err := gateway.Init(ctx, gateway.InitOptions{Dir: dir, Domain: d, Hostname: "mail." + name, Now: l.Clock.Now(),
-		SMTP: at[0], Submission: at[1], SubmissionTLS: at[2], DNS: at[3]})
+	return s, nil
+}
+
+func (s *Site) ports() []*string { return []*string{&s.SMTP, &s.Submission, &s.SubmissionTLS, &s.DNS} }
+
+// init makes the site as `postern init` does.
+func (s *Site) init(ctx context.Context) error {
+	made, err := gateway.Init(ctx, gateway.InitOptions{Dir: s.Dir, Domain: s.Domain, Hostname: "mail." + s.Name, Now: s.lab.Clock.Now(),
+		SMTP: s.SMTP, Submission: s.Submission, SubmissionTLS: s.SubmissionTLS, DNS: s.DNS})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	anchor, err := os.ReadFile(made.Anchor)
+	s.text, err = os.ReadFile(made.Config)
+	if err == nil {
+		s.Anchor, err = os.ReadFile(made.Anchor)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("lab: %w", err)
+		return fmt.Errorf("lab: %w", err)
 	}
-	return &Site{Name: name, Domain: d, Dir: dir, File: made.Config, Anchor: anchor, SMTP: at[0], Submission: at[1], SubmissionTLS: at[2], DNS: at[3],
-		lab: l, log: log}, nil
+	return nil
+}
+
+// copyOf makes the site a copy of another that was never started, with ports of its own.
+func (s *Site) copyOf(o *Site) error {
+	if err := os.CopyFS(s.Dir, os.DirFS(o.Dir)); err != nil {
+		return fmt.Errorf("lab: copy: %w", err)
+	}
+	for name, mode := range map[string]os.FileMode{"master.key": 0o600, "data": 0o700} { // CopyFS opens rights to the umask
+		if err := os.Chmod(filepath.Join(s.Dir, name), mode); err != nil {
+			return fmt.Errorf("lab: copy: %w", err)
+		}
+	}
+	s.text, s.Anchor = o.text, o.Anchor
+	mine := s.ports()
+	for i, at := range o.ports() {
+		s.text = bytes.ReplaceAll(s.text, []byte(*at), []byte(*mine[i]))
+	}
+	return nil
 }
 
 // configure writes what a site knows of the lab into its configuration file.
 func (s *Site) configure(resolver, extra string) error {
 	var b bytes.Buffer
-	text, err := os.ReadFile(s.File)
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	b.Write(text)
+	b.Write(s.text)
 	fmt.Fprintf(&b, "\n[resolver]\nservers = [%q]\ntimeout = \"300ms\"\n\n[relay]\nallow_private = [\"127.0.0.0/8\"]\ntimeout = \"5s\"\n\n[trust]\nfetch = false\n", resolver)
 	for _, o := range s.lab.Sites {
 		if o != s {

@@ -31,6 +31,7 @@ type Site struct {
 
 	lab  *Lab
 	log  *slog.Logger
+	text []byte // the configuration as init wrote it
 	stop context.CancelFunc
 	done chan error
 }
