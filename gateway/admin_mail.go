@@ -99,6 +99,7 @@ type QueueLine struct {
 	Due        time.Time      `json:"due"`
 	Attempts   int            `json:"attempts"`
 	LastError  string         `json:"last_error,omitempty"`
+	Parked     bool           `json:"parked,omitempty"`
 }
 
 // Trace collects what is known of one message of ours or for us.
@@ -144,9 +145,26 @@ func (a Admin) Queue(ctx context.Context, id message.ID) ([]QueueLine, error) {
 	jobs, err := a.s.Store.Jobs(ctx, id)
 	out := make([]QueueLine, 0, len(jobs))
 	for _, j := range jobs {
-		out = append(out, QueueLine{j.ID, j.Message, j.Kind, j.Lane, j.Recipients, j.Due, j.Attempts, j.LastError})
+		out = append(out, QueueLine{j.ID, j.Message, j.Kind, j.Lane, j.Recipients, j.Due, j.Attempts, j.LastError, j.Parked})
 	}
 	return out, err
+}
+
+// Status is what the gateway that runs this site says of itself; the zero Since means that none does.
+func (a Admin) Status(ctx context.Context) (Running, error) {
+	r := a.s.running
+	jobs, err := a.s.Store.Jobs(ctx, "")
+	if err != nil {
+		return r, err
+	}
+	held, err := a.s.Store.HeldList(ctx, 1000)
+	r.Queue, r.Held = len(jobs), len(held)
+	for _, j := range jobs {
+		if j.Parked {
+			r.Parked++
+		}
+	}
+	return r, err
 }
 
 // HeldRelease sends a held message through Open again, under today's trust, for the recipients it was

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -152,13 +153,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 		})
 		inside.Go(func() { g.republish(workers) })
 	}
+	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
+	inside.Go(func() { g.sweep(workers) })
+	g.site.running = Running{Since: g.site.now().UTC(), Process: os.Getpid(), Addresses: g.Addresses()}
 	edges.Go(func() {
 		if err := control.Serve(ctx, g.control, Verbs{g.site}); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("gateway: control socket: %w", err))
 		}
 	})
-	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
-	inside.Go(func() { g.sweep(workers) })
 	g.log.Info("gateway is running", "listen", g.Addresses())
 	<-ctx.Done()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), Grace)

@@ -56,6 +56,7 @@ type Site struct {
 	now     func() time.Time
 	out     *relay.Client
 	lock    *os.File
+	running Running       // set while a Gateway runs this site
 	changed chan struct{} // something that is published changed
 }
 
@@ -222,6 +223,16 @@ func (s *Site) Close() error {
 
 // Now is the site's clock.
 func (s *Site) Now() time.Time { return s.now() }
+
+// Running is what a running gateway says of itself.
+type Running struct {
+	Since     time.Time           `json:"since"`
+	Process   int                 `json:"process"`
+	Addresses map[string][]string `json:"addresses"` // by the setting's name
+	Queue     int                 `json:"queue"`     // jobs waiting or under way, up to 1,000
+	Parked    int                 `json:"parked"`    // of them, kept out of work until a person acts
+	Held      int                 `json:"held"`      // inbound messages refused and kept, up to 1,000
+}
 
 // published says that what our DNS serves may have changed.
 func (s *Site) published() {

@@ -148,6 +148,7 @@ func verbs() map[string]verb {
 		"inbox.save": save,
 		"sealed":     sealed,
 		"find":       with(find),
+		"status":     with(func(ctx context.Context, a Admin, _ none) (Running, error) { return a.Status(ctx) }),
 	}
 }
 

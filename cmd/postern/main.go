@@ -24,11 +24,11 @@ type command struct {
 
 // commands is the table of all subcommands, in the order the overview shows them.
 func commands() []command {
-	all := []command{demoCommand(), initCommand(), serveCommand(), checkCommand(), sendCommand()}
+	all := []command{demoCommand(), initCommand(), serveCommand(), statusCommand(), checkCommand(), sendCommand()}
 	for _, group := range [][]command{traceCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), anchorCommands()} {
 		all = append(all, group...)
 	}
-	return append(all, lookupCommand(), trustVerifyCommand())
+	return append(all, lookupCommand(), trustVerifyCommand(), helpCommand())
 }
 
 func main() {

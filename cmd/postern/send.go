@@ -189,6 +189,9 @@ func (c *console) waitFor(ctx context.Context, call caller, id message.ID, f sen
 			settled = settled && (l.Ladder.Terminal)
 			failed = failed || l.Ladder.State == track.StateFailed
 		}
+		if len(t.Queue) > 0 && !running(ctx, call) {
+			return notYetError{fmt.Errorf("%s is accepted and waits: no gateway runs this site (`postern serve`)", id)}
+		}
 		if settled && len(t.Ladders) == len(t.Message.Submission.Recipients) {
 			if !*f.asJSON {
 				printLadders(c.out, t)
@@ -207,6 +210,12 @@ func (c *console) waitFor(ctx context.Context, call caller, id message.ID, f sen
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// running reports whether a gateway works on what is queued.
+func running(ctx context.Context, call caller) bool {
+	var r gateway.Running
+	return call.ask(ctx, "status", struct{}{}, &r) == nil && !r.Since.IsZero()
 }
 
 // printEvent is one rung on one line: when, what, for whom, and the evidence in short.

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"postern/gateway"
 	"postern/gateway/config"
+	"postern/gateway/edge/control"
 )
 
 func serveCommand() command {
@@ -36,7 +39,12 @@ func runServe(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := gateway.Open(ctx, cfg, gateway.Options{Log: logger(c, cfg), Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	o := gateway.Options{Log: logger(c, cfg), Credentials: c.env("CREDENTIALS_DIRECTORY")}
+	s, err := gateway.Open(ctx, cfg, o)
+	for limit := time.Now().Add(startTime); errors.Is(err, gateway.ErrLocked) && time.Now().Before(limit) && ctx.Err() == nil; {
+		time.Sleep(50 * time.Millisecond) // a command may have the site open for a moment
+		s, err = gateway.Open(ctx, cfg, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,6 +73,61 @@ func logger(c *console, cfg config.Config) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(c.err, o))
 	}
 	return slog.New(slog.NewTextHandler(c.err, o))
+}
+
+func statusCommand() command {
+	return command{"status", "is the gateway running, and what waits", `Usage: postern status [--wait D] [-c FILE] [--json]
+
+Says whether a gateway runs this site, where it listens, and how much waits. --wait D waits up to D for it to
+start.
+
+Exit codes: 0 it runs, 1 failed, 2 used wrongly, 3 it does not run.
+Example: postern status --wait 10s
+`, runStatus}
+}
+
+func runStatus(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("status")
+	file, asJSON, wait := configFlag(fs), fs.Bool("json", false, ""), fs.Duration("wait", 0, "")
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
+		return orUsage(err, "status takes no operands")
+	}
+	cfg, err := c.loadConfig(*file)
+	if err != nil {
+		return err
+	}
+	for limit := time.Now().Add(*wait); ; {
+		if client, ok := control.Dial(cfg.Socket()); ok {
+			return c.status(ctx, client.Call, *asJSON)
+		}
+		if !time.Now().Before(limit) {
+			return notYetError{fmt.Errorf("no gateway runs %s; `postern serve -c %s` starts it", cfg.Data, cfg.Path)}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (c *console) status(ctx context.Context, call caller, asJSON bool) error {
+	var r gateway.Running
+	if err := call.ask(ctx, "status", struct{}{}, &r); err != nil {
+		return err
+	}
+	if asJSON {
+		return c.printJSON(struct {
+			V int `json:"v"`
+			gateway.Running
+		}{1, r})
+	}
+	fmt.Fprintf(c.out, "running since %s, process %d\n", r.Since.Local().Format(time.DateTime), r.Process)
+	for _, key := range slices.Sorted(maps.Keys(r.Addresses)) {
+		fmt.Fprintf(c.out, "  %-22s %s\n", key, strings.Join(r.Addresses[key], " "))
+	}
+	fmt.Fprintf(c.out, "waiting %d (parked %d), held %d\n", r.Queue, r.Parked, r.Held)
+	return nil
 }
 
 func checkCommand() command {

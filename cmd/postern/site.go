@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"postern/gateway"
 	"postern/gateway/config"
@@ -46,11 +47,30 @@ func (c *console) withSite(ctx context.Context, named string, f func(call caller
 		return f(client.Call)
 	}
 	s, err := gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	if errors.Is(err, gateway.ErrLocked) { // a gateway that is starting or stopping, or another command
+		if client, ok := waitForSocket(ctx, cfg.Socket()); ok {
+			return f(client.Call)
+		}
+		s, err = gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
+	}
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	return f(direct(s))
+}
+
+// startTime is how long a gateway may take to answer once it has the site's lock.
+const startTime = 10 * time.Second
+
+func waitForSocket(ctx context.Context, path string) (*control.Client, bool) {
+	for limit := time.Now().Add(startTime); time.Now().Before(limit) && ctx.Err() == nil; {
+		if client, ok := control.Dial(path); ok {
+			return client, true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil, false
 }
 
 // direct does verbs on a site this process has open.

@@ -71,15 +71,15 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, without []s
 	return jobs, err
 }
 
-const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error"
+const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error, parked"
 
 func scanJob(rows *sql.Rows) (queue.Job, error) {
 	var j queue.Job
-	var rcpts, data, due, created string
-	if err := rows.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError); err != nil {
+	var rcpts, data, due, created, parked string
+	if err := rows.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError, &parked); err != nil {
 		return j, fmt.Errorf("store: job: %w", err)
 	}
-	j.Data, j.Due, j.Created = json.RawMessage(data), parseStamp(due), parseStamp(created)
+	j.Data, j.Due, j.Created, j.Parked = json.RawMessage(data), parseStamp(due), parseStamp(created), parked != ""
 	if err := json.Unmarshal([]byte(rcpts), &j.Recipients); err != nil {
 		return j, fmt.Errorf("store: job %d: recipients: %w", j.ID, err)
 	}

@@ -80,6 +80,7 @@ type Job struct {
 	Created    time.Time
 	Attempts   int
 	LastError  string
+	Parked     bool // kept out of work until a person acts
 	Lease      Lease
 }
 
