@@ -125,7 +125,7 @@ func (f Facts) SenderMatches(mailFrom addr.Address) bool {
 // without any white space, which folding may have put in or taken out (DN-45). Case counts.
 func NormalID(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
+		if r <= ' ' || r == 0x7f || r == '<' || r == '>' {
 			return -1
 		}
 		return r

@@ -212,7 +212,7 @@ func (p *fieldParser) addresses(key, v string, to *[]addr.Address) {
 
 func (p *fieldParser) messageID(v string) {
 	id := strings.Join(strings.Fields(bareID(v)), " ")
-	if NormalID(v) == "" || len(id) > MaxMessageID || !printable(id) {
+	if NormalID(v) == "" || len(id) > MaxMessageID || !printable(id) || strings.ContainsAny(id, "<>") {
 		p.flaw(ReasonBadMessageID, "message-id")
 		return
 	}

@@ -229,6 +229,7 @@ func TestFlawsAndChecks(t *testing.T) {
 		{"a To that is no list", "From: a@b.example\nTo: c@@d\n", message.ReasonBadAddress, ""},
 		{"Bcc", ok + "Bcc: e@f.example\n", message.ReasonBcc, ""},
 		{"two Message-IDs", ok + "Message-ID: <a@b>\nMessage-ID: <c@d>\n", message.ReasonDuplicate, ""},
+		{"a Message-ID with a bracket inside", ok + "Message-ID: <a<b@d>\n", message.ReasonBadMessageID, ""},
 		{"an empty Message-ID", ok + "Message-ID: <>\n", message.ReasonBadMessageID, ""},
 		{"a Message-ID beyond the limit", ok + "Message-ID: <" + strings.Repeat("x\n ", 999) + "@d>\n", message.ReasonBadMessageID, ""},
 		{"a line that is no field", "From a@b Sun Nov 22\n" + ok, message.ReasonBadLine, ""},
@@ -317,7 +318,7 @@ func TestNormalID(t *testing.T) {
 	for in, want := range map[string]string{
 		"<a@b>": "a@b", " <a@b>\r\n": "a@b", "a@b": "a@b", "< a@b >": "a@b", "<a@\r\n b>": "a@b", "": "", "<>": "",
 		"<9501051053.aa04167@IETF.CNR I.Reston.VA.US>": "9501051053.aa04167@IETF.CNRI.Reston.VA.US",
-		"text <a@b> more": "a@b", "<A@b>": "A@b", "a@b>": "a@b", "<a@b": "a@b",
+		"text <a@b> more": "a@b", "<A@b>": "A@b", "a@b>": "a@b", "<a@b": "a@b", "a>b": "ab", "<<a@b>>": "a@b",
 	} {
 		if got := message.NormalID(in); got != want {
 			t.Errorf("NormalID(%q) = %q, want %q", in, got, want)

@@ -48,7 +48,7 @@ func (l letter) check() error {
 		return incomplete("no usable Message-ID of its own")
 	case l.date.IsZero():
 		return incomplete("no date")
-	case !oneLine(l.about) || len(l.about) > message.MaxMessageID || strings.Contains(l.about, ">"):
+	case !oneLine(l.about) || len(l.about) > message.MaxMessageID || strings.ContainsAny(l.about, "<>"):
 		return incomplete("original Message-ID is not one id in one line of ASCII")
 	}
 	return nil
@@ -163,9 +163,10 @@ func sevenBit(b []byte) bool {
 	return true
 }
 
-// encodeSubject is one header value: encoded words (RFC 2047) where needed, folded between words.
+// encodeSubject is one header value: encoded words (RFC 2047) where needed, folded between words. It
+// is cut at MaxText, so that even a Subject without blanks fits in a line.
 func encodeSubject(s string) string {
-	words := strings.Fields(mime.QEncoding.Encode("utf-8", oneLineText(s, message.MaxSubject)))
+	words := strings.Fields(mime.QEncoding.Encode("utf-8", oneLineText(s, MaxText)))
 	return foldWords(words, len("Subject: "))
 }
 

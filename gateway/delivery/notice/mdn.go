@@ -121,7 +121,7 @@ func trimID(id string) string {
 	if len(id) >= 2 && id[0] == '<' && id[len(id)-1] == '>' {
 		id = id[1 : len(id)-1]
 	}
-	if message.NormalID(id) == "" {
+	if strings.Trim(id, "<> \t\r\n") == "" {
 		return ""
 	}
 	return id

@@ -255,6 +255,7 @@ func FuzzParse(f *testing.F) {
 // Whatever is put into a notice, it is refused or comes back as it was.
 func FuzzWrite(f *testing.F) {
 	f.Add("9f1c@hospital.example.org", "Überweisung", "mailbox full", "clinic.example.com; Postern")
+	f.Add("x@y", strings.Repeat("x", 3000), strings.Repeat("y", 3000), strings.Repeat("z", 3000))
 	f.Add("<a b@c>", "x\r\nBcc: y", "\x00\n.\n", "")
 	f.Fuzz(func(t *testing.T, id, subject, failure, ua string) {
 		m := goodMDN(notice.Failed)
