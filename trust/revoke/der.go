@@ -25,14 +25,18 @@ type source struct {
 	off   int64
 	whole hash.Hash
 	tbs   io.Writer // nil = off
+	head  [10]byte  // of the last header: kept here so that feeding it does not allocate
 }
 
-// header is the tag and length of one element; raw is its octets.
+// header is the tag and length of one element, and its octets.
 type header struct {
-	tag byte
-	n   int64 // of the content
-	raw []byte
+	tag  byte
+	n    int64 // of the content
+	raw  [10]byte
+	size int // octets of raw in use
 }
+
+func (h *header) octets() []byte { return h.raw[:h.size] }
 
 // next reads one header. Indefinite and needlessly long lengths are refused: the signed form is DER.
 func (s *source) next() (header, error) {
@@ -69,8 +73,9 @@ func (s *source) next() (header, error) {
 			return header{}, malformed("length is not minimal at %d", s.off)
 		}
 	}
-	s.feed(raw[:size])
-	return header{tag, n, append([]byte(nil), raw[:size]...)}, nil
+	s.head = raw
+	s.feed(s.head[:size])
+	return header{tag, n, raw, size}, nil
 }
 
 func (s *source) octet() (byte, error) {
@@ -117,5 +122,5 @@ func (s *source) element() ([]byte, byte, error) {
 		return nil, 0, err
 	}
 	b, err := s.body(h, nil)
-	return append(h.raw, b...), h.tag, err
+	return append(h.octets(), b...), h.tag, err
 }

@@ -160,7 +160,7 @@ func (l *List) readRest(s *source, end int64) error {
 				return err
 			}
 			var ok bool
-			if l.NextUpdate, ok = readTime(append(h.raw, b...)); !ok {
+			if l.NextUpdate, ok = readTime(append(h.octets(), b...)); !ok {
 				return malformed("nextUpdate is no time")
 			}
 		case h.tag == 0x30 && l.records == nil:
@@ -277,13 +277,40 @@ func (l *List) readSignature(s *source) error {
 	return nil
 }
 
+// readTime reads either kind of time with its header. The usual kind is read by hand: a list holds
+// millions of them.
 func readTime(raw []byte) (time.Time, bool) {
+	if len(raw) == 15 && raw[0] == 0x17 && raw[14] == 'Z' {
+		if t, ok := usualTime(raw[2:14]); ok {
+			return t, true
+		}
+	}
 	in := cryptobyte.String(raw)
 	var t time.Time
 	if in.PeekASN1Tag(der.UTCTime) {
 		return t, in.ReadASN1UTCTime(&t) && in.Empty()
 	}
 	return t, in.ReadASN1GeneralizedTime(&t) && in.Empty()
+}
+
+// usualTime reads YYMMDDhhmmss (RFC 5280 §4.1.2.5.1); false for anything at all unusual.
+func usualTime(b []byte) (time.Time, bool) {
+	var v [6]int
+	for i := range v {
+		hi, lo := b[2*i]-'0', b[2*i+1]-'0'
+		if hi > 9 || lo > 9 {
+			return time.Time{}, false
+		}
+		v[i] = int(hi)*10 + int(lo)
+	}
+	if v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 28 || v[3] > 23 || v[4] > 59 || v[5] > 59 {
+		return time.Time{}, false // days 29 to 31 included: the library knows the months
+	}
+	year := 2000 + v[0]
+	if v[0] >= 50 {
+		year = 1900 + v[0]
+	}
+	return time.Date(year, time.Month(v[1]), v[2], v[3], v[4], v[5], 0, time.UTC), true
 }
 
 // eachExtension walks an Extensions value.
