@@ -165,6 +165,16 @@ func TestHostile(t *testing.T) {
 			p.send(strings.Repeat("Received: from x by y; Mon, 1 Jan 2024 00:00:00 +0000\r\n", 101) + mail + ".\r\n")
 			p.expect("554 5.4.6")
 		}},
+		"a text line over 998 octets, where that counts": {reason: smtpd.ReasonLongLine, change: func(l *smtpd.Limits) { l.StrictLines = true }, abuse: func(t *testing.T, p *peer) {
+			play(t, p, toData)
+			p.send(mail + strings.Repeat("x", 1002) + "\r\n.\r\n")
+			p.expect("552 5.6.0")
+		}},
+		"a text line over 998 octets": {kept: 1, abuse: func(t *testing.T, p *peer) {
+			play(t, p, toData)
+			p.send(mail + strings.Repeat("x", 1002) + "\r\n.\r\n")
+			p.expect("250 2.0.0")
+		}},
 		"one octet over the size": {reason: smtpd.ReasonTooLarge, kept: 1, change: func(l *smtpd.Limits) { l.Message = 10000 }, abuse: func(t *testing.T, p *peer) {
 			body := mail + strings.Repeat("x", 10000-len(mail)-2) + "\r\n"
 			play(t, p, toData)

@@ -12,6 +12,10 @@ type Limits struct {
 	Errors     int   // refused commands of one session before 421; default 20
 	Logins     int   // failed logins of one session before 421; default 3 (EP-91)
 
+	// StrictLines refuses text lines over 998 octets (EP-27), as the network's edge tests want it. Without
+	// it they are taken, and noted in the facts: nothing of a message is changed or lost for its form.
+	StrictLines bool
+
 	Connections int // open at once; default 1,000
 	PerPeer     int // open at once from one IPv4 address or IPv6 /64; default 50
 

@@ -31,6 +31,7 @@ const (
 	ReasonTooLarge        Reason = "too_large"
 	ReasonBareLine        Reason = "bare_cr_or_lf"     // EP-26
 	ReasonFalseEnd        Reason = "false_end_of_data" // a dot line with control characters (EP-26)
+	ReasonLongLine        Reason = "long_line"         // EP-27, with Limits.StrictLines
 	ReasonLoop            Reason = "mail_loop"         // RFC 5321 §6.3
 	ReasonHeader          Reason = "bad_header"        // what message.Facts.CheckSubmission refuses
 	ReasonDisk            Reason = "disk_full"
@@ -99,6 +100,8 @@ func (r Reason) dataReply() reply {
 		return reply{554, smtp.EnhancedCode{5, 6, 0}, "Every line must end in CRLF: bare CR or LF found"}
 	case ReasonFalseEnd:
 		return reply{554, smtp.EnhancedCode{5, 6, 0}, "Control characters around a lone dot"}
+	case ReasonLongLine:
+		return reply{552, smtp.EnhancedCode{5, 6, 0}, "A line is longer than 998 octets"}
 	case ReasonLoop:
 		return reply{554, smtp.EnhancedCode{5, 4, 6}, "Mail loop: too many Received fields"}
 	case ReasonHeader:

@@ -145,6 +145,9 @@ func (t *taking) judge(sub message.Submission) error {
 	if t.in.flaw() != "" || t.facts.BareCR || t.facts.BareLF {
 		return t.s.refuse(ReasonBareLine)
 	}
+	if t.facts.LongLine && t.s.srv.limits.StrictLines {
+		return t.s.refuse(ReasonLongLine)
+	}
 	if t.s.srv.cfg.Mode == Peer { // what a peer's sealed message says is for the agent to judge
 		return nil
 	}
