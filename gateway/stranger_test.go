@@ -1,0 +1,35 @@
+package gateway_test
+
+import (
+	"postern/certs"
+	"postern/certs/issue"
+	"postern/gateway/lab"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+var auditNone store.AuditEntry
+
+// stranger makes a peer that every site trusts.
+func (w *world) stranger() *lab.Stranger {
+	w.Helper()
+	p, err := w.Stranger("Stranger's anchor")
+	w.ok(err)
+	w.ok(w.clinic.Trust(w.ctx, p.Anchor()))
+	w.ok(w.hospital.Trust(w.ctx, p.Anchor()))
+	return p
+}
+
+func (w *world) certificate(p *lab.Stranger, o issue.LeafOptions) certs.Credential {
+	w.Helper()
+	c, err := p.Certificate(o)
+	w.ok(err)
+	return c
+}
+
+// pinned makes an address elsewhere one whose certificate the hospital has and trusts.
+func (w *world) pinned(a addr.Address) {
+	w.Helper()
+	c := w.certificate(w.stranger(), issue.LeafOptions{Address: a})
+	w.ok(w.hospital.Store.AddStatic(w.ctx, w.hospital.Org, a.Key(), c.ID, c.Cert.Raw, auditNone))
+}
