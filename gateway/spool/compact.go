@@ -85,7 +85,7 @@ func (s *Store) moveOut(ctx context.Context, move Move, from place, done *Compac
 
 // readRecord reads and checks a whole record.
 func (s *Store) readRecord(p place) (header, []byte, error) {
-	f, err := s.openFile(segmentName(p.segment))
+	f, err := s.openSegment(p.segment)
 	if err != nil {
 		return header{}, nil, err
 	}

@@ -15,6 +15,19 @@ func WaitQueued(s *Store, n int) {
 	}
 }
 
+// WaitSpare returns when a spare is ready.
+func WaitSpare(s *Store) {
+	s.spares.want()
+	s.spares.work.Wait()
+}
+
+// Spares is how many spares are ready.
+func Spares(s *Store) int {
+	s.spares.mu.Lock()
+	defer s.spares.mu.Unlock()
+	return len(s.spares.names)
+}
+
 // LiveRecords is how many records of the log live.
 func LiveRecords(s *Store) int {
 	s.ledger.mu.Lock()

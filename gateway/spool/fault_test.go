@@ -15,14 +15,14 @@ import (
 	"postern/gateway/spool"
 )
 
-// once fails the first operation of that kind on a name with that prefix.
-func once(op faultdisk.Op, prefix string, f faultdisk.Fault) func(faultdisk.Op, string) faultdisk.Fault {
+// once fails the first operation of that kind on a name with that prefix that is not among those to skip.
+func once(op faultdisk.Op, prefix string, f faultdisk.Fault, skip map[string]int64) func(faultdisk.Op, string) faultdisk.Fault {
 	var mu sync.Mutex
 	left := 1
 	return func(o faultdisk.Op, name string) faultdisk.Fault {
 		mu.Lock()
 		defer mu.Unlock()
-		if o == op && strings.HasPrefix(name, prefix) && left > 0 {
+		if _, known := skip[name]; !known && o == op && strings.HasPrefix(name, prefix) && left > 0 {
 			left--
 			return f
 		}
@@ -34,6 +34,7 @@ func once(op faultdisk.Op, prefix string, f faultdisk.Fault) func(faultdisk.Op, 
 // left, and the next Commit succeeds without help. A power cut afterwards changes none of it.
 func TestFaultsFailTheCommitAndNothingElse(t *testing.T) {
 	const small, large = 30 << 10, 600 << 10
+	const first, later = "the first segment", "a spare becomes the next"
 	cases := []struct {
 		name   string
 		op     faultdisk.Op
@@ -41,37 +42,43 @@ func TestFaultsFailTheCommitAndNothingElse(t *testing.T) {
 		fault  faultdisk.Fault
 		size   int
 		want   error
+		only   string
 	}{
-		{"disk full writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
-		{"quota used up writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EDQUOT}, small, spool.ErrNoSpace},
-		{"half a record written, then full", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC, Part: 15000}, small, spool.ErrNoSpace},
-		{"I/O error writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
-		{"short write of a record", faultdisk.Write, "log/", faultdisk.Fault{Err: io.ErrShortWrite, Part: 41}, small, io.ErrShortWrite},
-		{"sync of the log fails", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
-		{"disk full at the sync", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
-		{"no new segment", faultdisk.Create, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
-		{"no room for a segment", faultdisk.Reserve, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace},
-		{"segment's name is not durable", faultdisk.SyncDir, "log", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO},
-		{"no new file", faultdisk.Create, "tmp/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
-		{"disk full in a file", faultdisk.Write, "tmp/", faultdisk.Fault{Err: syscall.ENOSPC, Part: 100}, large, spool.ErrNoSpace},
-		{"short write in a file", faultdisk.Write, "tmp/", faultdisk.Fault{Err: io.ErrShortWrite, Part: 7}, large, io.ErrShortWrite},
-		{"sync of a file fails", faultdisk.Sync, "tmp/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
-		{"file cannot be named", faultdisk.Rename, "blob/", faultdisk.Fault{Err: syscall.ENOSPC}, large, spool.ErrNoSpace},
-		{"file's name is not durable", faultdisk.SyncDir, "blob/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO},
+		{"disk full writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace, ""},
+		{"quota used up writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EDQUOT}, small, spool.ErrNoSpace, ""},
+		{"half a record written, then full", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.ENOSPC, Part: 15000}, small, spool.ErrNoSpace, ""},
+		{"I/O error writing a record", faultdisk.Write, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO, ""},
+		{"short write of a record", faultdisk.Write, "log/", faultdisk.Fault{Err: io.ErrShortWrite, Part: 41}, small, io.ErrShortWrite, ""},
+		{"sync of the log fails", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO, ""},
+		{"disk full at the sync", faultdisk.Sync, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace, ""},
+		{"no new segment", faultdisk.Create, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace, first},
+		{"no room for a segment", faultdisk.Reserve, "log/", faultdisk.Fault{Err: syscall.ENOSPC}, small, spool.ErrNoSpace, first},
+		{"spare cannot become a segment", faultdisk.Rename, "log/", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO, later},
+		{"segment's name is not durable", faultdisk.SyncDir, "log", faultdisk.Fault{Err: syscall.EIO}, small, syscall.EIO, ""},
+		{"no new file", faultdisk.Create, "tmp/b-", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO, ""},
+		{"disk full in a file", faultdisk.Write, "tmp/b-", faultdisk.Fault{Err: syscall.ENOSPC, Part: 100}, large, spool.ErrNoSpace, ""},
+		{"short write in a file", faultdisk.Write, "tmp/b-", faultdisk.Fault{Err: io.ErrShortWrite, Part: 7}, large, io.ErrShortWrite, ""},
+		{"sync of a file fails", faultdisk.Sync, "tmp/b-", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO, ""},
+		{"file cannot be named", faultdisk.Rename, "blob/", faultdisk.Fault{Err: syscall.ENOSPC}, large, spool.ErrNoSpace, ""},
+		{"file's name is not durable", faultdisk.SyncDir, "blob/", faultdisk.Fault{Err: syscall.EIO}, large, syscall.EIO, ""},
 	}
 	for i, c := range cases {
-		for _, first := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/first %v", c.name, first), func(t *testing.T) {
+		for _, when := range []string{first, later} {
+			if c.only != "" && c.only != when {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%s", c.name, when), func(t *testing.T) {
 				d, ring := faultdisk.New(uint64(i)), newRing(t)
 				cfg := spool.Config{FS: d.FS(), Keys: ring, Segment: 300 << 10}
 				s := open(t, cfg)
 				var kept []spool.Blob
-				if !first { // fill the first segment, so that the next small blob needs another
+				if when == later { // fill the first segment, so that the next small blob needs another
 					for range 9 {
 						kept = append(kept, put(t, s, text(1, small)))
 					}
+					spool.WaitSpare(s)
 				}
-				d.Hook(once(c.op, c.prefix, c.fault))
+				d.Hook(once(c.op, c.prefix, c.fault, d.Files()))
 				_, err := s.Put(t.Context(), org, bytes.NewReader(text(2, c.size)))
 				if !errors.Is(err, c.want) {
 					t.Fatalf("got %v, want %v", err, c.want)
@@ -93,7 +100,7 @@ func TestFaultsFailTheCommitAndNothingElse(t *testing.T) {
 					mustGet(t, s, b, text(1, small))
 				}
 				for name := range d.Files() {
-					if !strings.HasPrefix(name, "log/") {
+					if !strings.HasPrefix(name, "log/") && !strings.HasPrefix(name, "tmp/spare-") {
 						t.Errorf("left: %s", name)
 					}
 				}

@@ -17,6 +17,8 @@ type segment struct {
 	octets  int64 // of live records
 	open    bool  // being written
 	counted bool  // entries are complete: made by this process, or by Recover
+	whole   bool  // every octet of a full-length file was written, and nothing failed: may become a spare
+	readers int   // that have the file open: it must not be written again
 }
 
 // entry is one record; size 0 means that it is dead.
@@ -73,11 +75,11 @@ func (l *ledger) add(p place, size int64) {
 }
 
 // shut says that a segment is written no more; it returns the segment if nothing lives in it.
-func (l *ledger) shut(n uint64) *segment {
+func (l *ledger) shut(n uint64, whole bool) *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seg := l.segments[n]
-	seg.open = false
+	seg.open, seg.whole = false, whole
 	return l.takeEmpty(seg)
 }
 
@@ -122,6 +124,30 @@ func (l *ledger) takeEmpty(seg *segment) *segment {
 	}
 	delete(l.segments, seg.number)
 	return seg
+}
+
+// pin keeps a segment's file as it is for a reader; nil means that there is no such segment any more.
+func (l *ledger) pin(n uint64) *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seg := l.segments[n]
+	if seg != nil {
+		seg.readers++
+	}
+	return seg
+}
+
+func (l *ledger) unpin(seg *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seg.readers--
+}
+
+// reusable tells whether the file of a freed segment may be written again: nobody can open it any more.
+func (l *ledger) reusable(seg *segment) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return seg.whole && seg.readers == 0
 }
 
 // current follows a blob that Compact moved since the caller read its row.

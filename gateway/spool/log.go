@@ -40,6 +40,7 @@ type log struct {
 	file   disk.File // nil: none yet, or the last one failed
 	number uint64
 	tail   int64 // where the next batch may begin
+	spare  bool  // the file was a spare: it has its full length
 }
 
 func startLog(s *Store) *log {
@@ -78,13 +79,12 @@ func (l *log) commit(ctx context.Context, r *request) (place, error) {
 }
 
 // stop writes what waits and ends the goroutine.
-func (l *log) stop() error {
+func (l *log) stop() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	close(l.wake)
 	<-l.ended
-	return nil
 }
 
 func (l *log) run() {
@@ -93,7 +93,7 @@ func (l *log) run() {
 		l.drain()
 	}
 	l.drain()
-	l.leave()
+	l.leave(true)
 }
 
 // drain writes batches until nothing waits.
@@ -117,7 +117,7 @@ func (l *log) rotate() {
 	full := len(l.waiting) > 0 && alignUp(l.tail, pageSize)+int64(len(l.waiting[0].record)) > l.store.cfg.Segment
 	l.mu.Unlock()
 	if full {
-		l.leave()
+		l.leave(true)
 	}
 }
 
@@ -157,16 +157,19 @@ func (l *log) write(batch []*request) error {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
-			l.leave()
+			l.leave(false)
 			return diskError("write to the log", err)
 		}
 		off = alignUp(off+int64(len(r.record)), recordAlign)
 	}
 	if err := l.file.Sync(); err != nil {
-		l.leave() // and never sync this file again
+		l.leave(false) // and never sync this file again
 		return diskError("sync the log", err)
 	}
 	l.tail = off
+	if l.tail > l.store.cfg.Segment/4 {
+		l.store.spares.want()
+	}
 	return nil
 }
 
@@ -184,31 +187,58 @@ func (l *log) enter() error {
 		return fmt.Errorf("spool: segment number: %w", err)
 	}
 	n := s.ledger.next(s.cfg.Now().UnixMilli(), binary.BigEndian.Uint32(b[:]))
-	f, err := s.fs.Create(segmentName(n))
+	f, spare, err := l.begin(segmentName(n))
 	if err != nil {
-		return errors.Join(diskError("new segment", err), s.retire(s.ledger.shut(n)))
+		return errors.Join(diskError("new segment", err), s.retire(s.ledger.shut(n, false)))
 	}
-	err = f.Reserve(s.cfg.Segment)
-	if err == nil {
-		err = s.fs.SyncDir("log")
+	if err := s.fs.SyncDir("log"); err != nil {
+		return errors.Join(diskError("new segment", err), f.Close(), s.retire(s.ledger.shut(n, false)))
 	}
-	if err != nil {
-		return errors.Join(diskError("new segment", err), f.Close(), s.retire(s.ledger.shut(n)))
-	}
-	l.file, l.number, l.tail = f, n, 0
+	l.file, l.number, l.tail, l.spare = f, n, 0, spare
 	return nil
 }
 
-// leave ends the current segment: it is full, or something went wrong in it. The space it reserved
-// and did not use is given back; if that fails it is only space.
-func (l *log) leave() {
+// begin makes the file of a new segment: of a spare, or a new one with its space reserved.
+func (l *log) begin(name string) (f disk.File, spare bool, err error) {
+	fs := l.store.fs
+	if old := l.store.spares.take(); old != "" {
+		if err := fs.Rename(old, name); err != nil {
+			return nil, false, err
+		}
+		f, err := fs.Edit(name)
+		return f, true, err
+	}
+	if f, err = fs.Create(name); err != nil {
+		return nil, false, err
+	}
+	if err := f.Reserve(l.store.cfg.Segment); err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	return f, false, nil
+}
+
+// leave ends the current segment: it is full, the store is closing, or (not good) something failed in it.
+// A full one is filled up, so that it can become a spare when it is free; of another the unused space
+// is given back. If either fails it is only space.
+func (l *log) leave(good bool) {
 	if l.file == nil {
 		return
 	}
-	l.file.Truncate(l.tail)
+	size := l.store.cfg.Segment
+	whole := good && (l.spare || l.tail > size/2 && l.fill(size))
+	if !whole {
+		l.file.Truncate(l.tail)
+	}
 	l.file.Close()
 	l.file, l.tail = nil, 0
-	l.store.retire(l.store.ledger.shut(l.number))
+	l.store.retire(l.store.ledger.shut(l.number, whole))
+}
+
+// fill writes zeros from the tail to the segment's full length.
+func (l *log) fill(size int64) bool {
+	zeros := make([]byte, size-l.tail)
+	n, err := l.file.WriteAt(zeros, l.tail)
+	return err == nil && n == len(zeros)
 }
 
 // settle tells the writer of a record what became of it.

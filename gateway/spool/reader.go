@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"postern/gateway/spool/disk"
 	"postern/gateway/spool/seal"
@@ -16,8 +17,27 @@ import (
 // Reader is the plaintext of a blob, at any offset; each octet was authenticated. It stays good while
 // its blob is moved or deleted. Several goroutines may use it at once.
 type Reader struct {
-	file disk.File
+	file *source
 	open *seal.Reader
+}
+
+// source is an open file that blobs are read from. A segment's is pinned: it is not written again meanwhile.
+type source struct {
+	disk.File
+	ledger *ledger
+	seg    *segment
+	once   sync.Once
+}
+
+// Close gives the file back; closing again does nothing.
+func (f *source) Close() (err error) {
+	f.once.Do(func() {
+		err = f.File.Close()
+		if f.seg != nil {
+			f.ledger.unpin(f.seg)
+		}
+	})
+	return err
 }
 
 // Open opens a blob by its row. Errors wrap ErrNotFound when nothing is at its place (the blob was
@@ -44,7 +64,7 @@ func (s *Store) Open(b Blob) (*Reader, error) {
 }
 
 // openSealed opens the file that holds a blob, and the part of it that is the blob's sealed form.
-func (s *Store) openSealed(b Blob) (disk.File, *io.SectionReader, error) {
+func (s *Store) openSealed(b Blob) (*source, *io.SectionReader, error) {
 	id, p, err := b.parse()
 	if err != nil {
 		return nil, nil, err
@@ -65,12 +85,12 @@ func (s *Store) openSealed(b Blob) (disk.File, *io.SectionReader, error) {
 }
 
 // openPlace opens the file of a place; the sealed form begins at the offset it returns.
-func (s *Store) openPlace(id blobID, p place, size int64) (disk.File, int64, error) {
+func (s *Store) openPlace(id blobID, p place, size int64) (*source, int64, error) {
 	if p.file != "" {
 		file, err := s.openFile(p.path())
 		return file, 0, err
 	}
-	file, err := s.openFile(segmentName(p.segment))
+	file, err := s.openSegment(p.segment)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -80,12 +100,31 @@ func (s *Store) openPlace(id blobID, p place, size int64) (disk.File, int64, err
 	return file, int64(p.offset) + recordHeader, nil
 }
 
-func (s *Store) openFile(name string) (disk.File, error) {
+func (s *Store) openFile(name string) (*source, error) {
 	f, err := s.fs.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotFound
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	return &source{File: f, ledger: s.ledger}, nil
+}
+
+// openSegment opens a segment's file and pins it first: a segment that is freed meanwhile may become
+// another one under the reader's eyes.
+func (s *Store) openSegment(n uint64) (*source, error) {
+	seg := s.ledger.pin(n)
+	if seg == nil {
+		return nil, ErrNotFound
+	}
+	f, err := s.openFile(segmentName(n))
+	if err != nil {
+		s.ledger.unpin(seg)
+		return nil, err
+	}
+	f.seg = seg
+	return f, nil
 }
 
 // checkRecord tells whether the record at a place is that blob's.

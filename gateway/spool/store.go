@@ -97,6 +97,7 @@ type Store struct {
 	lock   io.Closer
 	log    *log
 	ledger *ledger
+	spares *spares
 	bufs   buffers
 
 	compacting sync.Mutex
@@ -122,6 +123,7 @@ func Open(c Config) (*Store, error) {
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("spool: %w", err), s.lock.Close(), c.FS.Close())
 	}
+	s.spares = newSpares(s)
 	s.log = startLog(s)
 	return s, nil
 }
@@ -170,8 +172,8 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	err := s.log.stop()
-	return errors.Join(err, s.lock.Close(), s.fs.Close())
+	s.log.stop()
+	return errors.Join(s.spares.close(), s.lock.Close(), s.fs.Close())
 }
 
 // Put writes what r gives as one blob. See Writer.Commit.
@@ -214,9 +216,9 @@ func (b Blob) parse() (blobID, place, error) {
 	return id, p, err
 }
 
-// retire removes the file of a segment in which nothing lives; nil is none.
+// retire frees the file of a segment in which nothing lives; nil is none.
 func (s *Store) retire(seg *segment) error {
-	if seg == nil {
+	if seg == nil || s.ledger.reusable(seg) && s.spares.offer(segmentName(seg.number)) {
 		return nil
 	}
 	if err := s.fs.Remove(segmentName(seg.number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
