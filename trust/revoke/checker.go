@@ -46,10 +46,11 @@ type Checker struct {
 
 // held is what is known of one list URL.
 type held struct {
-	list  *List
-	query Query     // the last one that used it: whose signature a newer list must bear
-	err   error     // of the last fetch
-	retry time.Time // not fetched again before
+	list    *List
+	query   Query     // the last one that used it: whose signature a newer list must bear
+	err     error     // of the last fetch
+	unsaved error     // why the list is in memory only
+	retry   time.Time // not fetched again before
 }
 
 // asked is one OCSP answer, or why there is none.

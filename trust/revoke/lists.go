@@ -118,7 +118,7 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	inner, cancel := context.WithTimeout(ctx, ListTimeout)
 	defer cancel()
 	h := c.have(url)
-	l, err := c.download(inner, url, func(l *List) error {
+	l, unsaved, err := c.download(inner, url, func(l *List) error {
 		if err := l.vouched(q); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	if err != nil && inner.Err() != nil {
 		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
 	}
-	h.err, h.query, h.retry = err, q, c.cfg.Clock().Add(RetryAfter)
+	h.err, h.unsaved, h.query, h.retry = err, unsaved, q, c.cfg.Clock().Add(RetryAfter)
 	if err == nil {
 		h.list = l
 	}
@@ -141,36 +141,50 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	return h
 }
 
-// download streams a list through the parser and into the store, where it stays only if accept agrees.
-func (c *Checker) download(ctx context.Context, url string, accept func(*List) error) (*List, error) {
+// download streams a list through the parser and into the store, where it stays only if accept
+// agrees. A store that fails costs the copy on disk, not the list: unsaved is why.
+func (c *Checker) download(ctx context.Context, url string, accept func(*List) error) (l *List, unsaved, err error) {
 	resp, err := c.cfg.Fetcher.Fetch(ctx, fetch.Request{URL: url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	var from io.Reader = resp.Body
-	var p Pending
-	if c.cfg.Store != nil {
-		if p, err = c.cfg.Store.Create(url); err != nil {
-			return nil, err
+	if c.cfg.Store == nil {
+		if l, err = ReadList(resp.Body); err == nil {
+			err = accept(l)
 		}
-		from = io.TeeReader(resp.Body, p)
+		return l, nil, err
 	}
-	l, err := ReadList(from)
-	if err == nil {
+	copied := &copying{}
+	copied.to, copied.err = c.cfg.Store.Create(url)
+	if l, err = ReadList(io.TeeReader(resp.Body, copied)); err == nil {
 		err = accept(l)
 	}
-	if p != nil {
-		if err != nil {
-			p.Abort()
-		} else {
-			err = p.Commit()
-		}
+	return l, copied.finish(err == nil), err
+}
+
+// copying is a copy on the way to the store; it never fails the reader it listens to.
+type copying struct {
+	to  Pending
+	err error
+}
+
+func (c *copying) Write(b []byte) (int, error) {
+	if c.err == nil {
+		_, c.err = c.to.Write(b)
 	}
-	if err != nil {
-		return nil, err
+	return len(b), nil
+}
+
+func (c *copying) finish(keep bool) error {
+	switch {
+	case c.to == nil:
+	case keep && c.err == nil:
+		c.err = c.to.Commit()
+	default:
+		c.to.Abort()
 	}
-	return l, nil
+	return c.err
 }
 
 // ahead is how long before nextUpdate a list is fetched anew: a tenth of its life, an hour at least,
@@ -206,6 +220,9 @@ func (c *Checker) Refresh(ctx context.Context) (int, error) {
 			faults = append(faults, got.err)
 		case got.list.SHA256 != h.list.SHA256:
 			replaced++
+		}
+		if got.unsaved != nil {
+			faults = append(faults, got.unsaved)
 		}
 	}
 	return replaced, errors.Join(faults...)
