@@ -32,6 +32,7 @@ type Snapshot struct {
 	nodes  map[string]*Node
 	zones  map[string]*Node // apex nodes by zone name
 	Left   []Left
+	Certs  []Published // what was published of the certificates given: the LDAP face shows the same
 	Serial uint32
 	count  int
 }
@@ -283,7 +284,7 @@ func (b *builder) mail() error {
 func (b *builder) certs() error {
 	for _, c := range b.z.Certs {
 		name, reason := b.certName(c)
-		if reason == "" {
+		if reason == "" && !b.o.All {
 			reason = unfit(c.Cert, b.o.Now)
 		}
 		if reason != "" {
@@ -293,6 +294,11 @@ func (b *builder) certs() error {
 		if err := b.add(name, TypeCERT, certData(c.Cert), nil); err != nil {
 			return err
 		}
+		mail := b.apex
+		if !c.Address.IsZero() {
+			mail = c.Address.String()
+		}
+		b.s.Certs = append(b.s.Certs, Published{mail, c.Cert})
 	}
 	return nil
 }
@@ -387,4 +393,10 @@ func canonical(name string) (string, error) {
 		}
 	}
 	return name, nil
+}
+
+// Published is a certificate that a snapshot publishes, and for whom.
+type Published struct {
+	Mail string // the address, or the domain of a domain-bound certificate
+	Cert *x509.Certificate
 }

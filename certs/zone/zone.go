@@ -95,6 +95,7 @@ type CNAME struct {
 type Options struct {
 	Now    time.Time
 	Serial uint32 // 0 = seconds since 1970
+	All    bool   // publish certificates of any date and usage: for test beds, never for a site (CD-03)
 }
 
 // Left is a certificate that Build did not publish, and why.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"postern/certs/zone"
 )
 
 // MaxEntries is how many entries a directory may hold.
@@ -73,6 +75,16 @@ func NewDirectory(base string, entries []Entry) (*Directory, error) {
 		d.byDN[strings.ToLower(n.dn)] = n
 	}
 	return d, nil
+}
+
+// FromZones makes a directory of exactly the certificates that a zone snapshot publishes, so that DNS
+// and LDAP never tell different stories.
+func FromZones(base string, snap *zone.Snapshot) (*Directory, error) {
+	var entries []Entry
+	for _, p := range snap.Certs {
+		entries = append(entries, Entry{Mail: p.Mail, Certs: []*x509.Certificate{p.Cert}})
+	}
+	return NewDirectory(base, entries)
 }
 
 // Mails is every mail value, sorted: for people and tests.
