@@ -49,6 +49,12 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 		return "", fmt.Errorf("gateway: the message is larger than %d octets", a.s.Config.SMTP.MaxSize)
 	}
 	f := ins.Facts()
+	if err := ins.Err(); err != nil {
+		return "", err
+	}
+	if flaw := f.CheckSubmission(); flaw != nil {
+		return "", flaw
+	}
 	if !f.SenderMatches(in.From) {
 		return "", fmt.Errorf("gateway: From in the message is not %s", in.From)
 	}
@@ -177,7 +183,7 @@ func (a Admin) HeldRelease(ctx context.Context, id string) error {
 	if h.State != "held" {
 		return fmt.Errorf("gateway: %s is not held any more: it was %s", id, h.State)
 	}
-	_, err = a.s.Store.Commit(ctx, queue.Lease{}, store.Step{Released: []string{id},
+	_, err = a.s.Store.Commit(ctx, queue.Lease{}, store.Step{Released: []string{id}, Events: a.heldEvents(h, track.Released),
 		Jobs:  []queue.Job{{Org: h.Org, Message: h.Message, Kind: queue.Open, Recipients: h.Recipients}},
 		Audit: []store.AuditEntry{a.entry("held.release", id, map[string]any{"message": h.Message, "reason": h.Reason})}})
 	return err
@@ -185,7 +191,25 @@ func (a Admin) HeldRelease(ctx context.Context, id string) error {
 
 // HeldDiscard gives a held message up.
 func (a Admin) HeldDiscard(ctx context.Context, id string) error {
-	return a.s.Store.Discard(ctx, id, a.entry("held.discard", id, nil))
+	h, err := a.s.Store.HeldEntry(ctx, id)
+	if err != nil {
+		return err
+	}
+	if h.State != "held" {
+		return fmt.Errorf("gateway: %s is not held any more: it was %s", id, h.State)
+	}
+	_, err = a.s.Store.Commit(ctx, queue.Lease{}, store.Step{Discarded: []string{id}, Events: a.heldEvents(h, track.Discarded),
+		Audit: []store.AuditEntry{a.entry("held.discard", id, map[string]any{"message": h.Message, "reason": h.Reason})}})
+	return err
+}
+
+// heldEvents says on each recipient's ladder what a person did with a held message.
+func (a Admin) heldEvents(h store.Held, kind track.Kind) []track.Event {
+	var out []track.Event
+	for _, r := range h.Recipients {
+		out = append(out, track.Event{Message: h.Message, Recipient: r, Kind: kind, Time: a.s.now(), Source: a.actor})
+	}
+	return out
 }
 
 // Raw opens the stored inner message of an inbox item.

@@ -248,7 +248,8 @@ func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
 // sweepEvery is how often what nobody needs any more is let go.
 const sweepEvery = 10 * time.Minute
 
-// sweep lets go of expired held mail and of bytes no row needs.
+// sweep fetches revocation lists ahead of their end, and lets go of expired held mail and of bytes no
+// row needs.
 func (g *Gateway) sweep(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
@@ -257,6 +258,9 @@ func (g *Gateway) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		}
+		if _, err := g.site.revoked.Refresh(ctx); err != nil && ctx.Err() == nil {
+			g.log.Warn("revocation lists not refreshed; those at hand are used until they are stale", "error", err)
 		}
 		if err := g.site.Sweep(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("sweep failed", "error", err)

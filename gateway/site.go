@@ -32,6 +32,7 @@ import (
 	"postern/smime/addr"
 	"postern/trust"
 	"postern/trust/fetch"
+	"postern/trust/revoke"
 )
 
 // ErrLocked means that another process has the site open.
@@ -55,6 +56,7 @@ type Site struct {
 
 	now     func() time.Time
 	out     *relay.Client
+	revoked *revoke.Checker
 	lock    *os.File
 	running Running       // set while a Gateway runs this site
 	changed chan struct{} // something that is published changed
@@ -182,13 +184,20 @@ func (s *Site) assemble() error {
 	var web *fetch.Client
 	var certificates dnscert.Fetcher
 	trustConfig := trust.Config{Anchors: s.Store, Settings: s.Store, Clock: s.now}
+	lists, err := revoke.OpenDir(filepath.Join(c.Data, "crl"))
+	if err != nil {
+		return err
+	}
+	revoked := revoke.Config{Store: lists, Clock: s.now}
 	if c.Trust.Fetch {
 		web = fetch.New(fetch.Config{Guard: guard})
-		certificates, trustConfig.Fetcher = certFetcher{web}, web
+		certificates, trustConfig.Fetcher, revoked.Fetcher = certFetcher{web}, web, web
 	}
+	s.revoked = revoke.New(revoked)
+	trustConfig.Revocation = s.revoked
 	s.Ring = keyring.New(credentials{s.Store}, s.Keys, s.now)
 	s.Finder = discover.New(discover.Config{Local: local{s}, Static: static{s.Store}, DNS: dnscert.New(s.DNS, certificates),
-		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Clock: s.now})
+		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Memory: s.Store, Clock: s.now})
 	s.Trust = trust.New(trustConfig)
 	s.Agent = &agent.Agent{Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Now: s.now,
 		Scratch: func() (smime.Scratch, error) { return s.Spool.Scratch() }}

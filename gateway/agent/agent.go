@@ -92,7 +92,8 @@ type Verdict struct {
 	Subject   string          `json:"subject,omitempty"`
 	Anchor    string          `json:"anchor,omitempty"` // fingerprint
 	AnchorCN  string          `json:"anchor_subject,omitempty"`
-	Bound     string          `json:"bound,omitempty"` // "address" or "domain"
+	Bound     string          `json:"bound,omitempty"`     // "address" or "domain"
+	SoftFail  bool            `json:"soft_fail,omitempty"` // revocation could not be checked and the domain lets that pass (AS-65)
 	Discovery json.RawMessage `json:"discovery,omitempty"`
 	Decision  json.RawMessage `json:"decision,omitempty"`
 
@@ -102,7 +103,7 @@ type Verdict struct {
 
 // decided copies a trust decision into the verdict.
 func (v *Verdict) decided(d trust.Decision, cert *x509.Certificate) {
-	v.OK, v.Temporary, v.Bound = d.OK(), d.Temporary, d.Bound
+	v.OK, v.Temporary, v.Bound, v.SoftFail = d.OK(), d.Temporary, d.Bound, d.SoftFailed
 	v.Reason, v.Detail, v.Remedy = string(d.Reason), d.Detail, d.Reason.Remedy()
 	v.Cert, v.Subject = certs.Fingerprint(cert), cert.Subject.String()
 	v.Anchor, v.AnchorCN = "", ""

@@ -118,6 +118,12 @@ func (a *Agent) examine(ctx context.Context, in Inbound, o *smime.Opened, p Poli
 		return nil, fmt.Errorf("agent: read inner message: %w", err)
 	}
 	f := ins.Facts()
+	if err := ins.Err(); err != nil { // a header without a blank line is judged only at its end
+		return refuse(in, ReasonHeader, err.Error()), nil
+	}
+	if flaw := f.CheckInner(); flaw != nil {
+		return refuse(in, ReasonHeader, flaw.Error()), nil
+	}
 	if reason, detail := envelope(in, f, p); reason != "" {
 		return refuse(in, reason, detail), nil
 	}

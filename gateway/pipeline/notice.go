@@ -53,7 +53,7 @@ func (p *Pipeline) notice(ctx context.Context, j queue.Job, about store.Message)
 	}
 	from := j.Recipients[0]
 	now := p.Now()
-	n := notice.MDN{From: from, To: d.To, OriginalMessageID: about.RFCID, Disposition: d.Disposition,
+	n := notice.MDN{From: from, To: d.To, OriginalMessageID: about.Facts.MessageID, OriginalBare: about.Facts.BareID, Disposition: d.Disposition,
 		FinalDelivery: d.Disposition == notice.Dispatched && about.Final, // DN-22
 		ReportingUA:   p.Hostname + "; Postern", Failure: d.Failure, Subject: about.Facts.Subject,
 		MessageID: message.NewMessageID(from.Domain(), now, nil), Date: now}

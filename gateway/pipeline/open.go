@@ -106,6 +106,7 @@ func (p *Pipeline) opened(ctx context.Context, step *store.Step, m store.Message
 		if !v.OK {
 			continue
 		}
+		p.softFail(step, m, v)
 		step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Trusted, "agent", map[string]any{"certificate": v.Cert,
 			"bound": v.Bound, "anchor": v.Anchor, "anchor_subject": v.AnchorCN, "report": res.Opened.Report, "decision": v.Decision}))
 		step.Events = append(step.Events, p.nature(m, v.Recipient)...)
@@ -119,6 +120,14 @@ func (p *Pipeline) opened(ctx context.Context, step *store.Step, m store.Message
 		}
 	}
 	return nil
+}
+
+// softFail audits an approval whose revocation could not be checked (AS-65).
+func (p *Pipeline) softFail(step *store.Step, m store.Message, v agent.Verdict) {
+	if v.SoftFail {
+		step.Audit = append(step.Audit, store.AuditEntry{Org: m.Submission.Org, Actor: "gateway", Action: "revocation.unchecked", Object: string(m.ID),
+			Detail: map[string]any{"certificate": v.Cert, "recipient": v.Recipient}})
+	}
 }
 
 // arrive takes an approved message for one recipient to its final destination. The processed notice is

@@ -171,7 +171,12 @@ func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan s
 // work does one job and commits what came of it.
 func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 	log := p.Log.With("message", j.Message, "job", j.ID, "kind", j.Kind)
+	alive, end := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { p.renew(alive, log, j.Lease) })
 	step, err := p.stage(ctx, j)
+	end()
+	renewing.Wait()
 	if ctx.Err() != nil && err != nil {
 		// Told to stop in the middle: the job goes back untouched.
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -186,6 +191,22 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 	}
 	if _, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step); err != nil {
 		log.Error("step not committed; the job falls due again when its lease ends", "error", err)
+	}
+}
+
+// renew keeps a job's lease while its stage works, however slow the peer.
+func (p *Pipeline) renew(ctx context.Context, log *slog.Logger, l queue.Lease) {
+	t := time.NewTicker(store.LeaseTime / 3)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := p.Store.Renew(ctx, l); err != nil && ctx.Err() == nil {
+				log.Error("lease not renewed", "error", err)
+			}
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	for _, v := range sealed.Verdicts {
 		switch {
 		case v.OK:
+			p.softFail(&step, m, v)
 			step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Sealed, "agent", sealedEvidence(v, sealed)))
 		case v.Temporary && p.Now().Before(m.Received.Add(p.Clocks.T1)):
 			again = append(again, v.Recipient)

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"postern/gateway/delivery/queue"
@@ -55,7 +54,7 @@ func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (sto
 			}
 			switch due.What {
 			case track.FailUnprocessed, track.FailUndelivered:
-				refused = append(refused, p.silence(l, due.What))
+				refused = append(refused, silence(l, due.What, clocks))
 			case track.RaiseAlarm:
 				step.Events = append(step.Events, track.Settle(l, due.What, clocks, now)...)
 				p.Log.Warn("deadline passed without confirmation; telephone the recipient", "message", m.ID, "purpose", m.Submission.Purpose)
@@ -69,14 +68,12 @@ func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (sto
 }
 
 // silence words what a clock found.
-func (p *Pipeline) silence(l track.Ladder, w track.What) refusal {
-	r := refusal{kind: track.NoProcessed, recipient: l.Recipient, status: "5.4.7", reason: "no_processed_notice",
-		text: fmt.Sprintf("The gateway of %s took the message but did not confirm within %s that it accepted it. It may refuse our certificates without saying so, or be out of order; this says nothing about the recipient. Telephone if it is urgent, and ask your administrator for the trace.",
-			l.Recipient.Domain(), p.Clocks.T1)}
+func silence(l track.Ladder, w track.What, c track.Clocks) refusal {
+	told := track.TimedOut(l, w, c)
+	r := refusal{kind: track.NoProcessed, recipient: l.Recipient, status: told.Status, reason: "no_processed_notice",
+		text: told.Text, peerWords: told.Diagnostic}
 	if w == track.FailUndelivered {
 		r.kind, r.reason = track.NoDispatched, "no_dispatched_notice"
-		r.text = fmt.Sprintf("The gateway of %s accepted the message but did not confirm within %s that it reached its destination. It may have arrived. Telephone to make sure.",
-			l.Recipient.Domain(), p.Clocks.T2)
 	}
 	return r
 }

@@ -68,16 +68,11 @@ func (s *Store) HeldEntry(ctx context.Context, id string) (Held, error) {
 	return h, err
 }
 
-// Discard gives a held message up; its bytes go with the next sweep.
-func (s *Store) Discard(ctx context.Context, id string, a AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
-		if w.exec("UPDATE held SET state='discarded' WHERE id=? AND state='held'", id) == 0 && w.err == nil {
-			return fmt.Errorf("held message %s: %w", id, ErrNotFound)
-		}
-		w.audit(a)
-		return w.err
-	})
+// leaveHeld takes an entry out of hold; it fails when somebody else did so first.
+func (w *writer) leaveHeld(id, state string) {
+	if w.exec("UPDATE held SET state=? WHERE id=? AND state='held'", state, id) == 0 && w.err == nil {
+		w.err = fmt.Errorf("held message %s: %w", id, ErrNotFound)
+	}
 }
 
 // ExpireHeld lets go of what was held long enough and says how many.

@@ -86,6 +86,17 @@ func scanJob(rows *sql.Rows) (queue.Job, error) {
 	return j, nil
 }
 
+// Renew lengthens a lease by LeaseTime from now; ErrLeaseLost when it is no longer ours.
+func (s *Store) Renew(ctx context.Context, l queue.Lease) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if w.exec("UPDATE job SET due=? WHERE id=? AND token=?", stamp(s.now().Add(LeaseTime)), l.Job, l.Token) != 1 && w.err == nil {
+			return ErrLeaseLost
+		}
+		return w.err
+	})
+}
+
 // Release gives claimed jobs back untouched, as a worker does that is told to stop.
 func (s *Store) Release(ctx context.Context, leases []queue.Lease) error {
 	return s.do(ctx, func(tx *sql.Tx) error {

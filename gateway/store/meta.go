@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Meta reads one of the database's own settings; "" when it was never set.
@@ -79,4 +80,24 @@ func one[T any](ctx context.Context, s *Store, query string, args []any, scan fu
 		return zero, err
 	}
 	return all[0], nil
+}
+
+// Load is what was remembered of a look-up and is not expired (discover.Memory).
+func (s *Store) Load(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT value FROM lookup_memory WHERE key=? AND expires>?", key, stamp(s.now())).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	return value, err == nil, err
+}
+
+// Save remembers a look-up until it expires, and forgets those that are.
+func (s *Store) Save(ctx context.Context, key string, value []byte, expires time.Time) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		w.exec("INSERT INTO lookup_memory VALUES (?,?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value, expires=excluded.expires",
+			key, value, stamp(expires))
+		w.exec("DELETE FROM lookup_memory WHERE expires<=?", stamp(s.now()))
+		return w.err
+	})
 }

@@ -65,6 +65,9 @@ CREATE INDEX item_thread ON item(inbox, thread);
 CREATE INDEX item_rfc ON item(inbox, rfc_id);
 CREATE INDEX item_message ON item(message);
 
+-- What discovery found or did not find, until it expires: it survives a restart.
+CREATE TABLE lookup_memory (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires TEXT NOT NULL);
+
 -- A tombstone a delivery: it outlives the item, so that a repeated message is never delivered twice.
 CREATE TABLE delivered (
   recipient TEXT NOT NULL, signer TEXT NOT NULL, rfc_id TEXT NOT NULL, sha256 BLOB NOT NULL, at TEXT NOT NULL,

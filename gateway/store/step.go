@@ -15,17 +15,18 @@ import (
 
 // Step is every effect of one stage of the pipeline. Commit writes all of it or none.
 type Step struct {
-	Settle   *queue.Settlement // the claimed job's fate; needs the job's lease
-	Blobs    []spool.Blob      // bytes already durable in the spool, now named by a row
-	Messages []Message
-	Receipts map[message.ID]Receipt // what became known of messages already stored
-	Jobs     []queue.Job
-	Events   []track.Event
-	Items    []inbox.Item
-	Held     []Held
-	Forget   []Tombstone // deliveries to remember that made no item (SMTP edges)
-	Released []string    // held entries that go back into the pipeline
-	Audit    []AuditEntry
+	Settle    *queue.Settlement // the claimed job's fate; needs the job's lease
+	Blobs     []spool.Blob      // bytes already durable in the spool, now named by a row
+	Messages  []Message
+	Receipts  map[message.ID]Receipt // what became known of messages already stored
+	Jobs      []queue.Job
+	Events    []track.Event
+	Items     []inbox.Item
+	Held      []Held
+	Forget    []Tombstone // deliveries to remember that made no item (SMTP edges)
+	Released  []string    // held entries that go back into the pipeline
+	Discarded []string    // held entries that a person gave up; their bytes go with the next sweep
+	Audit     []AuditEntry
 }
 
 // Receipt is what a stage learnt about a message: its sealed or opened bytes and its security receipt.
@@ -80,7 +81,10 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 			w.held(h)
 		}
 		for _, id := range step.Released {
-			w.exec("UPDATE held SET state='released' WHERE id=? AND state='held'", id)
+			w.leaveHeld(id, "released")
+		}
+		for _, id := range step.Discarded {
+			w.leaveHeld(id, "discarded")
 		}
 		for _, t := range step.Forget {
 			w.tombstone(t)
