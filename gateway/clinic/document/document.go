@@ -87,6 +87,7 @@ type Hint struct {
 	Now       time.Time    // for findings such as a date in the future; zero = do not judge times
 	Stop      func() error // asked about every 128 KiB read; an error ends the reading with it
 	depth     int          // containers around this document
+	spent     *budget      // shared with them
 }
 
 // Summary is what Inspect tells of a document. Its JSON form is what `postern document inspect` prints.

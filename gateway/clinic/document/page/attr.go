@@ -70,6 +70,7 @@ const (
 	Lines // line ends of plain text are kept
 	Column
 	Columns
+	Inside
 	classes
 )
 
@@ -77,7 +78,7 @@ func (c Class) name() string {
 	return [classes]string{"", "added", "address", "answer", "asked", "badge", "badge-alert", "bold", "block", "card", "changes", "conflict", "detail",
 		"empty", "facts", "flag", "footnote", "grid", "heading", "italic", "key", "level2", "level3", "line", "meta", "muted", "narrative", "new-mark",
 		"over-mark", "patient", "picture", "problem", "note", "raw", "row", "scroll", "skip", "source", "toc", "underline", "value", "warning", "wide",
-		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns"}[c]
+		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns", "inside"}[c]
 }
 
 // Cls gives the element one or more classes.

@@ -40,6 +40,7 @@ type Writer struct {
 	ids   map[string]bool
 	err   error
 	n     int64
+	space string // in front of every ID and link
 }
 
 // maxIDs is how many different IDs one page remembers; further ones are left out.
@@ -84,10 +85,14 @@ func (p *Writer) Open(t Tag, attrs ...Attr) {
 			continue
 		}
 		if a.name == "id" {
+			a.value = p.space + a.value
 			if p.ids[a.value] || len(p.ids) >= maxIDs {
 				continue
 			}
 			p.ids[a.value] = true
+		}
+		if a.name == "href" {
+			a.value = "#" + p.space + a.value[1:]
 		}
 		p.raw(" ")
 		p.raw(a.name)
@@ -129,6 +134,13 @@ func (p *Writer) CloseTo(depth int) {
 		p.Close()
 	}
 }
+
+// Space keeps the IDs and links of several documents on one page apart: it is put in front of all that
+// follow. It should be short and unique.
+func (p *Writer) Space(prefix string) { p.space = Ident(prefix) }
+
+// Prefix is what Space set.
+func (p *Writer) Prefix() string { return p.space }
 
 // Elem writes an element that holds only text.
 func (p *Writer) Elem(t Tag, text string, attrs ...Attr) {

@@ -30,40 +30,49 @@ type CDA struct {
 	Repairs  []string
 	Raw      io.ReaderAt // the document as it was sent, nil = leave it out
 	RawSize  int64
-	Body     func(*page.Writer) // shows the body of an unstructured document, nil = none
+	Inside   func(*page.Writer) // shows the body of an unstructured document, nil = none
 }
 
-// WriteCDA writes the page and finishes w.
-func WriteCDA(w io.Writer, v CDA) error {
-	p := page.New(w, v.title(), v.Doc.Language)
-	p.Open(page.A, page.Cls(page.Skip), page.Link("sections"))
-	p.Text("Skip to the sections")
+// Write writes a page around body and finishes it.
+func Write(w io.Writer, title, lang string, body func(*page.Writer)) error {
+	p := page.New(w, title, lang)
+	p.Open(page.A, page.Cls(page.Skip), page.Link("content"))
+	p.Text("Skip to the content")
 	p.Close()
+	p.Open(page.Main, page.ID("content"))
+	body(p)
+	p.Close()
+	p.Open(page.Footer)
+	p.Elem(page.P, "Shown by Postern from the document's own text and entries. Nothing in it was run, fetched or followed.")
+	p.Close()
+	return p.Finish()
+}
+
+// Body writes the document into a page.
+func (v CDA) Body(p *page.Writer) {
 	v.banner(p)
-	p.Open(page.Main)
-	names := v.sectionNames()
 	if len(v.Doc.Sections) > 0 {
-		writeBrief(p, v.Brief, v.Compared, names)
+		writeBrief(p, v.Brief, v.Compared, v.sectionNames())
+	} else if v.Compared != nil {
+		p.Open(page.Div, page.Cls(page.Grid))
+		writeComparison(p, v.Compared)
+		p.Close()
 	}
 	v.checks(p)
 	v.contents(p)
 	v.sections(p)
-	if v.Body != nil {
-		v.Body(p)
+	if v.Inside != nil {
+		v.Inside(p)
 	}
 	v.silentBody(p)
 	writeHeaderFacts(p, v.Doc)
 	if v.Raw != nil {
 		WriteRaw(p, v.Raw, v.RawSize, "The document as it was sent (XML)")
 	}
-	p.Close()
-	p.Open(page.Footer)
-	p.Elem(page.P, "Shown by Postern from the document's own text and entries. Nothing in the document was run, fetched or followed.")
-	p.Close()
-	return p.Finish()
 }
 
-func (v CDA) title() string {
+// Title is what the page is called.
+func (v CDA) Title() string {
 	return join(" · ", v.Doc.Type.Name, v.Doc.Patient().Name.Sort(), v.Doc.Time.Date())
 }
 
@@ -256,7 +265,7 @@ func (v CDA) contents(p *page.Writer) {
 const maxContents = 500
 
 func (v CDA) sections(p *page.Writer) {
-	p.Open(page.Div, page.ID("sections"))
+	p.Open(page.Div)
 	m := findMedia(v.Doc.Root)
 	for _, s := range v.Doc.Sections {
 		if s.Empty() && s.Entries == 0 {
@@ -354,7 +363,7 @@ const maxEntryLines = 300
 
 // silentBody says what to make of a document without sections.
 func (v CDA) silentBody(p *page.Writer) {
-	if len(v.Doc.Sections) > 0 || v.Body != nil {
+	if len(v.Doc.Sections) > 0 || v.Inside != nil {
 		return
 	}
 	p.Open(page.Section)

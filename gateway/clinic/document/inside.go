@@ -1,0 +1,163 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"postern/gateway/clinic/document/brief"
+	"postern/gateway/clinic/document/chart"
+	"postern/gateway/clinic/document/xdm"
+)
+
+// openInside fills Summary.Inside: each part is opened, told and let go again, so that a package of many
+// documents costs no more memory than its largest one.
+func (d *Document) openInside() error {
+	if len(d.parts) > MaxInside {
+		d.finding(chart.Warning, "too-many-parts", "Only the first %d of %d documents inside are opened.", MaxInside, len(d.parts))
+		d.parts = d.parts[:MaxInside]
+	}
+	for _, p := range d.parts {
+		inner, err := d.openPart(p, d.hint.spent)
+		var stated statedError
+		switch {
+		case errors.As(err, &stated):
+			d.Inside = append(d.Inside, Summary{Kind: Unknown, Filename: clip(p.Name, 200), MediaType: p.MediaType,
+				Problems: []chart.Finding{{Severity: chart.Problem, Rule: "not-opened", Text: stated.Error()}}})
+		case err != nil:
+			return err
+		default:
+			d.Inside = append(d.Inside, inner.Summary)
+		}
+	}
+	d.adopt()
+	return nil
+}
+
+// statedError is why a part was not opened, in words for the reader.
+type statedError struct{ why string }
+
+func (e statedError) Error() string { return e.why }
+
+// openPart opens one part against the budget.
+func (d *Document) openPart(p Part, b *budget) (*Document, error) {
+	switch b.docs++; {
+	case d.hint.depth+1 > MaxDepth:
+		return nil, statedError{fmt.Sprintf("It lies %d containers deep and was not opened.", d.hint.depth+1)}
+	case b.docs > MaxInside:
+		return nil, statedError{"It was not opened: there are too many documents inside each other."}
+	}
+	src, size, err := p.open()
+	if err != nil {
+		return nil, statedError{"It could not be unpacked: " + err.Error() + "."}
+	}
+	if b.bytes += size; b.bytes > MaxInsideBytes {
+		return nil, statedError{fmt.Sprintf("It was not opened: more than %d MiB in all.", MaxInsideBytes>>20)}
+	}
+	return Open(src, size, Hint{Filename: p.Name, MediaType: p.MediaType, Now: d.hint.Now, Stop: d.hint.Stop, depth: d.hint.depth + 1, spent: b})
+}
+
+// adopt gives a container what its documents say: the type of the only one, the patient if all agree.
+func (d *Document) adopt() {
+	if d.CDA != nil || d.Kind == HL7v2 {
+		return
+	}
+	var first *Summary
+	clinical := 0
+	for i := range d.Inside {
+		s := &d.Inside[i]
+		if s.Patient == nil {
+			continue
+		}
+		clinical++
+		if first == nil {
+			first = s
+			continue
+		}
+		if same, why := brief.SamePatient(*first.Patient, *s.Patient); same == brief.Differ {
+			d.finding(chart.Problem, "different-patients", "The documents inside are about different patients: %s.", why)
+		}
+	}
+	if first == nil {
+		return
+	}
+	if d.Patient == nil {
+		d.Patient = first.Patient
+	}
+	if clinical == 1 {
+		if d.Type == "" {
+			d.Type, d.TypeCode, d.TypeSystem, d.TemplateID, d.Release = first.Type, first.TypeCode, first.TypeSystem, first.TemplateID, first.Release
+		}
+		if len(d.Authors) == 0 {
+			d.Authors = first.Authors
+		}
+		if d.Date.Zero() {
+			d.Date = first.Date
+		}
+	}
+}
+
+// Clinical is the document itself when it is a CDA, else the first CDA inside it, opened; nil if there is none.
+func (d *Document) Clinical() (*Document, error) {
+	if d.CDA != nil {
+		return d, nil
+	}
+	for i, p := range d.parts {
+		if i >= len(d.Inside) || !holdsCDA(&d.Inside[i]) {
+			continue
+		}
+		inner, err := d.openPart(p, &budget{})
+		var stated statedError
+		if errors.As(err, &stated) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c, err := inner.Clinical(); c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, nil
+}
+
+func holdsCDA(s *Summary) bool {
+	switch s.Kind {
+	case CCDA, C32, CDA:
+		return true
+	}
+	for i := range s.Inside {
+		if holdsCDA(&s.Inside[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Document) readZip() error {
+	a, err := xdm.ReadArchive(d.src, d.size)
+	if err != nil {
+		if !errors.Is(err, xdm.ErrBadZip) && !errors.Is(err, xdm.ErrNotZip) {
+			return err
+		}
+		d.sheet.Kind, d.sheet.Title = "Zip archive", d.title("Zip archive")
+		d.finding(chart.Problem, "bad-zip", "The archive cannot be read: %v.", err)
+		return nil
+	}
+	p, err := xdm.FromArchive(a)
+	switch {
+	case err == nil:
+		d.Kind, d.XDM = XDM, p
+		d.fromXDM(p)
+	case errors.Is(err, xdm.ErrNotXDM):
+		d.plainZip(a)
+	default:
+		return err
+	}
+	return nil
+}
+
+// archivePart opens a file of an archive anew each time, so that nothing unpacked is kept.
+func archivePart(a *xdm.Archive, f xdm.File) func() (io.ReaderAt, int64, error) {
+	return func() (io.ReaderAt, int64, error) { return a.Open(f) }
+}

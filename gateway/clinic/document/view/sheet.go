@@ -1,0 +1,176 @@
+package view
+
+import (
+	"fmt"
+	"io"
+
+	"postern/gateway/clinic/document/chart"
+	"postern/gateway/clinic/document/page"
+)
+
+// Sheet is the view of everything that is no CDA: who and what, labelled facts, lines by group, texts.
+type Sheet struct {
+	Kind     string // the badge: "HL7 v2 message", "PDF", "XDM package"
+	Title    string
+	Patient  *chart.Patient
+	Date     chart.Time
+	Facts    []Fact
+	Lines    []chart.Line
+	Texts    []Text
+	Picture  []byte // shown if it is a sound picture
+	Alt      string
+	Findings []chart.Finding
+	Repairs  []string
+	Raw      io.ReaderAt
+	RawSize  int64
+	RawLabel string
+}
+
+// Fact is one labelled value.
+type Fact struct{ Name, Value string }
+
+// Text is a passage with its title. HTML holds reduced mail HTML for a frame instead of Words.
+type Text struct {
+	Title string
+	Words string
+	Mono  bool // fixed pitch
+	HTML  string
+	Fold  bool
+}
+
+// Body writes the sheet into a page.
+func (s Sheet) Body(p *page.Writer) {
+	p.Open(page.Header, page.Cls(page.Banner))
+	p.Open(page.P, page.Cls(page.Meta))
+	p.Elem(page.Span, s.Kind, page.Cls(page.Badge))
+	if s.Patient != nil && s.Title != "" {
+		p.Text(page.OneLine(s.Title))
+	}
+	p.Close()
+	if s.Patient != nil {
+		writePatient(p, *s.Patient, s.Date)
+	} else {
+		title := s.Title
+		if title == "" {
+			title = s.Kind
+		}
+		p.Elem(page.H1, page.OneLine(title))
+	}
+	p.Close()
+	if len(s.Facts) > 0 {
+		p.Open(page.Section)
+		p.Open(page.Dl, page.Cls(page.Facts))
+		for _, f := range s.Facts {
+			row(p, f.Name, f.Value)
+		}
+		p.Close()
+		p.Close()
+	}
+	s.groups(p)
+	for _, t := range s.Texts {
+		t.write(p)
+	}
+	if s.Picture != nil {
+		s.picture(p)
+	}
+	writeFindings(p, s.Findings, s.Repairs)
+	if s.Raw != nil {
+		WriteRaw(p, s.Raw, s.RawSize, s.RawLabel)
+	}
+}
+
+// groups writes the lines as cards, a group's lines together, groups in the order they first come.
+func (s Sheet) groups(p *page.Writer) {
+	if len(s.Lines) == 0 {
+		return
+	}
+	var order []string
+	by := map[string][]chart.Line{}
+	for _, l := range s.Lines {
+		if _, ok := by[l.Group]; !ok {
+			order = append(order, l.Group)
+		}
+		by[l.Group] = append(by[l.Group], l)
+	}
+	p.Open(page.Div, page.Cls(page.Grid))
+	for _, g := range order {
+		p.Open(page.Div, page.Cls(page.Card, page.Card2))
+		p.Elem(page.H2, g)
+		p.Open(page.Ul, page.Cls(page.Line))
+		for i, l := range by[g] {
+			if i >= maxGroupLines {
+				p.Elem(page.Li, fmt.Sprintf("and %d more", len(by[g])-maxGroupLines))
+				break
+			}
+			writeLine(p, l)
+		}
+		p.Close()
+		p.Close()
+	}
+	p.Close()
+}
+
+// maxGroupLines is how many lines of one group are shown.
+const maxGroupLines = 500
+
+func writeLine(p *page.Writer, l chart.Line) {
+	p.Open(page.Li)
+	p.Text(l.Name)
+	if l.Value != "" {
+		p.Text(" ")
+		p.Elem(page.Span, l.Value, page.Cls(page.Value, page.Lines))
+	}
+	if l.Flag != "" {
+		p.Text(" ")
+		p.Elem(page.Span, l.Flag, page.Cls(page.Flag))
+	}
+	if rest := join(" · ", l.Note, l.Time.Date()); rest != "" {
+		p.Text(" ")
+		p.Elem(page.Span, rest, page.Cls(page.Detail, page.Lines))
+	}
+	p.Close()
+}
+
+func (t Text) write(p *page.Writer) {
+	p.Open(page.Section)
+	if t.Fold {
+		p.Open(page.Details)
+		p.Elem(page.Summary, t.Title)
+	} else if t.Title != "" {
+		p.Elem(page.H2, t.Title)
+	}
+	switch {
+	case t.HTML != "":
+		p.Frame(t.HTML, t.Title)
+	case t.Mono:
+		p.Elem(page.Pre, t.Words)
+	default:
+		p.Elem(page.Div, t.Words, page.Cls(page.Narrative, page.Lines))
+	}
+	if t.Fold {
+		p.Close()
+	}
+	p.Close()
+}
+
+func (s Sheet) picture(p *page.Writer) {
+	p.Open(page.Section)
+	if kind, err := checkPicture(s.Picture); err != nil {
+		p.Elem(page.P, "The picture is not shown: "+err.Error()+".", page.Cls(page.Answer))
+	} else {
+		p.Picture(kind, s.Picture, s.Alt)
+	}
+	p.Close()
+}
+
+// Inside opens the frame of a document inside another; prefix keeps its links apart; the caller sets
+// Space back.
+func Inside(p *page.Writer, prefix, title string, body func(*page.Writer)) {
+	p.Open(page.Div, page.Cls(page.Inside))
+	if title != "" {
+		p.Elem(page.P, page.OneLine(title), page.Cls(page.Muted))
+	}
+	p.Space(prefix)
+	body(p)
+	p.Close()
+}
