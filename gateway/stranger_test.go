@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"postern/certs"
 	"postern/certs/issue"
+	"postern/gateway"
 	"postern/gateway/lab"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -32,4 +33,16 @@ func (w *world) pinned(a addr.Address) {
 	w.Helper()
 	c := w.certificate(w.stranger(), issue.LeafOptions{Address: a})
 	w.ok(w.hospital.Store.AddStatic(w.ctx, w.hospital.Org, a.Key(), c.ID, c.Cert.Raw, auditNone))
+}
+
+func certFor(a addr.Address) gateway.CertCreate {
+	return gateway.CertCreate{Address: a, Algorithm: issue.P256}
+}
+
+type heldRow = store.Held
+
+var anyMessage store.Query
+
+func sendWith(from, to addr.Address, key string) gateway.Send {
+	return gateway.Send{From: from, Recipients: []addr.Address{to}, Key: key}
 }

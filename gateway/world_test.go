@@ -28,6 +28,7 @@ type world struct {
 	ctx              context.Context
 	hospital, clinic *lab.Site
 	dr, intake       addr.Address
+	seen             []string // held messages already looked at
 }
 
 func domains() []string { return []string{"hospital.example", "clinic.example"} }
