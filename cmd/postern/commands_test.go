@@ -177,7 +177,7 @@ func TestConfigurationFaultsNameTheLine(t *testing.T) {
 	for _, c := range []struct{ situation, add, says string }{
 		{"unknown key", "[relay]\nsmarthost = \"a:25\"\n", "line " + strconv.Itoa(lines+2) + `: unknown key "relay.smarthost"`},
 		{"unknown table", "[relai]\nx = 1\n", "unknown key"},
-		{"not TOML", "[relay\n", "line " + strconv.Itoa(lines+1)},
+		{"not TOML", "[relay]\ntimeout = = 1\n", "line " + strconv.Itoa(lines+2)},
 		{"not a duration", "[notify]\nprocessed_within = \"soon\"\n", "soon"},
 		{"peer without a port", "[peer.\"a.example\"]\nsmtp = \"10.0.0.1\"\n", "not host:port"},
 		{"own patience longer than the peers'", "[notify]\nedge_within = \"2h\"\n", "DN-60"},
