@@ -41,6 +41,11 @@ type Signer struct {
 	Capabilities []Capability
 }
 
+// Line is the signer as receipts show it.
+func (s Signer) Line() SignerLine {
+	return SignerLine{Cert: refOf(s.Cert), Reason: s.Reason, Digest: s.Digest, Algorithm: s.Signature}
+}
+
 // Opened is a decrypted message with at least one cryptographically valid signer. Nothing in it may
 // be acted on before such a signer is also bound to the sender and trusted.
 type Opened struct {
@@ -85,10 +90,14 @@ func Open(r io.Reader, o OpenOptions) (*Opened, error) {
 		o.Scratch = NewMemory
 	}
 	run := &opening{o: o, out: &Opened{Report: Report{V: ReportVersion}}, lim: part.Limits{Header: o.Limits.Header}}
-	err := run.open(r)
+	err := lift(run.open(r))
 	if run.plain != nil {
 		if run.plain.Failed() && !isForeign(err) {
 			err = &Error{Reason: cms.ReasonUndecryptable}
+		}
+		var e *Error
+		if errors.As(err, &e) && e.Reason != cms.ReasonUndecryptable {
+			e.Decrypted = run.plain.Finished()
 		}
 		run.plain.Close()
 	}
@@ -96,7 +105,7 @@ func Open(r io.Reader, o OpenOptions) (*Opened, error) {
 		if cerr := run.out.Close(); cerr != nil {
 			return nil, fmt.Errorf("smime: destroy plaintext: %w", cerr)
 		}
-		return nil, lift(err)
+		return nil, err
 	}
 	return run.out, nil
 }

@@ -21,7 +21,9 @@ type Error struct {
 	Reason  Reason
 	Detail  string   // for operators only; peers never see it (AS-96)
 	Signers []Signer // when signers were evaluated and none is valid
-	Err     error
+	// Decrypted says that the envelope was opened and only what is inside was refused.
+	Decrypted bool
+	Err       error
 }
 
 func (e *Error) Error() string {

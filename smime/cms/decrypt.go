@@ -293,6 +293,9 @@ func (p *Plaintext) end(b []byte) ([]byte, error) {
 // nobody is told which. Octets that came out before are then meaningless.
 func (p *Plaintext) Failed() bool { return p.failed != 0 }
 
+// Finished reports that the whole structure was read to its end.
+func (p *Plaintext) Finished() bool { return p.done }
+
 // Close releases what the plaintext holds and wipes the buffer.
 func (p *Plaintext) Close() {
 	clear(p.buf)
