@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"postern/gateway/spool/disk"
 )
 
 // MaxMoves bounds the records one Compact moves, so that it ends.
@@ -62,7 +64,10 @@ func (s *Store) moveOut(ctx context.Context, move Move, from place, done *Compac
 	if err != nil {
 		return err
 	}
-	to, err := s.writeCopy(h.id, payload)
+	if err := s.room(int64(len(payload))); err != nil {
+		return err
+	}
+	to, err := s.newFile(h.id, func(f disk.File) error { return writeAll(f, payload, 0) })
 	if err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func (s *Store) readRecord(p place) (header, []byte, error) {
 	}
 	defer f.Close()
 	var b [recordHeader]byte
-	if _, err := f.ReadAt(b[:], int64(p.offset)); err != nil {
+	if err := readAll(f, b[:], int64(p.offset)); err != nil {
 		return header{}, nil, err
 	}
 	h, err := parseHeader(b[:], p.segment)
@@ -99,7 +104,7 @@ func (s *Store) readRecord(p place) (header, []byte, error) {
 		return h, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	payload := make([]byte, h.length)
-	if _, err := f.ReadAt(payload, int64(p.offset)+recordHeader); err != nil {
+	if err := readAll(f, payload, int64(p.offset)+recordHeader); err != nil {
 		return h, nil, err
 	}
 	if !h.whole(payload) {
@@ -108,11 +113,8 @@ func (s *Store) readRecord(p place) (header, []byte, error) {
 	return h, payload, nil
 }
 
-// writeCopy writes a sealed blob to a new file, durably.
-func (s *Store) writeCopy(id blobID, sealed []byte) (place, error) {
-	if err := s.room(int64(len(sealed))); err != nil {
-		return place{}, err
-	}
+// newFile makes a file for a blob under a name never used before, has it filled, and makes it durable.
+func (s *Store) newFile(id blobID, fill func(disk.File) error) (place, error) {
 	random, err := newID(s.cfg.Now(), s.cfg.Rand)
 	if err != nil {
 		return place{}, err
@@ -124,8 +126,7 @@ func (s *Store) writeCopy(id blobID, sealed []byte) (place, error) {
 	if err != nil {
 		return place{}, diskError("new file", err)
 	}
-	_, err = f.WriteAt(sealed, 0)
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {

@@ -105,6 +105,12 @@ func (l *log) drain() {
 			return
 		}
 		err := l.write(batch)
+		if err == nil {
+			l.store.count.batches.Add(1)
+			l.store.count.records.Add(int64(len(batch)))
+		} else {
+			l.store.count.failures.Add(1)
+		}
 		for _, r := range batch {
 			l.settle(r, err)
 		}
@@ -152,11 +158,7 @@ func (l *log) write(batch []*request) error {
 	for _, r := range batch {
 		r.place = place{segment: l.number, offset: uint32(off)}
 		header{l.number, uint32(len(r.record) - recordHeader), r.sum, r.id}.put(r.record)
-		n, err := l.file.WriteAt(r.record, off)
-		if err == nil && n < len(r.record) {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
+		if err := writeAll(l.file, r.record, off); err != nil {
 			l.leave(false)
 			return diskError("write to the log", err)
 		}
@@ -236,9 +238,7 @@ func (l *log) leave(good bool) {
 
 // fill writes zeros from the tail to the segment's full length.
 func (l *log) fill(size int64) bool {
-	zeros := make([]byte, size-l.tail)
-	n, err := l.file.WriteAt(zeros, l.tail)
-	return err == nil && n == len(zeros)
+	return writeAll(l.file, make([]byte, size-l.tail), l.tail) == nil
 }
 
 // settle tells the writer of a record what became of it.

@@ -130,10 +130,7 @@ func (s *Store) openSegment(n uint64) (*source, error) {
 // checkRecord tells whether the record at a place is that blob's.
 func checkRecord(file disk.File, id blobID, p place, size int64) error {
 	var b [recordHeader]byte
-	if n, err := file.ReadAt(b[:], int64(p.offset)); n < len(b) {
-		if err == nil || err == io.EOF {
-			return fmt.Errorf("%w: record is cut off", ErrDamaged)
-		}
+	if err := readAll(file, b[:], int64(p.offset)); err != nil {
 		return err
 	}
 	h, err := parseHeader(b[:], p.segment)
@@ -144,6 +141,18 @@ func checkRecord(file disk.File, id blobID, p place, size int64) error {
 		return fmt.Errorf("%w: another record lies there (%s)", ErrDamaged, h.id)
 	}
 	return nil
+}
+
+// readAll fills b, or fails: with ErrDamaged when the file ends first.
+func readAll(file io.ReaderAt, b []byte, off int64) error {
+	n, err := file.ReadAt(b, off)
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || err == io.EOF:
+		return fmt.Errorf("%w: record is cut off", ErrDamaged)
+	}
+	return err
 }
 
 // Size is the number of plain octets.

@@ -106,10 +106,7 @@ func (c *Scratch) spill() error {
 			}
 		}
 		c.sealed = c.box.Seal(c.sealed[:0], p, c.index, false)
-		if n, err := c.file.WriteAt(c.sealed, c.index*int64(seal.ChunkSize+seal.Overhead)); err != nil || n < len(c.sealed) {
-			if err == nil {
-				err = io.ErrShortWrite
-			}
+		if err := writeAll(c.file, c.sealed, c.index*int64(seal.ChunkSize+seal.Overhead)); err != nil {
 			return diskError("write scratch", err)
 		}
 		c.index++

@@ -81,8 +81,8 @@ func (p *spares) prepare(name string) error {
 		default:
 		}
 		piece := zeros[:min(int64(len(zeros)), size-off)]
-		if n, err := f.WriteAt(piece, off); err != nil || n < len(piece) {
-			return errors.Join(errors.New("spool: prepare a segment"), err)
+		if err := writeAll(f, piece, off); err != nil {
+			return err
 		}
 		if err := f.Sync(); err != nil { // piece by piece: one long sync would hold up others
 			return err

@@ -52,6 +52,7 @@ type Config struct {
 	Reserve int64            // free octets to keep; 0 = DefaultReserve, negative = none
 	MaxBlob int64            // 0 = MaxBlob
 	Segment int64            // octets a segment; 0 = SegmentSize
+	Site    string           // names the database whose rows this spool serves; "" = not checked
 	FS      disk.FS          // instead of Dir, in tests
 }
 
@@ -98,6 +99,7 @@ type Store struct {
 	log    *log
 	ledger *ledger
 	spares *spares
+	count  counters
 	bufs   buffers
 
 	compacting sync.Mutex
@@ -109,7 +111,7 @@ type Store struct {
 
 // Open opens the spool in its directory, making it if need be, and removes what temporary files a
 // crash left. The caller calls Recover next, with its rows, before it creates anything. Errors wrap
-// disk.ErrLocked when another process has it.
+// disk.ErrLocked when another process has it, ErrOtherSite when it serves another database.
 func Open(c Config) (*Store, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -120,8 +122,13 @@ func Open(c Config) (*Store, error) {
 		c.FS.Close()
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("spool: %w", err), s.lock.Close(), c.FS.Close())
+	if err = s.prepare(); err != nil {
+		err = fmt.Errorf("spool: %w", err)
+	} else {
+		err = s.claim()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close(), c.FS.Close())
 	}
 	s.spares = newSpares(s)
 	s.log = startLog(s)
@@ -248,4 +255,13 @@ func diskError(op string, err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrNoSpace, op, err)
 	}
 	return fmt.Errorf("spool: %s: %w", op, err)
+}
+
+// writeAll writes all of b, or fails.
+func writeAll(f io.WriterAt, b []byte, off int64) error {
+	n, err := f.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
 }

@@ -38,15 +38,9 @@ type Writer struct {
 // Create begins a blob of an organisation. Errors wrap ErrNoSpace when the disk is nearly full,
 // keys.ErrUnknownOrg when its key is not there.
 func (s *Store) Create(org string) (*Writer, error) {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
-		return nil, ErrClosed
-	}
-	if err := s.room(0); err != nil {
+	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	s.inUse.Store(true)
 	id, err := newID(s.cfg.Now(), s.cfg.Rand)
 	if err != nil {
 		return nil, err
@@ -62,6 +56,20 @@ func (s *Store) Create(org string) (*Writer, error) {
 	}
 	w.plain, w.rec = s.bufs.chunk(), s.bufs.record()
 	return w, nil
+}
+
+// begin is what stands before anything is written.
+func (s *Store) begin() error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if err := s.room(0); err != nil {
+		return err
+	}
+	s.inUse.Store(true)
+	return nil
 }
 
 // ID is the id the blob will have.
@@ -137,14 +145,10 @@ func (w *Writer) drain() error {
 		}
 		w.asked = w.off
 	}
-	n, err := w.file.WriteAt(sealed, w.off)
-	if err == nil && n < len(sealed) {
-		err = errors.New("short write")
-	}
-	if err != nil {
+	if err := writeAll(w.file, sealed, w.off); err != nil {
 		return diskError("write", err)
 	}
-	w.off += int64(n)
+	w.off += int64(len(sealed))
 	w.rec = w.rec[:recordHeader]
 	return nil
 }
@@ -218,6 +222,7 @@ func (w *Writer) commitFile() (place, error) {
 	if err := w.s.fs.SyncDir(shard(p.file)); err != nil {
 		return place{}, errors.Join(diskError("sync the directory", err), w.s.fs.Remove(p.path()))
 	}
+	w.s.count.files.Add(1)
 	return p, nil
 }
 
