@@ -398,7 +398,7 @@ func TestAWaitingLoginGivesUpWithItsContext(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	good, err := cheap.Hash("x", nil)
+	good, err := cheap.Hash("x", strings.NewReader("sixteen octets..")) // the same in every fuzzing process
 	if err != nil {
 		f.Fatal(err)
 	}
