@@ -62,15 +62,15 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 	o := res.Outcomes[0]
 	evidence := map[string]any{"destination": mb.Destination.String(), "host": res.Host, "tls": res.TLS, "code": o.Code,
 		"enhanced": o.Enhanced, "text": o.Text, "attempts": res.Attempts}
-	next := p.Now().Add(queue.Backoff(j.Attempts + 1))
+	end := m.Received.Add(p.Clocks.Inside) // DN-60
 	switch {
 	case o.Status == relay.Delivered:
 		step.Events = append(step.Events, p.event(m.ID, r, track.Delivered, "edge", evidence))
 		step.Forget = append(step.Forget, stone)
 		p.told(&step, m, r)
-	case o.Status == relay.Temporary && next.Before(m.Received.Add(p.Clocks.Inside)): // DN-60
+	case o.Status == relay.Temporary && p.Now().Before(end):
 		step.Events = append(step.Events, p.event(m.ID, r, track.Deferred, "edge", evidence))
-		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: next, Error: o.Text}
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, end), Error: o.Text}
 	case o.Status == relay.Temporary:
 		return step, p.lost(ctx, &step, m, r, "5.4.7", "its mail server could not be reached in time")
 	default:

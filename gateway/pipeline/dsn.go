@@ -20,8 +20,11 @@ func (p *Pipeline) refuse(ctx context.Context, step *store.Step, m store.Message
 	if len(refused) == 0 {
 		return nil
 	}
-	d := notice.DSN{To: m.Sender, ReportingMTA: p.Hostname, OriginalMessageID: m.RFCID, Date: p.Now(),
-		MessageID: message.NewMessageID(m.Sender.Domain(), p.Now(), nil)}
+	d := notice.DSN{To: m.Sender, ReportingMTA: p.Hostname, OriginalMessageID: m.RFCID, Arrival: m.Received, Subject: m.Facts.Subject,
+		Date: p.Now(), MessageID: message.NewMessageID(m.Sender.Domain(), p.Now(), nil)}
+	if m.Facts.MessageID != "" { // as its sender wrote it; otherwise the id is ours
+		d.OriginalMessageID, d.OriginalBare = m.Facts.MessageID, m.Facts.BareID
+	}
 	for _, r := range refused {
 		step.Events = append(step.Events, p.event(m.ID, r.recipient, r.kind, "gateway", map[string]any{
 			"reason": r.reason, "status": r.status, "text": r.text, "peer_words": r.peerWords, "verdict": r.verdict}))

@@ -37,7 +37,7 @@ func (p *Pipeline) open(ctx context.Context, j queue.Job, m store.Message) (stor
 	step := store.Step{Settle: done()}
 	again := p.hold(&step, j, m, res.Verdicts)
 	if len(again) > 0 {
-		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Recipients: again,
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, m.Received.Add(p.Clocks.Inside)), Recipients: again,
 			Error: "a trust check has no answer yet"}
 	}
 	if res.Refused {

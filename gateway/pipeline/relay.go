@@ -64,8 +64,6 @@ func envelopeFrom(m store.Message) addr.Address {
 // handed turns the next hop's answers into the ladder, clocks and refusals.
 func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res relay.Result) (store.Step, error) {
 	step := store.Step{Settle: done()}
-	now := p.Now()
-	next := now.Add(queue.Backoff(j.Attempts + 1))
 	var again []addr.Address
 	var refused []refusal
 	var words string
@@ -78,7 +76,7 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 			if m.Kind == message.Mail {
 				step.Jobs = append(step.Jobs, p.clock(m, o.To, p.Clocks.T1))
 			}
-		case o.Status == relay.Temporary && next.Before(p.giveUp(m)):
+		case o.Status == relay.Temporary && p.Now().Before(p.giveUp(m)):
 			again, words = append(again, o.To), o.Text
 			step.Events = append(step.Events, p.event(m.ID, o.To, track.Deferred, "relay", evidence))
 		case o.Status == relay.Temporary:
@@ -94,7 +92,7 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 		}
 	}
 	if len(again) > 0 {
-		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: next, Recipients: again, Error: words}
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, p.giveUp(m)), Recipients: again, Error: words}
 	}
 	return step, p.refuse(ctx, &step, m, refused)
 }

@@ -51,7 +51,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 		case v.OK:
 			p.softFail(&step, m, v)
 			step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Sealed, "agent", sealedEvidence(v, sealed)))
-		case v.Temporary && p.Now().Before(m.Received.Add(p.Clocks.T1)):
+		case v.Temporary && p.Now().Before(p.giveUp(m)):
 			again = append(again, v.Recipient)
 			step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Deferred, "agent", refusedEvidence(v)))
 		default:
@@ -63,7 +63,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 		return step, err
 	}
 	if len(again) > 0 {
-		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Recipients: again,
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, p.giveUp(m)), Recipients: again,
 			Error: "certificate discovery or a trust check has no answer yet"}
 	}
 	return step, nil
@@ -154,6 +154,8 @@ func refusedBy(v agent.Verdict) refusal {
 	switch {
 	case v.Temporary:
 		r.status = "5.4.7" // RFC 3463: delivery time expired
+		r.text += " It was tried again until the time for it was over. Telephone if it is urgent, or send it again later."
+		return r
 	case v.Reason == agent.ReasonNotFound:
 		r.status = "5.7.5" // RFC 3463: cryptographic failure; CD-47
 	case v.Reason == agent.ReasonNoSigningKey:
@@ -163,6 +165,16 @@ func refusedBy(v agent.Verdict) refusal {
 		r.text += " " + v.Remedy
 	}
 	return r
+}
+
+// nextTry is when a job is tried again: after its back-off, and for the last time when patience ends, so
+// that a failure is told neither before nor long after (DN-42).
+func (p *Pipeline) nextTry(j queue.Job, end time.Time) time.Time {
+	next := p.Now().Add(queue.Backoff(j.Attempts + 1))
+	if next.After(end) {
+		return end
+	}
+	return next
 }
 
 // giveUp is when a message of ours is no longer tried.
