@@ -127,6 +127,6 @@ func (i *inquiry) trace() Trace {
 	return Trace{
 		Format: TraceFormat, Certificate: hex.EncodeToString(i.key.cert[:]), Subject: chain.Label(i.q.Cert),
 		Peer: i.q.Peer.String(), Local: i.q.Local.String(), Direction: i.q.Direction, Purpose: i.q.Purpose,
-		Use: i.q.Use, At: i.q.Time.UTC(), Anchors: i.key.anchors, Steps: i.steps,
+		Use: i.q.Use, At: i.q.Time.UTC(), Anchors: i.key.anchors, Revocation: i.evidence, SoftFailed: i.soft, Steps: i.steps,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"postern/trust/revoke"
 )
 
 // TraceFormat is the format number stored with a Trace.
@@ -38,7 +40,10 @@ type Trace struct {
 	Explanation string    `json:"explanation,omitempty"`
 	Remedy      string    `json:"remedy,omitempty"`
 	WhoActs     Actor     `json:"who_acts,omitempty"`
-	Steps       []Step    `json:"steps"`
+	// Revocation is the lists and OCSP answers the decision rests on, leaf first.
+	Revocation []revoke.Evidence `json:"revocation,omitempty"`
+	SoftFailed bool              `json:"soft_failed,omitempty"` // revocation unknown, and the domain let it pass (AS-65)
+	Steps      []Step            `json:"steps"`
 }
 
 // Step is one thing asked and answered.

@@ -73,7 +73,7 @@ func readOCSP(b []byte, from string, q Query) (Answer, error) {
 func ocspAnswer(b []byte, from string, q Query, r *ocsp.Response, next time.Time) (Answer, error) {
 	e := Evidence{
 		Kind: "ocsp", Source: from, Subject: chain.Label(q.Cert), Serial: q.Cert.SerialNumber.Text(16), State: Good,
-		ThisUpdate: r.ThisUpdate.UTC(), NextUpdate: next.UTC(), SHA256: fmt.Sprintf("%x", sha256.Sum256(b)),
+		ThisUpdate: r.ThisUpdate.UTC(), NextUpdate: next.UTC(), SHA256: fmt.Sprintf("%x", sha256.Sum256(b)), Response: b,
 	}
 	a := Answer{State: Good, Until: next, Detail: fmt.Sprintf("the responder said good at %s, until %s", stamp(r.ThisUpdate), stamp(next))}
 	switch r.Status {

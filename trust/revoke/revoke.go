@@ -77,4 +77,5 @@ type Evidence struct {
 	Cause      string    `json:"cause,omitempty"` // the CRL reason in words
 	SHA256     string    `json:"sha256"`          // of the whole answer
 	Number     string    `json:"number,omitempty"`
+	Response   []byte    `json:"response,omitempty"` // the signed OCSP response itself; a list is named by number and SHA-256
 }
