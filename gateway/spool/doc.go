@@ -15,6 +15,11 @@
 //	log/<number>        segments: records, one after another
 //	blob/<c>/<name>     one sealed file a blob
 //	tmp/                files without a name in any row: sealed as well, removed at Open
+//	site                whose rows these are: Open refuses another database's (Config.Site)
+//
+// Segments are written over files of their full length that were written before (spares: one prepared in
+// the background when there is traffic, and freed segments), because syncing an overwrite does not wait for
+// the file system's journal. A segment that someone reads from never becomes a spare.
 //
 // # Crash by crash
 //
@@ -36,9 +41,11 @@
 // Plaintext lives in memory only, at most a chunk a reader and SmallBlob a writer; Scratch holds
 // unverified plaintext under a key that never leaves memory.
 //
-// It does not know what the bytes mean, keep rows, back up, or keep anyone from reading who holds the
+// Sealed gives a blob to a backup as it lies there, and Import takes it from one.
+//
+// It does not know what the bytes mean, keep rows, or keep anyone from reading who holds the
 // rows and the master key. One process at a time (a lock file).
 //
-// Limits: a blob MaxBlob (2 GiB) unless configured lower; a segment 64 MiB; a batch 16 MiB; a scratch
-// keeps up to 1 MiB in memory, the rest sealed on disk.
+// Limits: a blob MaxBlob (2 GiB) unless configured lower; a segment 64 MiB; a batch 16 MiB; what
+// waits for a sync 64 MiB, then ErrBusy; a scratch keeps up to 1 MiB in memory, the rest sealed on disk.
 package spool

@@ -249,6 +249,45 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
+func TestADiskThatHangsFillsNoMemory(t *testing.T) {
+	d := faultdisk.New(1)
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	hold := make(chan struct{})
+	d.Hook(func(op faultdisk.Op, _ string) faultdisk.Fault {
+		if op == faultdisk.Sync {
+			return faultdisk.Fault{Wait: hold}
+		}
+		return faultdisk.Fault{}
+	})
+	const size = 250 << 10
+	n := spool.MaxWaiting/size + 20
+	results := make(chan error, n)
+	for range n {
+		go func() {
+			_, err := s.Put(context.Background(), org, bytes.NewReader(text(1, size)))
+			results <- err
+		}()
+	}
+	if err := <-results; !errors.Is(err, spool.ErrBusy) { // the only ones that can end while the disk hangs
+		t.Fatalf("got %v", err)
+	}
+	close(hold)
+	ok := 0
+	for range n - 1 {
+		switch err := <-results; {
+		case err == nil:
+			ok++
+		case !errors.Is(err, spool.ErrBusy):
+			t.Error(err)
+		}
+	}
+	if ok < spool.MaxWaiting/size-20 {
+		t.Errorf("only %d of %d were kept", ok, n)
+	}
+	d.Hook(nil)
+	put(t, s, text(1, 100))
+}
+
 func TestSpaceGuard(t *testing.T) {
 	d := faultdisk.New(1)
 	const reserve = 100 << 20

@@ -34,6 +34,7 @@ type log struct {
 
 	mu      sync.Mutex
 	waiting []*request
+	octets  int // of those waiting or being written
 	closed  bool
 
 	// Of the goroutine alone:
@@ -58,7 +59,13 @@ func (l *log) commit(ctx context.Context, r *request) (place, error) {
 		l.store.bufs.put(r.record)
 		return place{}, ErrClosed
 	}
+	if l.octets+len(r.record) > MaxWaiting {
+		l.mu.Unlock()
+		l.store.bufs.put(r.record)
+		return place{}, ErrBusy
+	}
 	l.waiting = append(l.waiting, r)
+	l.octets += len(r.record)
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -253,6 +260,9 @@ func (l *log) settle(r *request, err error) {
 	if err == nil && gone {
 		l.store.retire(l.store.ledger.kill(r.place))
 	}
+	l.mu.Lock()
+	l.octets -= len(r.record)
+	l.mu.Unlock()
 	l.store.bufs.put(r.record)
 	r.record = nil
 	close(r.done)

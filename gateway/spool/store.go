@@ -21,6 +21,7 @@ const (
 	SmallBlob   = 256 << 10 // plain octets up to which a blob goes to the log
 	MaxBlob     = 2 << 30
 	MaxBatch    = 16 << 20 // written between two syncs
+	MaxWaiting  = 64 << 20 // of small blobs that wait for their sync
 	SegmentSize = 64 << 20
 )
 
@@ -33,6 +34,7 @@ var (
 	ErrTooLarge = errors.New("spool: larger than a blob may be")        // permanent: SMTP 552
 	ErrDamaged  = errors.New("spool: stored data is damaged")           // what is on disk is not what was kept
 	ErrNotFound = errors.New("spool: no data at the place of the blob") // deleted, or moved: read the row again
+	ErrBusy     = errors.New("spool: the disk does not keep up")        // temporary: SMTP 451
 	ErrClosed   = errors.New("spool: closed")
 	ErrLate     = errors.New("spool: Recover comes before anything is written")
 )

@@ -156,7 +156,7 @@ func (w *Writer) drain() error {
 func (w *Writer) temporary() string { return "tmp/" + w.blob.ID }
 
 // Commit makes the blob durable and returns its row. When it returns an error the blob does not exist
-// and never will; errors wrap ErrNoSpace where that is the cause. A small blob waits for its sync at most
+// and never will; errors wrap ErrNoSpace or ErrBusy where that is the cause. A small blob waits for its sync at most
 // until ctx ends; a large one's sync is waited for.
 //
 // The caller then commits the row. If it knows that the row was not committed it calls Delete; if it does
