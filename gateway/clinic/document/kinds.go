@@ -244,8 +244,14 @@ func (d *Document) readCCR(root xmltree.Node) {
 		}
 		person := find(actor, "Person")
 		name := find(person, "Name", "CurrentName")
+		if !name.OK() {
+			name = find(person, "Name", "BirthName")
+		}
 		p := &chart.Patient{Name: chart.Name{Given: text(find(name, "Given")), Family: text(find(name, "Family"))},
 			Birth: chart.ParseTime(text(find(person, "DateOfBirth", "ExactDateTime"))), Sex: chart.Code{Text: text(find(person, "Gender", "Text"))}}
+		if p.Name.Zero() {
+			p.Name.Text = text(find(person, "Name"))
+		}
 		if id := text(find(actor, "IDs", "ID")); id != "" {
 			p.IDs = []chart.ID{{Extension: id}}
 		}
@@ -262,7 +268,11 @@ func (d *Document) readCCR(root xmltree.Node) {
 				name = clip(text(entry), 200)
 			}
 			if len(d.sheet.Lines) < 5000 && name != "" {
-				d.sheet.Lines = append(d.sheet.Lines, chart.Line{Group: localName(section.Name()), Name: name, Note: text(find(entry, "Status", "Text")),
+				value := strings.TrimSpace(text(find(entry, "Test", "TestResult", "Value")) + " " + text(find(entry, "Test", "TestResult", "Units", "Unit")))
+				if value == "" {
+					value = clip(text(find(entry, "Test", "TestResult", "Description", "Text")), 400)
+				}
+				d.sheet.Lines = append(d.sheet.Lines, chart.Line{Group: localName(section.Name()), Name: name, Value: value, Note: text(find(entry, "Status", "Text")),
 					Time: chart.ParseTime(text(find(entry, "DateTime", "ExactDateTime")))})
 			}
 		}

@@ -266,7 +266,7 @@ func line(s Segment) (chart.Line, bool) {
 	l := chart.Line{}
 	switch s.Name {
 	case "RF1":
-		l = chart.Line{Group: "Referral", Name: join(", ", words(s, 3), words(s, 10)), Value: words(s, 1), Note: join(" · ", label("priority", words(s, 2)), label("number", s.Get(6, 1)), s.Text(10)), Time: chart.ParseTime(s.Get(7, 1))}
+		l = chart.Line{Group: "Referral", Name: join(", ", words(s, 3), words(s, 10)), Value: words(s, 1), Note: join(" · ", label("priority", words(s, 2)), label("number", s.Get(6, 1))), Time: chart.ParseTime(s.Get(7, 1))}
 	case "ORC":
 		l = chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderStatus(s.Get(1, 1)), Note: label("reason", words(s, 16)), Time: chart.ParseTime(s.Get(9, 1))}
 	case "OBR":
@@ -310,7 +310,7 @@ func line(s Segment) (chart.Line, bool) {
 }
 
 func result(s Segment) chart.Line {
-	l := chart.Line{Group: "Results", Name: words(s, 3), Code: coded(s, 3), Time: chart.ParseTime(s.Get(14, 1)), Flag: flag(s.Text(8))}
+	l := chart.Line{Group: "Results", Name: words(s, 3), Code: coded(s, 3), Time: chart.ParseTime(s.Get(14, 1)), Flag: flag(s.Get(8, 1))}
 	switch s.Get(2, 1) {
 	case "ED", "RP":
 		l.Value = "attached file"
