@@ -269,11 +269,20 @@ func (g *Gateway) sweep(ctx context.Context) {
 }
 
 // Sweep lets go of expired held mail and of bytes no row needs: the row goes first, so bytes are never
-// named that are not there.
+// named that are not there. Then it moves what is kept out of segments that are mostly free.
 func (s *Site) Sweep(ctx context.Context) error {
 	if _, err := s.Store.ExpireHeld(ctx); err != nil {
 		return err
 	}
+	if err := s.forget(ctx); err != nil {
+		return err
+	}
+	_, err := s.Spool.Compact(ctx, s.Store.MoveBlob)
+	return err
+}
+
+// forget removes the rows that nobody needs, and then their bytes.
+func (s *Site) forget(ctx context.Context) error {
 	for {
 		blobs, err := s.Store.Unreferenced(ctx, 500)
 		if err != nil || len(blobs) == 0 {

@@ -33,18 +33,19 @@ func (s *Store) ForgetBlob(ctx context.Context, id string) error {
 	})
 }
 
-// MoveBlob records that a blob's bytes were moved to another place in the spool.
-func (s *Store) MoveBlob(ctx context.Context, id, from, to string) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
+// MoveBlob records that a blob's bytes were moved to another place in the spool (spool.Move). It reports
+// false, and changes nothing, when the row is gone or names another place than from.
+func (s *Store) MoveBlob(ctx context.Context, id, from, to string) (moved bool, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
 		res, err := tx.Exec("UPDATE blob SET place=? WHERE id=? AND place=?", to, id, from)
 		if err != nil {
 			return err
 		}
-		if n, _ := res.RowsAffected(); n != 1 {
-			return fmt.Errorf("blob %s: %w", id, ErrNotFound)
-		}
-		return nil
+		n, err := res.RowsAffected()
+		moved = n == 1
+		return err
 	})
+	return moved && err == nil, err
 }
 
 // BlobRows is every blob named by a row: what the spool must keep.
