@@ -145,10 +145,12 @@ func verbs() map[string]verb {
 		"inbox.show": with(func(ctx context.Context, a Admin, in ItemArg) (inbox.Item, error) {
 			return a.s.Store.Item(ctx, in.Inbox, in.Number)
 		}),
-		"inbox.save": save,
-		"sealed":     sealed,
-		"find":       with(find),
-		"status":     with(func(ctx context.Context, a Admin, _ none) (Running, error) { return a.Status(ctx) }),
+		"inbox.save":  save,
+		"sealed":      sealed,
+		"find":        with(find),
+		"why":         with(func(ctx context.Context, a Admin, in WhyArg) (Why, error) { return a.WhyAddress(ctx, in) }),
+		"why.message": with(func(ctx context.Context, a Admin, id message.ID) (WhyMessage, error) { return a.WhyMessage(ctx, id) }),
+		"status":      with(func(ctx context.Context, a Admin, _ none) (Running, error) { return a.Status(ctx) }),
 	}
 }
 

@@ -92,3 +92,14 @@ func explanations() map[Reason]string {
 		cms.ReasonDetached:      "the content is both beside the signature and inside it",
 	}
 }
+
+// Reasons lists every Reason, for tests that hold others to having words for each.
+func Reasons() []Reason {
+	var out []Reason
+	for r := range explanations() {
+		if r != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -28,7 +28,7 @@ func commands() []command {
 	for _, group := range [][]command{traceCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), anchorCommands()} {
 		all = append(all, group...)
 	}
-	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), lookupCommand(), selftestCommand(), trustVerifyCommand(), helpCommand())
+	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), lookupCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
 }
 
 func main() {

@@ -76,6 +76,16 @@ const (
 	ReasonNoSender       = "no_single_sender"        // AS-80
 	ReasonNullSender     = "null_sender"             // MAIL FROM <> on ordinary mail
 	ReasonHeader         = "header_unreadable"
+	ReasonBlindCopy      = "blind_copy" // outbound: the peer's gateway would refuse it (AS-34, AS-82)
+)
+
+// Reasons that delivery adds after the agent's work.
+const (
+	ReasonHopRefused   = "next_hop_refused"
+	ReasonHopAway      = "next_hop_unavailable"
+	ReasonNoAddress    = "unknown_address"
+	ReasonNoProcessed  = "no_processed_notice"
+	ReasonNoDispatched = "no_dispatched_notice"
 )
 
 // Verdict is what was decided about one recipient, and how.

@@ -166,3 +166,12 @@ func identity(c certs.Credential) smime.Identity {
 	signer, _ := c.Key.(crypto.Signer)
 	return smime.Identity{Cert: c.Cert, Chain: c.Chain, Key: signer}
 }
+
+// Explain looks for and judges one recipient's certificates exactly as Seal would now, and sends nothing.
+func (a *Agent) Explain(ctx context.Context, from, to addr.Address) (Verdict, error) {
+	if _, err := a.Keys.Signing(ctx, from); err != nil {
+		return a.refuseAll(Outbound{From: from, Recipients: []addr.Address{to}}, err).Verdicts[0], nil
+	}
+	v, _, _, err := a.recipient(ctx, Outbound{From: from, Purpose: trust.Mail}, to)
+	return v, err
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -66,8 +67,10 @@ func (p *Pipeline) filePart(it *inbox.Item, n *part.Part, src io.ReaderAt) error
 		return err
 	}
 	defer scratch.Discard()
-	if _, err := io.Copy(io.MultiWriter(h, scratch), n.Open(src)); err != nil && errors.Is(err, spool.ErrNoSpace) {
-		return err
+	kept := &faithful{w: scratch}
+	// What of a part cannot be decoded is left out; what cannot be written is a fault of ours, tried again.
+	if _, err := io.Copy(io.MultiWriter(h, kept), n.Open(src)); kept.err != nil {
+		return fmt.Errorf("pipeline: part %s: %w", n.Path, errors.Join(kept.err, err))
 	}
 	it.Parts = append(it.Parts, inbox.Part{Path: n.Path, Offset: n.Offset, Length: n.Length, SHA256: hex.EncodeToString(h.Sum(nil)),
 		MediaType: n.MediaType, Filename: n.Filename, Encoding: n.Encoding})
@@ -77,6 +80,20 @@ func (p *Pipeline) filePart(it *inbox.Item, n *part.Part, src io.ReaderAt) error
 	}
 	p.fileDocument(it, n.Path, *s)
 	return nil
+}
+
+// faithful remembers that writing failed, apart from whatever reading came to.
+type faithful struct {
+	w   io.Writer
+	err error
+}
+
+func (f *faithful) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err != nil {
+		f.err = err
+	}
+	return n, err
 }
 
 // fileDocument lists a document and those inside it. Plain text and pages without a patient are parts, not documents.

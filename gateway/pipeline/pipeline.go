@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -96,7 +97,22 @@ func New(c Config) *Pipeline {
 }
 
 // Run works until ctx ends, then gives back what it holds and returns.
+//
+// What this node had claimed when it was last ended by force is due again at once, not after its lease.
 func (p *Pipeline) Run(ctx context.Context) error {
+	for wait := commitWait; ; wait = min(2*wait, idle) {
+		n, err := p.Store.FreeLeases(ctx)
+		if err == nil {
+			if n > 0 {
+				p.Log.Info("work that was under way when the gateway last ended is taken up again", "jobs", n)
+			}
+			break
+		}
+		p.Log.Error("cannot take up work", "error", err)
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
 	var wg sync.WaitGroup
 	for _, class := range queue.Classes() {
 		wg.Go(func() { p.dispatch(ctx, class) })
@@ -133,7 +149,7 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 			}
 		}
 		changed := p.Store.Changed()
-		jobs, err := p.Store.Claim(ctx, class, slots, p.lanes.full())
+		jobs, err := p.Store.Claim(ctx, class, slots, store.Lanes{Busy: p.lanes.busy(), PerLane: MaxPerLane})
 		if err != nil && ctx.Err() == nil {
 			p.Log.Error("claim failed", "class", class, "error", err)
 		}
@@ -189,8 +205,51 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 	if err != nil {
 		step = p.fault(log, j, err)
 	}
-	if _, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step); err != nil {
-		log.Error("step not committed; the job falls due again when its lease ends", "error", err)
+	p.commit(ctx, log, j, step)
+}
+
+// commitWait is the first wait before a step is committed again; it doubles up to idle.
+const commitWait = 100 * time.Millisecond
+
+// commitTries is how often a step is offered before the job is settled as failed instead: a step that
+// can never be written must end as poison, not go round for ever.
+const commitTries = 6
+
+// commit writes what came of a job. What was done may not be undone (a peer said 250), so a database
+// that is locked, busy or full is asked again while the lease lasts or until told to stop. Repeating is
+// safe: a step that was written after all has ended the lease.
+func (p *Pipeline) commit(ctx context.Context, log *slog.Logger, j queue.Job, step store.Step) {
+	until := time.Now().Add(store.LeaseTime / 2)
+	for try, wait := 1, commitWait; ; try, wait = try+1, min(2*wait, idle) {
+		_, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step)
+		if err != nil && try >= commitTries && !errors.Is(err, store.ErrLeaseLost) {
+			log.Error("step not committed; the job is settled as failed", "error", err)
+			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, p.fault(log, j, fmt.Errorf("its outcome could not be written: %w", err)))
+		}
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, store.ErrLeaseLost):
+			log.Warn("another worker settled this job; nothing of this attempt was written")
+			return
+		}
+		log.Error("step not committed", "try", try, "error", err)
+		if time.Now().After(until) || !pause(ctx, wait) {
+			log.Error("the job falls due again when its lease ends")
+			return
+		}
+	}
+}
+
+// pause waits; it is false when told to stop.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
@@ -286,16 +345,11 @@ func (l *lanes) leave(lane string) {
 	}
 }
 
-func (l *lanes) full() []string {
+// busy is how many jobs of each lane are under way.
+func (l *lanes) busy() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []string
-	for lane, n := range l.n {
-		if n >= MaxPerLane {
-			out = append(out, lane)
-		}
-	}
-	return out
+	return maps.Clone(l.n)
 }
 
 // errNoBlob means a row names bytes that are not there: a fault to be seen by people.

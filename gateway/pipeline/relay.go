@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"postern/gateway/agent"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/relay"
 	"postern/gateway/delivery/track"
@@ -80,14 +81,14 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 			again, words = append(again, o.To), o.Text
 			step.Events = append(step.Events, p.event(m.ID, o.To, track.Deferred, "relay", evidence))
 		case o.Status == relay.Temporary:
-			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: "4.4.7", reason: "next_hop_unavailable",
+			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: "4.4.7", reason: agent.ReasonHopAway,
 				peerWords: o.Text, text: fmt.Sprintf("The mail server of %s could not be reached or put the message off until it was too late. It was not delivered. Telephone if it is urgent, or send it again later.", o.To.Domain())})
 		default:
 			status := o.Enhanced
 			if status == "" {
 				status = "5.0.0"
 			}
-			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: status, reason: "next_hop_refused",
+			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: status, reason: agent.ReasonHopRefused,
 				peerWords: o.Text, text: fmt.Sprintf("The mail server of %s refused the message. Check the address with its owner.", o.To.Domain())})
 		}
 	}
@@ -113,7 +114,7 @@ func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d 
 			return step, err
 		}
 		if !mb.Known {
-			refused = append(refused, refusal{kind: track.Rejected, recipient: r, status: "5.1.1", reason: "unknown_address",
+			refused = append(refused, refusal{kind: track.Rejected, recipient: r, status: "5.1.1", reason: agent.ReasonNoAddress,
 				text: fmt.Sprintf("There is no address %s here. Check its spelling.", r)})
 			continue
 		}

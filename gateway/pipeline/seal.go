@@ -35,7 +35,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	bcc := keys(m.Facts.BccRecipients(j.Recipients))
 	for _, r := range j.Recipients {
 		if bcc[r.Key()] { // AS-34, AS-82: its own gateway would refuse it in silence
-			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.6.0", reason: agent.ReasonNotInHeader,
+			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.6.0", reason: agent.ReasonBlindCopy,
 				text: fmt.Sprintf("%s is not named in To or Cc. Direct does not allow blind copies: its gateway would refuse the message without a word. Send it again with this address in To or Cc.", r)})
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"postern/gateway/agent"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
 	"postern/gateway/store"
@@ -70,10 +71,10 @@ func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (sto
 // silence words what a clock found.
 func silence(l track.Ladder, w track.What, c track.Clocks) refusal {
 	told := track.TimedOut(l, w, c)
-	r := refusal{kind: track.NoProcessed, recipient: l.Recipient, status: told.Status, reason: "no_processed_notice",
+	r := refusal{kind: track.NoProcessed, recipient: l.Recipient, status: told.Status, reason: agent.ReasonNoProcessed,
 		text: told.Text, peerWords: told.Diagnostic}
 	if w == track.FailUndelivered {
-		r.kind, r.reason = track.NoDispatched, "no_dispatched_notice"
+		r.kind, r.reason = track.NoDispatched, agent.ReasonNoDispatched
 	}
 	return r
 }

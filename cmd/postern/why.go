@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"postern/certs/discover"
+	"postern/gateway"
+	"postern/gateway/agent"
+	"postern/gateway/message"
+	"postern/gateway/store"
+	"postern/smime/addr"
+	"postern/trust"
+)
+
+func whyCommand() command {
+	return command{"why", "would it, or why did it not go; and who must act", `Usage: postern why ADDRESS [--from A] [-c FILE] [--json]
+       postern why m-ID [-c FILE] [--json]
+       postern why --message-id ID [-c FILE] [--json]
+
+For an address: does, without sending anything, what a message there would do now (find, judge, route), and says
+whether mail signed with what the address publishes would be believed here. For a message: the state of each
+recipient, the decision behind it, what to do and who must.
+
+  --from A   the address of ours that would send (default: postmaster of our first domain)
+
+Exit codes: 0 it would go, or it went; 1 it would not, or failed; 2 used wrongly; 3 not known yet.
+Example: postern why referrals@direct.clinic.example
+`, runWhy}
+}
+
+func runWhy(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("why")
+	file, asJSON, from, rfc := configFlag(fs), fs.Bool("json", false, ""), fs.String("from", "", ""), fs.String("message-id", "", "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) > 1 || (len(rest) == 1) == (*rfc != "") {
+		return orUsage(err, "give one address, one message id (m-…) or --message-id")
+	}
+	return c.withSite(ctx, *file, func(call caller) error {
+		if *rfc != "" {
+			return c.whyRFC(ctx, call, *rfc, *asJSON)
+		}
+		if !strings.Contains(rest[0], "@") {
+			id, err := message.ParseID(rest[0])
+			if err != nil {
+				return usageError{err.Error()}
+			}
+			return c.whyMessage(ctx, call, id, *asJSON)
+		}
+		in := gateway.WhyArg{}
+		if in.Address, err = addr.Parse(rest[0]); err == nil && *from != "" {
+			in.From, err = addr.Parse(*from)
+		}
+		if err != nil {
+			return usageError{err.Error()}
+		}
+		return c.whyAddress(ctx, call, in, *asJSON)
+	})
+}
+
+func (c *console) whyRFC(ctx context.Context, call caller, rfc string, asJSON bool) error {
+	var lines []gateway.MessageLine
+	if err := call.ask(ctx, "messages", store.Query{RFCID: message.NormalID(rfc)}, &lines); err != nil {
+		return err
+	}
+	if len(lines) == 0 {
+		return fmt.Errorf("no message here has the Message-ID <%s>; an inbound one that could not be opened has none yet: postern held list", message.NormalID(rfc))
+	}
+	var worst error
+	for _, l := range lines {
+		if err := c.whyMessage(ctx, call, l.ID, asJSON); err != nil {
+			worst = err
+		}
+	}
+	return worst
+}
+
+func (c *console) whyMessage(ctx context.Context, call caller, id message.ID, asJSON bool) error {
+	var w gateway.WhyMessage
+	if err := call.ask(ctx, "why.message", id, &w); err != nil {
+		return err
+	}
+	if asJSON {
+		if err := c.printJSON(struct {
+			V int `json:"v"`
+			gateway.WhyMessage
+		}{1, w}); err != nil {
+			return err
+		}
+	}
+	bad, waiting := false, false
+	for _, r := range w.Recipients {
+		switch r.State {
+		case "failed", "held", "discarded":
+			bad = true
+		case "new", "received", "retrying":
+			waiting = true
+		}
+		if asJSON {
+			continue
+		}
+		fmt.Fprintf(c.out, "%s: %s\n  %s\n", r.Recipient, r.State, r.Words)
+		if r.Reason != "" {
+			fmt.Fprintf(c.out, "  reason   %s: %s\n", r.Reason, r.Detail)
+			c.printAdvice(r.Advice)
+		}
+	}
+	switch {
+	case bad:
+		return errShown
+	case waiting:
+		return notYetError{fmt.Errorf("%s is still under way", id)}
+	}
+	return nil
+}
+
+func (c *console) printAdvice(a agent.Advice) {
+	if a.Explain != "" {
+		fmt.Fprintf(c.out, "  meaning  %s\n", a.Explain)
+	}
+	if a.Remedy != "" {
+		fmt.Fprintf(c.out, "  to do    %s\n", a.Remedy)
+	}
+	if a.Who != "" {
+		fmt.Fprintf(c.out, "  who      %s\n", a.Who)
+	}
+}
+
+func (c *console) whyAddress(ctx context.Context, call caller, in gateway.WhyArg, asJSON bool) error {
+	var w gateway.Why
+	if err := call.ask(ctx, "why", in, &w); err != nil {
+		return err
+	}
+	v := w.Sending
+	if asJSON {
+		if err := c.printJSON(struct {
+			V int `json:"v"`
+			gateway.Why
+		}{1, w}); err != nil {
+			return err
+		}
+	} else {
+		c.printWhy(in, w)
+	}
+	switch {
+	case v.OK:
+		return nil
+	case v.Temporary:
+		return notYetError{fmt.Errorf("not known yet: %s", v.Detail)}
+	}
+	return errShown
+}
+
+func (c *console) printWhy(in gateway.WhyArg, w gateway.Why) {
+	v := w.Sending
+	verdict := "would be sent"
+	if v.Temporary {
+		verdict = "would wait"
+	} else if !v.OK {
+		verdict = "would not be sent"
+	}
+	fmt.Fprintf(c.out, "A message from %s to %s %s now.\n", w.From, in.Address, verdict)
+	if v.OK {
+		fmt.Fprintf(c.out, "  certificate %s (%s), found at %s, bound to the %s\n  trusted by  %s\n  next hop    %s\n", v.Cert[:16], v.Subject, v.Location, v.Bound, v.AnchorCN, w.NextHop)
+	} else {
+		fmt.Fprintf(c.out, "  reason   %s: %s\n", v.Reason, v.Detail)
+		c.printAdvice(w.Advice)
+	}
+	if w.Believed != nil {
+		words := "would be believed"
+		if !w.Believed.OK {
+			words = "would be held, not delivered"
+		}
+		fmt.Fprintf(c.out, "Mail from there, signed with what it publishes, %s.\n", words)
+		if !w.Believed.OK {
+			fmt.Fprintf(c.out, "  reason   %s: %s\n", w.Believed.Reason, w.Believed.Detail)
+			c.printAdvice(w.Believed.Advice)
+		}
+	}
+	var found discover.Trace
+	if json.Unmarshal(v.Discovery, &found) == nil && len(found.Steps) > 0 {
+		fmt.Fprintln(c.out, "\nHow it was looked for")
+		printTrace(c.out, found)
+	}
+	var decided trust.Trace
+	if json.Unmarshal(v.Decision, &decided) == nil && decided.Certificate != "" {
+		fmt.Fprintln(c.out, "\nHow it was judged")
+		_ = decided.WriteText(c.out)
+	}
+}
