@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -116,7 +115,7 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 	s.mark(url)
 	var found []*x509.Certificate
 	for _, i := range a.certs {
-		if bytes.Equal(i.RawSubject, c.RawIssuer) || i.Subject.String() == c.Issuer.String() {
+		if chain.SameName(i.RawSubject, c.RawIssuer) {
 			found = append(found, i)
 		}
 	}
@@ -145,7 +144,7 @@ func (s *aiaSearch) record(c *x509.Certificate, url string, a issuerAnswer, foun
 	default:
 		step.Answer = fmt.Sprintf("%d certificates", len(found))
 	}
-	s.inquiry.steps = append(s.inquiry.steps, step)
+	s.inquiry.add(step)
 }
 
 var errNoCertificate = errors.New("trust: the answer holds no certificate")

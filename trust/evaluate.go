@@ -87,7 +87,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, q Question) (Decision, error) 
 func (c *cached) again(at time.Time) Decision {
 	d := c.decision
 	d.Approval.at = at
-	d.Trace.At = at
+	d.Trace.At = at.UTC()
 	d.Cached = true
 	return d
 }

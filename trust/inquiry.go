@@ -61,11 +61,20 @@ func (i *inquiry) step(r rule, v verdict) {
 	if v.reason != "" {
 		s.Verdict, s.Reason = VerdictRefused, v.reason
 	}
-	i.steps = append(i.steps, s)
+	i.add(s)
+}
+
+// MaxSteps bounds the steps of one Trace on its first level; what comes after is done but not told.
+const MaxSteps = 100
+
+func (i *inquiry) add(s Step) {
+	if len(i.steps) < MaxSteps {
+		i.steps = append(i.steps, s)
+	}
 }
 
 func (i *inquiry) note(asked, of, answer string) {
-	i.steps = append(i.steps, Step{Asked: asked, Of: of, Answer: answer, Verdict: VerdictNote})
+	i.add(Step{Asked: asked, Of: of, Answer: answer, Verdict: VerdictNote})
 }
 
 // peer is the address asked about, for a reader.

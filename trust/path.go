@@ -58,7 +58,7 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 	case res.Path != nil:
 		i.path = res.Path
 		i.span(res.Path)
-		i.steps = append(i.steps, Step{Asked: "does a path lead to an anchor", Of: i.ownerOf(res.Path), Answer: describe(res.Path), Rule: "AS-61, RFC 5280 §6", Verdict: VerdictPass})
+		i.add(Step{Asked: "does a path lead to an anchor", Of: i.ownerOf(res.Path), Answer: describe(res.Path), Rule: "AS-61, RFC 5280 §6", Verdict: VerdictPass})
 		return res, verdict{}, true
 	case against.reason != "":
 		i.temporary = against.reason.Temporary()
@@ -90,7 +90,7 @@ func (i *inquiry) noPath(res chain.Result, search *aiaSearch) verdict {
 	for _, f := range res.Faults {
 		s.Steps = append(s.Steps, Step{Asked: "is this step of a path sound", Of: chain.Label(f.Cert), Answer: f.Detail, Verdict: VerdictRefused, Reason: Reason(f.Reason)})
 	}
-	i.steps = append(i.steps, s)
+	i.add(s)
 	return v
 }
 

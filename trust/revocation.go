@@ -49,7 +49,7 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate, budg
 // judge applies the domain's setting to one answer.
 func (i *inquiry) judge(c *x509.Certificate, a revoke.Answer) verdict {
 	s := Step{Asked: "is it revoked", Of: chain.Label(c), Answer: a.Detail, Rule: "AS-64", Verdict: VerdictPass}
-	defer func() { i.steps = append(i.steps, s) }()
+	defer func() { i.add(s) }()
 	switch a.State {
 	case revoke.Revoked:
 		s.Verdict, s.Reason = VerdictRefused, Revoked

@@ -15,8 +15,10 @@ import (
 
 // Bounds of a Checker.
 const (
-	MaxURLs        = 2           // of a kind, tried for one certificate
-	RetryAfter     = time.Minute // how long a URL that failed is left alone
+	MaxURLs        = 2              // of a kind, tried for one certificate
+	RetryAfter     = time.Minute    // how long a URL that failed is left alone
+	AskAgain       = time.Hour      // after which a responder is asked again, however long its answer holds
+	ListAge        = 12 * time.Hour // after which a list in use is fetched anew, however long it holds
 	ListTimeout    = 30 * time.Second
 	ResponderTime  = 10 * time.Second
 	maxHeldEntries = 2 * MaxListEntries
@@ -51,6 +53,9 @@ type held struct {
 	err     error     // of the last fetch
 	unsaved error     // why the list is in memory only
 	retry   time.Time // not fetched again before
+	fetched time.Time // when the list came, or was said to be unchanged; zero = out of the store
+	etag    string
+	changed string // Last-Modified
 }
 
 // asked is one OCSP answer, or why there is none.
@@ -107,7 +112,6 @@ type inquiry struct {
 	points []point
 	why    []string // what stood in the way, source by source
 	passes bool     // one of them may pass by itself
-	other  bool     // a list at hand was about something else only
 }
 
 func (i *inquiry) given() (Answer, bool) {
@@ -119,21 +123,27 @@ func (i *inquiry) given() (Answer, bool) {
 		if why == "" {
 			return a, true
 		}
-		i.other = true
 		i.why = append(i.why, "the list at hand of "+stamp(l.ThisUpdate)+": "+why)
 	}
 	return Answer{}, false
 }
 
-// nothing: the certificate names nowhere to ask. Lists at hand that did not fit leave it unknown.
+// nothing: there is nowhere to ask. A certificate that names places of a kind we do not fetch from, or
+// lists at hand that did not fit, leave it unknown.
 func (i *inquiry) nothing() Answer {
-	if i.other {
-		return i.unknown()
-	}
 	for _, p := range i.points {
-		if p.indirect {
-			return Answer{State: Unknown, Detail: "its lists are kept by another issuer (indirect), which is not supported"}
+		switch {
+		case p.indirect && !i.ownIssuer(p):
+			i.why = append(i.why, "its lists are kept by another issuer (indirect), which is not supported")
+		case len(i.why) == 0:
+			i.why = append(i.why, "it names only places that are not fetched from (no http or https)")
 		}
+	}
+	if len(i.q.Cert.OCSPServer) > 0 && len(i.why) == 0 {
+		i.why = append(i.why, "it names only responders that are not asked (no http or https)")
+	}
+	if len(i.why) > 0 {
+		return i.unknown()
 	}
 	return Answer{State: Unchecked, Detail: "the certificate names neither a list nor a responder"}
 }
@@ -154,10 +164,7 @@ func (i *inquiry) failed(url string, err error) {
 func (i *inquiry) listURLs() []string {
 	var urls []string
 	for _, p := range i.points {
-		switch {
-		case p.indirect && !i.ownIssuer(p):
-			i.why = append(i.why, "a distribution point names another issuer's list (indirect), which is not supported")
-		case !p.reasons:
+		if !p.reasons && (!p.indirect || i.ownIssuer(p)) {
 			urls = append(urls, p.urls...)
 		}
 	}
@@ -201,7 +208,7 @@ func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) 
 			return Answer{}, false
 		}
 	}
-	if got.err == nil && (i.q.Time.After(got.answer.Until) || got.answer.Evidence[0].ThisUpdate.After(i.q.Time.Add(skew))) {
+	if got.err == nil && (i.q.Time.After(got.answer.Evidence[0].NextUpdate) || got.answer.Evidence[0].ThisUpdate.After(i.q.Time.Add(skew))) {
 		got.err = errStale
 	}
 	if got.err != nil {
@@ -220,7 +227,11 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	now := c.cfg.Clock()
 	got := asked{answer: a, err: err, until: now.Add(RetryAfter)}
 	if err == nil {
-		got.until = a.Until
+		got.until = now.Add(AskAgain)
+		if a.Until.Before(got.until) {
+			got.until = a.Until
+		}
+		got.answer.Until = got.until // a decision rests on it no longer than that
 	} else if ctx.Err() != nil {
 		return got
 	} else if inner.Err() != nil {
@@ -229,6 +240,10 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old, had := c.ocsp[key]
+	if had && err != nil && old.err == nil && now.Before(old.answer.Evidence[0].NextUpdate) {
+		got.answer, got.err = old.answer, nil // what it said before still holds
+		got.answer.Until = got.until
+	}
 	if had && old.err == nil && err == nil && old.answer.State != a.State {
 		c.generation.Add(1)
 	}

@@ -1,6 +1,7 @@
 package revoke_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -27,7 +28,9 @@ type publisher struct {
 	*httptest.Server
 	mu    sync.Mutex
 	pages map[string][]byte
+	dated time.Time // Last-Modified of the pages; zero = not said
 	count int
+	sent  int // octets of bodies
 }
 
 func newPublisher(t *testing.T) *publisher {
@@ -36,8 +39,9 @@ func newPublisher(t *testing.T) *publisher {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.count++
+		w = counting{w, &p.sent}
 		if b, ok := p.pages[r.URL.Path]; ok {
-			w.Write(b)
+			http.ServeContent(w, r, "", p.dated, bytes.NewReader(b))
 			return
 		}
 		w.WriteHeader(http.StatusBadGateway)
@@ -45,6 +49,14 @@ func newPublisher(t *testing.T) *publisher {
 	t.Cleanup(p.Close)
 	return p
 }
+
+// counting counts the octets of bodies.
+type counting struct {
+	http.ResponseWriter
+	n *int
+}
+
+func (c counting) Write(b []byte) (int, error) { *c.n += len(b); return c.ResponseWriter.Write(b) }
 
 func (p *publisher) put(path string, b []byte) {
 	p.mu.Lock()
@@ -241,6 +253,92 @@ func TestCutOffListLeavesNoFile(t *testing.T) {
 	whole := w.root.List(t, nil)
 	w.put("/l.crl", whole[:len(whole)-3])
 	w.ask(t, w.checker(), revoke.Unknown)
+	if files, err := os.ReadDir(w.path); err != nil || len(files) != 0 {
+		t.Errorf("%v %v", files, err)
+	}
+}
+
+func TestAListInUseIsFetchedAnewAndSparesThePublisher(t *testing.T) {
+	w := newWorld(t)
+	w.dated = testpki.Now.AddDate(0, 0, -1)
+	w.put("/l.crl", w.root.List(t, nil, testpki.ListDates(-1, 90)))
+	c := w.checker()
+	w.ask(t, c, revoke.Good)
+	sent := w.sent
+	w.clock.now = testpki.Now.Add(revoke.ListAge + time.Second)
+	if n, err := c.Refresh(context.Background()); n != 0 || err != nil || w.requests() != 2 || w.sent != sent {
+		t.Errorf("replaced %d, %v; %d requests, %d octets more", n, err, w.requests(), w.sent-sent)
+	}
+	if n, err := c.Refresh(context.Background()); n != 0 || err != nil || w.requests() != 2 {
+		t.Errorf("an unchanged list was fetched again at once: %d, %v, %d requests", n, err, w.requests())
+	}
+	w.clock.now = w.clock.now.Add(revoke.ListAge + time.Second)
+	w.dated = w.clock.now
+	w.put("/l.crl", w.root.List(t, []*x509.Certificate{w.leaf.Cert}, testpki.ListDates(0, 90)))
+	before := c.Generation()
+	if n, err := c.Refresh(context.Background()); n != 1 || err != nil || c.Generation() == before {
+		t.Errorf("replaced %d, %v", n, err)
+	}
+	w.ask(t, c, revoke.Revoked)
+}
+
+func TestAnAnswerHoldsWhileTheResponderIsSilent(t *testing.T) {
+	w := newWorld(t)
+	w.leaf = w.root.Leaf(t, "dr@clinic.example", func(c *x509.Certificate) { c.OCSPServer = []string{w.URL + "/o"} })
+	w.put("/o", w.root.Response(t, w.leaf.Cert, ocsp.Good, w.root)) // good for a day
+	c := w.checker()
+	if a := w.ask(t, c, revoke.Good); a.Until.After(w.clock.now.Add(revoke.AskAgain)) || len(a.Evidence[0].Response) == 0 {
+		t.Errorf("%+v", a)
+	}
+	w.put("/o", ocsp.TryLaterErrorResponse)
+	w.clock.now = w.clock.now.Add(revoke.AskAgain + time.Second)
+	w.ask(t, c, revoke.Good)
+	if w.requests() != 2 {
+		t.Errorf("%d requests", w.requests())
+	}
+	w.clock.now = w.clock.now.Add(revoke.RetryAfter + time.Second)
+	w.put("/o", w.root.Response(t, w.leaf.Cert, ocsp.Revoked, w.root))
+	before := c.Generation()
+	w.ask(t, c, revoke.Revoked)
+	if c.Generation() == before {
+		t.Error("decisions that rest on the old answer stay cached")
+	}
+	w.put("/o", ocsp.TryLaterErrorResponse)
+	w.clock.now = w.clock.now.Add(48 * time.Hour)
+	w.ask(t, c, revoke.Unknown)
+}
+
+func TestPlacesThatAreNotFetchedFrom(t *testing.T) {
+	w := newWorld(t)
+	for name, o := range map[string]testpki.Option{
+		"ldap list":      crlAt("ldap://dir.example/cn=ca?certificateRevocationList"),
+		"ldap responder": func(c *x509.Certificate) { c.OCSPServer = []string{"ldap://dir.example"} },
+	} {
+		w.leaf = w.root.Leaf(t, "dr@clinic.example", o)
+		if a := w.ask(t, w.checker(), revoke.Unknown); a.Temporary || !strings.Contains(a.Detail, "no http") {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	w.leaf = w.root.Leaf(t, "dr@clinic.example")
+	w.ask(t, w.checker(), revoke.Unchecked)
+}
+
+func TestACrashLeavesNothingHalfWritten(t *testing.T) {
+	w := newWorld(t)
+	p, err := w.dir.Create("http://crl.example/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write([]byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := revoke.OpenDir(w.path) // the process came back
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Open("http://crl.example/x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a list is there: %v", err)
+	}
 	if files, err := os.ReadDir(w.path); err != nil || len(files) != 0 {
 		t.Errorf("%v %v", files, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"time"
 
 	"postern/trust/fetch"
@@ -118,7 +119,7 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	inner, cancel := context.WithTimeout(ctx, ListTimeout)
 	defer cancel()
 	h := c.have(url)
-	l, unsaved, err := c.download(inner, url, func(l *List) error {
+	l, unsaved, err := c.download(inner, url, &h, func(l *List) error {
 		if err := l.vouched(q); err != nil {
 			return err
 		}
@@ -133,34 +134,47 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	if err != nil && inner.Err() != nil {
 		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
 	}
-	h.err, h.unsaved, h.query, h.retry = err, unsaved, q, c.cfg.Clock().Add(RetryAfter)
+	now := c.cfg.Clock()
+	h.err, h.query, h.retry = err, q, now.Add(RetryAfter)
 	if err == nil {
-		h.list = l
+		h.fetched = now
+	}
+	if l != nil {
+		h.list, h.unsaved = l, unsaved
 	}
 	c.keep(url, h)
 	return h
 }
 
 // download streams a list through the parser and into the store, where it stays only if accept
-// agrees. A store that fails costs the copy on disk, not the list: unsaved is why.
-func (c *Checker) download(ctx context.Context, url string, accept func(*List) error) (l *List, unsaved, err error) {
-	resp, err := c.cfg.Fetcher.Fetch(ctx, fetch.Request{URL: url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"})
+// agrees. A store that fails costs the copy on disk, not the list: unsaved is why. No list and no
+// error means that the one at hand is unchanged.
+func (c *Checker) download(ctx context.Context, url string, h *held, accept func(*List) error) (l *List, unsaved, err error) {
+	req := fetch.Request{URL: url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"}
+	if h.list != nil && h.err == nil {
+		req.ETag, req.Modified = h.etag, h.changed
+	}
+	resp, err := c.cfg.Fetcher.Fetch(ctx, req)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	if c.cfg.Store == nil {
-		if l, err = ReadList(resp.Body); err == nil {
-			err = accept(l)
-		}
-		return l, nil, err
+	if resp.Status == http.StatusNotModified {
+		return nil, nil, nil
 	}
 	copied := &copying{}
-	copied.to, copied.err = c.cfg.Store.Create(url)
+	if c.cfg.Store != nil {
+		copied.to, copied.err = c.cfg.Store.Create(url)
+	}
 	if l, err = ReadList(io.TeeReader(resp.Body, copied)); err == nil {
 		err = accept(l)
 	}
-	return l, copied.finish(err == nil), err
+	unsaved = copied.finish(err == nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	h.etag, h.changed = resp.ETag, resp.Modified
+	return l, unsaved, nil
 }
 
 // copying is a copy on the way to the store; it never fails the reader it listens to.
@@ -170,7 +184,7 @@ type copying struct {
 }
 
 func (c *copying) Write(b []byte) (int, error) {
-	if c.err == nil {
+	if c.to != nil && c.err == nil {
 		_, c.err = c.to.Write(b)
 	}
 	return len(b), nil
@@ -194,8 +208,13 @@ func (l *List) ahead() time.Duration {
 	return min(max(life/10, time.Hour), life/2)
 }
 
-// Refresh fetches the lists in use whose nextUpdate comes near, and returns how many it replaced and
-// the faults met. The gateway calls it every few minutes, so that no message waits for a list.
+func (h held) due(now time.Time) bool {
+	return now.After(h.list.NextUpdate.Add(-h.list.ahead())) || now.Sub(h.fetched) > ListAge
+}
+
+// Refresh fetches the lists in use whose nextUpdate comes near or that came long ago, and returns how
+// many it replaced and the faults met. The gateway calls it every few minutes, so that no message
+// waits for a list and a withdrawal is known within ListAge.
 func (c *Checker) Refresh(ctx context.Context) (int, error) {
 	if c.cfg.Fetcher == nil {
 		return 0, nil
@@ -204,7 +223,7 @@ func (c *Checker) Refresh(ctx context.Context) (int, error) {
 	due := map[string]held{}
 	c.mu.Lock()
 	for u, h := range c.held {
-		if h.list != nil && h.query.Issuer != nil && now.After(h.retry) && now.After(h.list.NextUpdate.Add(-h.list.ahead())) {
+		if h.list != nil && h.query.Issuer != nil && now.After(h.retry) && h.due(now) {
 			due[u] = h
 		}
 	}

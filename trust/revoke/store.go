@@ -5,8 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 )
 
 // Store keeps lists between runs, by URL. What it gives back is judged again as if it had just been
@@ -25,15 +29,30 @@ type Pending interface {
 	Abort()
 }
 
-// Dir is a Store in a directory: one file a URL, replaced by renaming.
-type Dir struct{ path string }
+// MaxStored bounds the octets a Dir holds; beyond it the lists committed longest ago are forgotten.
+const MaxStored = 1 << 30
 
-// OpenDir makes the directory if it is not there.
+// Dir is a Store in a directory: one file a URL, replaced by renaming.
+type Dir struct {
+	path string
+	max  int64
+	mu   sync.Mutex // one sweep at a time
+}
+
+// OpenDir makes the directory if it is not there, and removes what a crash left half written. One
+// process uses a directory at a time.
 func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("revoke: list store: %w", err)
 	}
-	return &Dir{path}, nil
+	halves, err := filepath.Glob(filepath.Join(path, ".new-*"))
+	if err != nil {
+		return nil, fmt.Errorf("revoke: list store: %w", err)
+	}
+	for _, h := range halves {
+		os.Remove(h)
+	}
+	return &Dir{path: path, max: MaxStored}, nil
 }
 
 func (d *Dir) file(url string) string {
@@ -50,11 +69,12 @@ func (d *Dir) Create(url string) (Pending, error) {
 	if err != nil {
 		return nil, fmt.Errorf("revoke: list store: %w", err)
 	}
-	return &pendingFile{f, d.file(url)}, nil
+	return &pendingFile{f, d, d.file(url)}, nil
 }
 
 type pendingFile struct {
 	*os.File
+	dir   *Dir
 	final string
 }
 
@@ -70,6 +90,35 @@ func (p *pendingFile) Commit() error {
 	if err != nil {
 		os.Remove(p.Name())
 		return fmt.Errorf("revoke: list store: %w", err)
+	}
+	return p.dir.sweep(p.final)
+}
+
+// sweep forgets the oldest lists while the directory holds too much; keep stays.
+func (d *Dir) sweep(keep string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("revoke: list store: %w", err)
+	}
+	var files []fs.FileInfo
+	total := int64(0)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".crl") {
+			files = append(files, info)
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(files, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	for _, f := range files {
+		if total <= d.max {
+			break
+		}
+		if name := filepath.Join(d.path, f.Name()); name != keep {
+			total -= f.Size()
+			os.Remove(name)
+		}
 	}
 	return nil
 }
