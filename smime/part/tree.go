@@ -103,18 +103,13 @@ func (b *builder) delimiter(head []byte) (int, bool) {
 // delimit ends every part inside level i at the line end before l, and begins the next one.
 func (b *builder) delimit(i int, closing bool, l line) error {
 	end := b.beforeLineEnd(l.start)
+	end = max(end, b.top().p.Start, b.top().p.Offset) // an empty part right behind its delimiter or header
 	for len(b.stack) > i+1 {
 		if err := b.endPart(end); err != nil {
 			return err
 		}
 	}
 	t := b.top()
-	if t.inHeader {
-		if err := b.headerDone(l.start); err != nil {
-			return err
-		}
-		t = b.top()
-	}
 	if closing {
 		t.closed = true
 		return nil
