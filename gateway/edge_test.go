@@ -52,9 +52,9 @@ func TestEdgeGetsThePlainMessageOctetForOctet(t *testing.T) {
 	text := w.referral(w.dr, ehr)
 	id := w.send(w.hospital, text, w.dr, ehr)
 	w.reach(w.hospital, id, ehr, track.StateDelivered) // its 250 is what dispatched reports
-	got := w.taken(e, 1)
 	w.quiet()
-	if got = w.taken(e, 1); len(got) != 1 {
+	got := w.taken(e, 1)
+	if len(got) != 1 {
 		t.Fatalf("the edge has %d messages", len(got))
 	}
 	if string(got[0].Data) != text || got[0].From != w.dr.String() || !slices.Equal(got[0].To, []string{ehr.String()}) {
@@ -140,9 +140,9 @@ func TestSenderBehindAnEdgeGetsItsNotices(t *testing.T) {
 	ghost := addr.MustParse("ghost@nowhere.example")
 	id := w.send(w.hospital, w.referral(ehr, w.intake, ghost), ehr, w.intake, ghost)
 	w.reach(w.hospital, id, w.intake, track.StateDelivered)
-	got := w.taken(e, 3) // processed, dispatched, and a DSN for the ghost
 	w.quiet()
-	if got = w.taken(e, 3); len(got) != 3 {
+	got := w.taken(e, 3) // processed, dispatched, and a DSN for the ghost
+	if len(got) != 3 {
 		t.Fatalf("the edge has %d messages", len(got))
 	}
 	reports := map[string]int{}

@@ -52,22 +52,22 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 	if s.Config.TLS.Certificate != "" {
 		src, err := tlsfile.Open([]tlsfile.Pair{{Cert: s.Config.TLS.Certificate, Key: s.Config.TLS.Key}}, s.Log, s.now)
 		if err != nil {
-			return g, err
+			return g, fmt.Errorf("gateway: %s: %w", s.Config.Where("tls", "certificate"), err)
 		}
 		tlsConfig = src.Config()
 	}
 	logins := auth.NewService(auth.Config{Accounts: s.Store, Clock: s.now})
 	for _, l := range []struct {
-		key     string
+		table   string
 		mode    smtpd.Mode
 		listens []string
 	}{
-		{"smtp.listen", smtpd.Peer, s.Config.SMTP.Listen},
-		{"submission.listen", smtpd.Submission, s.Config.Submission.Listen},
-		{"submission_tls.listen", smtpd.SubmissionTLS, s.Config.SubmissionTLS.Listen},
+		{"smtp", smtpd.Peer, s.Config.SMTP.Listen},
+		{"submission", smtpd.Submission, s.Config.Submission.Listen},
+		{"submission_tls", smtpd.SubmissionTLS, s.Config.SubmissionTLS.Listen},
 	} {
 		for _, at := range l.listens {
-			if err := g.bindSMTP(l.key, at, l.mode, tlsConfig, logins); err != nil {
+			if err := g.bindSMTP(l.table, at, l.mode, tlsConfig, logins); err != nil {
 				return g, err
 			}
 		}
@@ -77,7 +77,7 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 		for _, at := range s.Config.DNS.Listen {
 			l, err := dnsd.Listen(ctx, at)
 			if err != nil {
-				return g, fmt.Errorf("gateway: dns.listen: %s: %w", at, err)
+				return g, fmt.Errorf("gateway: %s: %w", s.Config.Where("dns", "listen"), err)
 			}
 			g.dnsAt = append(g.dnsAt, l)
 		}
@@ -86,19 +86,19 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 	return g, err
 }
 
-func (g *Gateway) bindSMTP(key, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
+func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
 	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
 		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {
-		return fmt.Errorf("gateway: %s: %w", key, err)
+		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
 	}
 	l, err := net.Listen("tcp", at)
 	if err != nil {
-		return fmt.Errorf("gateway: %s in %s: %w", key, s.Config.Path, err)
+		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
 	}
-	g.smtp = append(g.smtp, served{key, server, l})
+	g.smtp = append(g.smtp, served{table + ".listen", server, l})
 	return nil
 }
 

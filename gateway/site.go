@@ -117,7 +117,7 @@ func lockSite(data string) (*os.File, error) {
 func (s *Site) openKeys(ctx context.Context, o Options) error {
 	master, err := keys.Source{File: s.Config.MasterKey, Credentials: o.Credentials, Data: s.Config.Data}.Read()
 	if err != nil {
-		return err
+		return fmt.Errorf("gateway: %s: %w", s.Config.Where("master_key"), err)
 	}
 	check, err := s.Store.Meta(ctx, metaKeyCheck)
 	if err != nil {

@@ -24,12 +24,17 @@ import (
 	"postern/smime/addr"
 )
 
-// MaxFile is the size of the largest configuration read, in octets.
-const MaxFile = 1 << 20
+// Limits of a configuration.
+const (
+	MaxFile  = 1 << 20 // octets
+	MaxPeers = 1000
+)
 
 // Config is the whole file. Paths are absolute once loaded: those in the file are taken from its folder.
 type Config struct {
-	Path      string `toml:"-"`
+	Path string `toml:"-"`
+	text []byte // as read, to name lines
+
 	Hostname  string `toml:"hostname"`   // our name in SMTP greetings and notices
 	Data      string `toml:"data"`       // the data directory
 	MasterKey string `toml:"master_key"` // file with the master key, outside the data directory; "" reads the systemd credential postern-master-key
@@ -180,7 +185,11 @@ func Load(path string) (Config, error) {
 	meta, err := toml.Decode(string(text), &c)
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
-		return c, fmt.Errorf("config: %s line %d: %s", path, parse.Position.Line, parse.Message)
+		line := parse.Position.Line
+		if strings.Contains(parse.Message, `got '\n'`) { // counted after the line's end was read
+			line--
+		}
+		return c, fmt.Errorf("config: %s line %d: %s", path, line, parse.Message)
 	}
 	if err != nil {
 		return c, fmt.Errorf("config: %s: %w", path, err)
@@ -188,6 +197,7 @@ func Load(path string) (Config, error) {
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return c, fmt.Errorf("config: %s line %d: unknown key %q (`postern help config` lists the keys)", path, lineOf(text, unknown[0]), unknown[0].String())
 	}
+	c.text = text
 	if c.Path, err = filepath.Abs(path); err != nil {
 		return c, fmt.Errorf("config: %w", err)
 	}
@@ -195,7 +205,21 @@ func Load(path string) (Config, error) {
 	return c, c.check()
 }
 
-// lineOf is the line on which a key's last name is set, looked for below its table's header.
+// Where names a setting and the place it is set, for errors: "FILE line 12: smtp.listen". The key is
+// given in its parts.
+func (c *Config) Where(key ...string) string {
+	name := strings.Join(key, ".")
+	if len(key) == 3 { // the domain of a peer
+		name = fmt.Sprintf("%s.%q.%s", key[0], key[1], key[2])
+	}
+	if n := lineOf(c.text, key); n > 0 {
+		return fmt.Sprintf("%s line %d: %s", c.Path, n, name)
+	}
+	return fmt.Sprintf("%s: %s", c.Path, name)
+}
+
+// lineOf is the line on which a key's last name is set, looked for below its table's header; 0 when it
+// is not set.
 func lineOf(text []byte, key toml.Key) int {
 	table := ""
 	want := strings.Join(key[:len(key)-1], ".")
@@ -215,7 +239,7 @@ func lineOf(text []byte, key toml.Key) int {
 			return i + 1
 		}
 	}
-	return 1
+	return 0
 }
 
 func (c *Config) resolvePaths() {
@@ -233,60 +257,75 @@ func (c *Config) resolvePaths() {
 	}
 }
 
-// check finds what could not work, before anything starts; each fault names its key.
+// check finds what could not work, before anything starts; each fault names its key and line.
 func (c *Config) check() error {
 	var faults []error
-	bad := func(key, format string, args ...any) {
-		faults = append(faults, fmt.Errorf("config: %s: %s: %s", c.Path, key, fmt.Sprintf(format, args...)))
+	bad := func(key []string, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("config: %s: %s", c.Where(key...), fmt.Sprintf(format, args...)))
 	}
 	if _, err := addr.ParseDomain(c.Hostname); err != nil {
-		bad("hostname", "%q is not a fully qualified name", c.Hostname)
+		bad([]string{"hostname"}, "%q is not a fully qualified name", c.Hostname)
 	}
 	if c.Data == "" {
-		bad("data", "no data directory is set")
+		bad([]string{"data"}, "no data directory is set")
 	}
-	lists := map[string][]string{"smtp.listen": c.SMTP.Listen, "submission.listen": c.Submission.Listen,
-		"submission_tls.listen": c.SubmissionTLS.Listen, "dns.listen": c.DNS.Listen, "resolver.servers": c.Resolver.Servers}
-	for key, values := range lists {
-		for _, v := range values {
+	for _, l := range []struct {
+		table, key string
+		values     []string
+	}{
+		{"smtp", "listen", c.SMTP.Listen}, {"submission", "listen", c.Submission.Listen}, {"submission_tls", "listen", c.SubmissionTLS.Listen},
+		{"dns", "listen", c.DNS.Listen}, {"resolver", "servers", c.Resolver.Servers}, {"relay", "smart_host", optional(c.Relay.SmartHost)},
+	} {
+		for _, v := range l.values {
 			if _, _, err := net.SplitHostPort(v); err != nil {
-				bad(key, "%q is not host:port", v)
+				bad([]string{l.table, l.key}, "%q is not host:port", v)
 			}
-		}
-	}
-	if c.Relay.SmartHost != "" {
-		if _, _, err := net.SplitHostPort(c.Relay.SmartHost); err != nil {
-			bad("relay.smart_host", "%q is not host:port", c.Relay.SmartHost)
 		}
 	}
 	if len(c.Submission.Listen)+len(c.SubmissionTLS.Listen) > 0 && (c.TLS.Certificate == "" || c.TLS.Key == "") {
-		bad("tls", "submission needs tls.certificate and tls.key")
+		bad([]string{"tls", "certificate"}, "submission needs tls.certificate and tls.key")
 	}
 	if _, err := c.Private(); err != nil {
-		bad("relay.allow_private", "%v", err)
+		bad([]string{"relay", "allow_private"}, "%v", err)
 	}
 	for _, a := range c.DNS.Addresses {
 		if _, err := netip.ParseAddr(a); err != nil {
-			bad("dns.addresses", "%q is not an IP address", a)
-		}
-	}
-	for name, p := range c.Peer {
-		if _, err := addr.ParseDomain(name); err != nil {
-			bad(`peer."`+name+`"`, "not a domain")
-		}
-		for key, v := range map[string]string{"dns": p.DNS, "smtp": p.SMTP} {
-			if _, _, err := net.SplitHostPort(v); v != "" && err != nil {
-				bad(`peer."`+name+`".`+key, "%q is not host:port", v)
-			}
+			bad([]string{"dns", "addresses"}, "%q is not an IP address", a)
 		}
 	}
 	if c.Notify.Inside >= c.Notify.T1 {
-		bad("notify.edge_within", "must be shorter than processed_within, or both sides report opposite outcomes (DN-60)")
+		bad([]string{"notify", "edge_within"}, "must be shorter than processed_within, or both sides report opposite outcomes (DN-60)")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
-		bad("log.format", `%q is neither "text" nor "json"`, c.Log.Format)
+		bad([]string{"log", "format"}, `%q is neither "text" nor "json"`, c.Log.Format)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.checkPeers()...)...)
+}
+
+// checkPeers looks over the static routes.
+func (c *Config) checkPeers() (faults []error) {
+	if len(c.Peer) > MaxPeers {
+		return []error{fmt.Errorf("config: %s: %d peers, at most %d", c.Path, len(c.Peer), MaxPeers)}
+	}
+	for name, p := range c.Peer {
+		if _, err := addr.ParseDomain(name); err != nil {
+			faults = append(faults, fmt.Errorf("config: %s: not a domain", c.Where("peer", name)))
+		}
+		for key, v := range map[string]string{"dns": p.DNS, "smtp": p.SMTP} {
+			if _, _, err := net.SplitHostPort(v); v != "" && err != nil {
+				faults = append(faults, fmt.Errorf("config: %s: %q is not host:port", c.Where("peer", name, key), v))
+			}
+		}
+	}
+	return faults
+}
+
+// optional is a list of the value, or of nothing when it is not set.
+func optional(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
 }
 
 // Private is relay.allow_private as networks.
