@@ -1,10 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,30 +34,45 @@ func (w *writer) job(j queue.Job) {
 // longer renews.
 const LeaseTime = 10 * time.Minute
 
-// Claim takes up to n due jobs of a class, oldest first, leaving out the lanes given (those at their
-// concurrency limit). Claimed jobs become due again when their lease ends.
-func (s *Store) Claim(ctx context.Context, class queue.Class, n int, without []string) ([]queue.Job, error) {
+// Lanes says how much room each lane has for more work: those named have what is given, all others
+// have PerLane. The empty lane has no limit.
+type Lanes struct {
+	Busy    map[string]int // jobs of a lane under way
+	PerLane int            // limit of each lane; 0 is none
+}
+
+func (l Lanes) room(lane string) int {
+	if l.PerLane <= 0 || lane == "" {
+		return math.MaxInt
+	}
+	return l.PerLane - l.Busy[lane]
+}
+
+// claimLook is how many due jobs are looked at, oldest first, before the lanes are gone through one by one.
+const claimLook = 256
+
+// Claim takes up to n due jobs of a class, oldest first, and no more of a lane than it has room for.
+// Claimed jobs become due again when their lease ends. Its cost does not depend on how many jobs wait: only
+// where the oldest 256 cannot fill the order does it grow, with the number of lanes.
+func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]queue.Job, error) {
 	// Looking first costs no write: most claims find nothing.
-	if due, err := s.NextDue(ctx, class); err != nil || due.IsZero() || due.After(s.now()) {
+	ids, err := s.claimable(ctx, class, n, lanes)
+	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	var jobs []queue.Job
-	err := s.do(ctx, func(tx *sql.Tx) error {
+	err = s.do(ctx, func(tx *sql.Tx) error {
 		jobs = nil
 		now := s.now()
 		until := now.Add(LeaseTime)
-		tok := token()
-		args := []any{tok, stamp(until), class, stamp(now)}
-		skip := ""
-		if len(without) > 0 {
-			skip = " AND lane NOT IN (?" + strings.Repeat(",?", len(without)-1) + ")"
-			for _, l := range without {
-				args = append(args, l)
-			}
+		tok := s.token()
+		args := []any{tok, stamp(until)}
+		for _, id := range ids {
+			args = append(args, id)
 		}
-		args = append(args, n)
-		rows, err := tx.Query("UPDATE job SET token=?, due=? WHERE id IN (SELECT id FROM job WHERE class=? AND parked='' AND due<=?"+
-			skip+" ORDER BY due LIMIT ?) RETURNING "+jobColumns, args...)
+		// What was seen may be gone or taken: only what is still due is claimed.
+		rows, err := tx.Query("UPDATE job SET token=?, due=? WHERE id IN (?"+strings.Repeat(",?", len(ids)-1)+
+			") AND parked='' AND due<=? RETURNING "+jobColumns, append(args, stamp(now))...)
 		if err != nil {
 			return fmt.Errorf("store: claim: %w", err)
 		}
@@ -69,6 +88,84 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, without []s
 		return rows.Err()
 	})
 	return jobs, err
+}
+
+// candidate is a due job as far as claiming needs it.
+type candidate struct {
+	id        int64
+	lane, due string
+}
+
+// claimable picks the jobs to claim.
+func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]int64, error) {
+	now := stamp(s.now())
+	n = min(n, claimLook)
+	oldest, err := list(ctx, s, "SELECT id, lane, due FROM job WHERE class=? AND parked='' AND due<=? ORDER BY due LIMIT ?",
+		[]any{class, now, claimLook}, scanCandidate)
+	if err != nil {
+		return nil, err
+	}
+	ids := lanes.pick(oldest, n)
+	if len(ids) == n || len(oldest) < claimLook {
+		return ids, nil
+	}
+	// The head of the queue is full of lanes without room: look at the head of every lane.
+	names, err := list(ctx, s, `WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM job WHERE class=?1 AND parked=''
+		UNION ALL SELECT (SELECT min(lane) FROM job WHERE class=?1 AND parked='' AND lane>l.lane) FROM l WHERE l.lane IS NOT NULL)
+		SELECT lane FROM l WHERE lane IS NOT NULL`, []any{class}, func(r *sql.Rows) (l string, err error) { return l, r.Scan(&l) })
+	if err != nil {
+		return nil, err
+	}
+	var heads []candidate
+	for _, lane := range names {
+		room := min(n, lanes.room(lane))
+		if room <= 0 {
+			continue
+		}
+		of, err := list(ctx, s, "SELECT id, lane, due FROM job WHERE class=? AND parked='' AND lane=? AND due<=? ORDER BY due LIMIT ?",
+			[]any{class, lane, now, room}, scanCandidate)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, of...)
+	}
+	slices.SortFunc(heads, func(a, b candidate) int { return cmp.Compare(a.due, b.due) })
+	return lanes.pick(heads, n), nil
+}
+
+func scanCandidate(r *sql.Rows) (c candidate, err error) {
+	err = r.Scan(&c.id, &c.lane, &c.due)
+	return c, err
+}
+
+// pick takes up to n, in order, and of each lane no more than there is room for.
+func (l Lanes) pick(from []candidate, n int) []int64 {
+	var ids []int64
+	taken := map[string]int{}
+	for _, c := range from {
+		if len(ids) == n {
+			break
+		}
+		if taken[c.lane] < l.room(c.lane) {
+			taken[c.lane]++
+			ids = append(ids, c.id)
+		}
+	}
+	return ids
+}
+
+// token is a lease's secret: it begins with the node that holds it.
+func (s *Store) token() string { return s.node + "." + rand.Text() }
+
+// FreeLeases gives back what this node held when it ended without saying so. It is called once, before
+// this node claims anything: then no lease of its own can be alive.
+func (s *Store) FreeLeases(ctx context.Context) (n int64, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		n = w.exec("UPDATE job SET token='', due=? WHERE token>? AND token<?", stamp(s.now()), s.node+".", s.node+"/") // '/' follows '.'
+		return w.err
+	})
+	return n, err
 }
 
 const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error, parked"

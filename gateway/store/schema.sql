@@ -49,6 +49,7 @@ CREATE TABLE job (
   due TEXT NOT NULL, token TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,
   last_error TEXT NOT NULL DEFAULT '', parked TEXT NOT NULL DEFAULT '', created TEXT NOT NULL);
 CREATE INDEX job_due ON job(class, parked, due);
+CREATE INDEX job_lane ON job(class, parked, lane, due);
 CREATE INDEX job_message ON job(message);
 
 CREATE TABLE event (

@@ -15,7 +15,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	_ "embed"
 	"encoding/json"
@@ -279,8 +278,6 @@ func column(v any) string {
 	}
 	return string(b)
 }
-
-func token() string { return rand.Text() }
 
 // wakers tells waiting workers that something was committed.
 type wakers struct {
