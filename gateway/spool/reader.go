@@ -19,6 +19,7 @@ import (
 type Reader struct {
 	file *source
 	open *seal.Reader
+	bufs *buffers
 }
 
 // source is an open file that blobs are read from. A segment's is pinned: it is not written again meanwhile.
@@ -60,7 +61,8 @@ func (s *Store) Open(b Blob) (*Reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &Reader{file: file, open: r}, nil
+	r.Lend(s.bufs.record(), s.bufs.record())
+	return &Reader{file: file, open: r, bufs: &s.bufs}, nil
 }
 
 // openSealed opens the file that holds a blob, and the part of it that is the blob's sealed form.
@@ -167,9 +169,11 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 // Section is the whole blob as a reader with a position of its own.
 func (r *Reader) Section() *io.SectionReader { return io.NewSectionReader(r, 0, r.Size()) }
 
-// Close gives the file back and clears what was opened.
+// Close gives the file back and clears what was opened; closing again does nothing.
 func (r *Reader) Close() error {
-	r.open.Wipe()
+	sealed, plain := r.open.Close()
+	r.bufs.put(sealed)
+	r.bufs.put(plain)
 	return r.file.Close()
 }
 

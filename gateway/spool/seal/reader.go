@@ -18,6 +18,7 @@ type Reader struct {
 	sealed []byte // room for one sealed chunk
 	plain  []byte // the opened chunk `cached`
 	cached int64  // -1: none
+	closed bool
 }
 
 // NewReader reads the string of size plain octets whose sealed form is at the front of src.
@@ -28,6 +29,25 @@ func NewReader(src io.ReaderAt, size int64, box *Box) (*Reader, error) {
 		return nil, fmt.Errorf("seal: size %d is out of range", size)
 	}
 	return &Reader{box: box, src: src, size: size, chunks: n, cached: -1}, nil
+}
+
+// Lend gives the reader memory to work in, before it is used: two pieces that hold a sealed chunk each.
+// Close gives them back. Without it the reader makes its own.
+func (r *Reader) Lend(sealed, plain []byte) {
+	if cap(sealed) >= ChunkSize+Overhead && cap(plain) >= ChunkSize {
+		r.sealed, r.plain = sealed[:ChunkSize+Overhead], plain[:0]
+	}
+}
+
+// Close clears the plaintext held and returns the reader's memory, which may be lent again; reading
+// afterwards fails. Closing again returns nothing.
+func (r *Reader) Close() (sealed, plain []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sealed, plain = r.sealed, r.plain
+	clear(plain[:cap(plain)])
+	r.sealed, r.plain, r.cached, r.closed = nil, nil, -1, true
+	return sealed, plain
 }
 
 // Size is the number of plain octets.
@@ -72,16 +92,11 @@ func (r *Reader) Verify(see func(plain []byte) error) error {
 	return nil
 }
 
-// Wipe clears the plaintext held; the reader may still be used.
-func (r *Reader) Wipe() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	clear(r.plain[:cap(r.plain)])
-	r.plain, r.cached = r.plain[:0], -1
-}
-
 // load makes chunk i the cached one. The caller holds the lock.
 func (r *Reader) load(i int64) error {
+	if r.closed {
+		return ErrClosed
+	}
 	if i == r.cached {
 		return nil
 	}

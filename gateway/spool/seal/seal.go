@@ -21,6 +21,9 @@ const (
 // ErrDamaged means that sealed octets do not authenticate: altered, moved, cut, or of another key.
 var ErrDamaged = errors.New("seal: sealed data does not authenticate")
 
+// ErrClosed means that a Reader was closed.
+var ErrClosed = errors.New("seal: reader is closed")
+
 // Key is the key of one string. It prints as nothing.
 type Key [KeySize]byte
 

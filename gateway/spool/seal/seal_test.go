@@ -96,9 +96,23 @@ func TestReaderSatisfiesReaderAt(t *testing.T) {
 			t.Fatalf("read of %d at %d differs", n, off)
 		}
 	}
-	r.Wipe()
-	if got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || !bytes.Equal(got, plain) {
-		t.Fatalf("after Wipe: %v", err)
+	sealed, used := r.Close()
+	if bytes.Contains(used[:cap(used)], plain[len(plain)-50:]) {
+		t.Error("Close gives plaintext back")
+	}
+	if _, err := r.ReadAt(make([]byte, 1), 0); !errors.Is(err, seal.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if a, b := r.Close(); a != nil || b != nil {
+		t.Error("memory is given back twice")
+	}
+	again, err := seal.NewReader(bytes.NewReader(sealAll(t, key, "x", plain)), int64(len(plain)), box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Lend(sealed, used)
+	if got, err := io.ReadAll(io.NewSectionReader(again, 0, again.Size())); err != nil || !bytes.Equal(got, plain) {
+		t.Fatalf("in lent memory: %v", err)
 	}
 }
 
