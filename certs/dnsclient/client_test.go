@@ -524,36 +524,6 @@ func lookup(t *testing.T, c *dnsclient.Client, q dns.Question) (string, error) {
 	return "", nil
 }
 
-func FuzzAnswer(f *testing.F) {
-	ask := new(dns.Msg)
-	ask.SetQuestion(name+".", dns.TypeCERT)
-	f.Add(reply(ask, 0, []string{cert}))
-	f.Add(reply(ask, 0, []string{name + ". 60 IN CNAME b.example.", soa}))
-	f.Add(reply(ask, 3, []string{soa}))
-	var answer atomic.Pointer[[]byte]
-	server := newFake(f, func(network string, q *dns.Msg) [][]byte {
-		wire := append([]byte(nil), *answer.Load()...)
-		if len(wire) >= 2 {
-			wire[0], wire[1] = byte(q.Id>>8), byte(q.Id)
-		}
-		return [][]byte{wire}
-	})
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		if len(wire) > 1400 {
-			return
-		}
-		answer.Store(&wire)
-		c := dnsclient.New(dnsclient.Config{Servers: []string{server.addr}, Timeout: 20 * time.Millisecond, Tries: 1})
-		got, err := c.CERT(t.Context(), name)
-		if err == nil && (got.TTL < 0 || got.TTL > dnsclient.MaxPositiveTTL || len(got.Records) == 0 || len(got.Records) > dnsclient.MaxRecords) {
-			t.Errorf("accepted %+v", got)
-		}
-		if err != nil && errors.Is(err, dnsclient.ErrNotFound) == errors.Is(err, dnsclient.ErrTemporary) {
-			t.Errorf("error of no kind: %v", err)
-		}
-	})
-}
-
 func BenchmarkLookupFromCache(b *testing.B) {
 	f := newFake(b, func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 0, []string{cert})} })
 	c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}})

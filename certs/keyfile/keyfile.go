@@ -9,7 +9,7 @@
 // Not read: BER (indefinite-length) PKCS#12, Java key stores, PKCS#12 with keys inside an encrypted
 // safe together with others. The error names the conversion command. Not judged: dates, names, trust.
 //
-// Limits: file 1 MiB, 100 certificates, 16 keys, 10,000,000 key-derivation rounds in all.
+// Limits: file 1 MiB, 100 certificates, 16 keys, 2,000,000 key-derivation rounds in all.
 package keyfile
 
 import (
@@ -27,9 +27,9 @@ const (
 	MaxFile   = 1 << 20
 	MaxCerts  = 100
 	MaxKeys   = 16
-	MaxRounds = 10_000_000 // password hashing rounds that one file may ask for, summed
-	MaxRSA    = 8192       // bits of an RSA key
-	MinRSA    = 1024       // bits; whether one this small may be used is for the trust rules to say
+	MaxRounds = 2_000_000 // password hashing rounds that one file may ask for, summed
+	MaxRSA    = 8192      // bits of an RSA key
+	MinRSA    = 1024      // bits; whether one this small may be used is for the trust rules to say
 )
 
 // Reason says in one word why a file was refused.
