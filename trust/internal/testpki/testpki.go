@@ -136,7 +136,7 @@ func serial() *big.Int {
 	if err != nil {
 		panic(err)
 	}
-	return n.Add(n, big.NewInt(1))
+	return n.SetBit(n, 100, 1) // always 13 octets, never with the sign bit
 }
 
 // ECKey makes a P-256 key.
