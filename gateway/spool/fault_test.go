@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -340,4 +341,132 @@ func put0(t *testing.T, s *spool.Store, d *faultdisk.Disk, reserve int64) spool.
 	b := put(t, s, text(3, 300<<10))
 	d.SetFree(reserve - 1)
 	return b
+}
+
+func TestCompactUnderFaultsLosesNothingAndGoesOn(t *testing.T) {
+	cases := []struct {
+		name  string
+		op    faultdisk.Op
+		where string
+		fault faultdisk.Fault
+		want  error
+	}{
+		{"no new file", faultdisk.Create, "tmp/b-", faultdisk.Fault{Err: syscall.EIO}, syscall.EIO},
+		{"disk full", faultdisk.Write, "tmp/b-", faultdisk.Fault{Err: syscall.ENOSPC, Part: 5000}, spool.ErrNoSpace},
+		{"short write", faultdisk.Write, "tmp/b-", faultdisk.Fault{Err: io.ErrShortWrite, Part: 1}, io.ErrShortWrite},
+		{"sync fails", faultdisk.Sync, "tmp/b-", faultdisk.Fault{Err: syscall.EIO}, syscall.EIO},
+		{"cannot be named", faultdisk.Rename, "blob/", faultdisk.Fault{Err: syscall.EIO}, syscall.EIO},
+		{"name is not durable", faultdisk.SyncDir, "blob/", faultdisk.Fault{Err: syscall.EIO}, syscall.EIO},
+	}
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			d, ring := faultdisk.New(uint64(i)), newRing(t)
+			s, rowsOf, old := sparse(t, "", spool.Config{FS: d.FS(), Keys: ring})
+			d.Hook(once(c.op, c.where, c.fault, nil))
+			if _, err := s.Compact(t.Context(), rowsOf.move); !errors.Is(err, c.want) {
+				t.Fatalf("got %v, want %v", err, c.want)
+			}
+			for name := range d.Files() {
+				if strings.HasPrefix(name, "tmp/b-") || strings.HasPrefix(name, "blob/") {
+					t.Errorf("left: %s", name)
+				}
+			}
+			done, err := s.Compact(t.Context(), rowsOf.move)
+			if err != nil || done.Moved < 3 {
+				t.Fatalf("the next run: %+v %v", done, err)
+			}
+			d.Crash()
+			s = open(t, spool.Config{FS: d.FS(), Keys: ring, Segment: 1 << 20})
+			rep, err := s.Recover(t.Context(), rows(rowsOf.all()...))
+			if err != nil || rep.Live != len(old) || rep.Lost+rep.Damaged != 0 {
+				t.Fatalf("report %+v %v", rep, err)
+			}
+			for i, b := range old {
+				mustGet(t, s, rowsOf.rows[b.ID], text(byte(5*i+2), 200<<10))
+			}
+		})
+	}
+}
+
+func TestCompactLeavesADamagedRecordWhereItIs(t *testing.T) {
+	d := faultdisk.New(1)
+	s, rowsOf, old := sparse(t, "", spool.Config{FS: d.FS(), Keys: newRing(t)})
+	for i, at := range []int64{8, 60} { // a header, a payload
+		segment, offset, _ := strings.Cut(strings.TrimPrefix(old[i].Place, "log/"), "/")
+		off, err := strconv.ParseInt(offset, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := d.FS().Edit("log/" + segment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.WriteAt([]byte{0xff, 0xfe}, off+at)
+	}
+	done, err := s.Compact(t.Context(), rowsOf.move)
+	if err != nil || done.Damaged != 2 || done.Moved < 1 {
+		t.Fatalf("compacted %+v %v", done, err)
+	}
+	for _, b := range old[:2] {
+		if rowsOf.rows[b.ID].Place != b.Place {
+			t.Errorf("a damaged record was moved to %s", rowsOf.rows[b.ID].Place)
+		}
+		if err := s.Verify(t.Context(), b); !errors.Is(err, spool.ErrDamaged) {
+			t.Errorf("verify: %v", err)
+		}
+	}
+}
+
+func TestScratchUnderFaults(t *testing.T) {
+	d := faultdisk.New(1)
+	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t)})
+	for _, c := range []struct {
+		op   faultdisk.Op
+		err  error
+		want error
+	}{
+		{faultdisk.Create, syscall.EMFILE, syscall.EMFILE},
+		{faultdisk.Write, syscall.ENOSPC, spool.ErrNoSpace},
+		{faultdisk.Write, io.ErrShortWrite, io.ErrShortWrite},
+	} {
+		sc, err := s.Scratch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Hook(once(c.op, "tmp/sb-", faultdisk.Fault{Err: c.err, Part: 9}, nil))
+		if _, err := sc.Write(text(1, 3<<20)); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.op, err, c.want)
+		}
+		if _, err := sc.ReadAt(make([]byte, 10), 0); !errors.Is(err, c.want) {
+			t.Errorf("%s: half a scratch was read: %v", c.op, err)
+		}
+		if err := sc.Discard(); err != nil {
+			t.Error(err)
+		}
+	}
+	// A system that cannot take the name of an open file away: Discard does.
+	d.Hook(once(faultdisk.Remove, "tmp/sb-", faultdisk.Fault{Err: syscall.EACCES}, nil))
+	sc, err := s.Scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sc.Write(text(1, 3<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.Files()); n != 1 {
+		t.Fatalf("files %v", d.Files())
+	}
+	for name := range d.Files() {
+		f, err := d.FS().Edit(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.WriteAt([]byte("altered"), 100)
+	}
+	if _, err := sc.ReadAt(make([]byte, 10), 0); !errors.Is(err, spool.ErrDamaged) {
+		t.Errorf("altered on disk: %v", err)
+	}
+	if err := sc.Discard(); err != nil || len(d.Files()) != 0 {
+		t.Errorf("after Discard: %v %v", d.Files(), err)
+	}
 }
