@@ -16,7 +16,7 @@ func TestDeliver(t *testing.T) {
 	for name, ext := range map[string][]string{
 		"plain": {"SIZE"}, "pipelining": {"PIPELINING"}, "chunking": {"CHUNKING"}, "both": {"PIPELINING", "CHUNKING"}, "old server": nil,
 	} {
-		for size, msg := range map[string]string{"small": mail, "large": large, "tiny": "\r\n", "no line end": "To: x\r\n\r\nend"} {
+		for size, msg := range map[string]string{"small": mail, "large": large, "large, size known": large, "whole pieces, size known": strings.Repeat("0123456789abcd\r\n", 128<<10/16), "tiny": "\r\n", "no line end": "To: x\r\n\r\nend"} {
 			t.Run(name+" "+size, func(t *testing.T) {
 				h := &host{ext: ext}
 				if name == "old server" {
@@ -24,7 +24,7 @@ func TestDeliver(t *testing.T) {
 				}
 				h.start(t, "127.0.0.1:0")
 				c := client(t, names{}, nil)
-				r, err := c.Send(context.Background(), static(h), relay.Envelope{From: from, To: to("b@h.example", "c@h.example")}, text(msg))
+				r, err := c.Send(context.Background(), static(h), relay.Envelope{From: from, To: to("b@h.example", "c@h.example"), Size: known(size, msg)}, text(msg))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -43,6 +43,13 @@ func TestDeliver(t *testing.T) {
 			})
 		}
 	}
+}
+
+func known(size, msg string) int64 {
+	if strings.HasSuffix(size, "known") {
+		return int64(len(msg))
+	}
+	return 0
 }
 
 func TestPerRecipient(t *testing.T) {

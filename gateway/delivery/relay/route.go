@@ -12,7 +12,7 @@ type TLSMode string
 
 // The TLS modes of a route. In the modes that require TLS the certificate must be valid for the host.
 const (
-	Opportunistic TLSMode = ""         // STARTTLS when offered, any certificate; else in clear
+	Opportunistic TLSMode = ""         // STARTTLS when offered, any certificate; else in clear: for sealed mail only
 	Required      TLSMode = "required" // STARTTLS
 	Implicit      TLSMode = "implicit" // TLS from the first octet (port 465)
 	None          TLSMode = "none"     // in clear even when STARTTLS is offered
@@ -40,7 +40,7 @@ type Route struct {
 type Envelope struct {
 	From addr.Address
 	To   []addr.Address
-	Size int64 // octets; 0: not known
+	Size int64 // octets, exactly; 0: not known. A message that turns out to have another size is not sent
 }
 
 // Status is what became of a recipient.

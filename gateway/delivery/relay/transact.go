@@ -331,7 +331,11 @@ func (x *transaction) message(how tail) {
 	switch how {
 	case tailWhole:
 	case tailChunk:
-		g, err = x.chunks()
+		if size := x.d.env.Size; size > 0 {
+			err = x.chunk(size)
+		} else {
+			g, err = x.chunks()
+		}
 	default:
 		g, err = x.data(how)
 	}
@@ -443,6 +447,37 @@ func (x *transaction) data(how tail) (g reply, err error) {
 	x.s.w.WriteString(".\r\n")
 	x.s.deadline(x.s.c.limits.DataBlock)
 	return reply{}, x.s.w.Flush()
+}
+
+// chunk sends a message of known size as one BDAT (RFC 3030): nothing to scan for, and one answer.
+func (x *transaction) chunk(size int64) error {
+	x.a.Stage = StageBody
+	fmt.Fprintf(x.s.w, "BDAT %d LAST\r\n", size)
+	left := size
+	var held []byte // the last octet promised, until it is sure that it is the last there is
+	err := x.pieces(func(b []byte, last bool) error {
+		if left -= int64(len(b)); left < 0 {
+			return fmt.Errorf("%w: more than the %d octets it was said to have", errSource, size)
+		}
+		if n := len(b); left == 0 && !last {
+			held = []byte{b[n-1]}
+			b = b[:n-1]
+		}
+		x.s.w.Write(b) // an error stays in the Writer
+		if last {
+			x.s.w.Write(held)
+			return nil
+		}
+		return x.s.w.Flush()
+	})
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%w: only %d of the %d octets it was said to have", errSource, size-left, size)
+	}
+	if err != nil {
+		return err
+	}
+	x.s.deadline(x.s.c.limits.DataBlock)
+	return x.s.w.Flush()
 }
 
 // chunks sends the message by BDAT, in pieces; the answers to all but the last are read as it goes. A

@@ -39,7 +39,7 @@ func TestTrouble(t *testing.T) {
 		"554 to DATA, stepwise":  {&host{ext: []string{"X"}, replies: map[string]string{"DATA": "554 5.7.1 spam"}}, nil, mail, relay.Permanent, relay.ReasonRefused, relay.StageData, 554},
 		"552 to the message":     {&host{replies: map[string]string{"body": "552 5.3.4 large"}}, nil, mail, relay.Permanent, relay.ReasonRefused, relay.StageFinal, 552},
 		"552 to BDAT":            {&host{ext: []string{"PIPELINING", "CHUNKING"}, replies: map[string]string{"BDAT": "552 5.3.4 large"}}, nil, mail, relay.Permanent, relay.ReasonRefused, relay.StageFinal, 552},
-		"552 to the first piece": {&host{ext: []string{"PIPELINING", "CHUNKING"}, replies: map[string]string{"BDAT": "552 5.3.4 large"}}, nil, large, relay.Permanent, relay.ReasonRefused, relay.StageBody, 552},
+		"552 to the first piece": {&host{ext: []string{"PIPELINING", "CHUNKING"}, replies: map[string]string{"BDAT": "552 5.3.4 large"}}, nil, large, relay.Permanent, relay.ReasonRefused, relay.StageFinal, 552},
 		"354 to nobody":          {&host{replies: map[string]string{"RCPT": "550 no", "DATA": "354 go"}}, nil, mail, relay.Permanent, relay.ReasonRefused, relay.StageRcpt, 550},
 		"BDAT with nobody":       {&host{ext: []string{"PIPELINING", "CHUNKING"}, replies: map[string]string{"RCPT": "450 no"}}, nil, mail, relay.Temporary, relay.ReasonDeferred, relay.StageRcpt, 450},
 		"250 where 354 belongs":  {&host{ext: []string{"X"}, replies: map[string]string{"DATA": "250 fine"}}, nil, mail, relay.Temporary, relay.ReasonProtocol, relay.StageData, 250},
@@ -128,6 +128,21 @@ func TestSourceBreaks(t *testing.T) {
 		}
 		if mails, _, _ := h.got(); len(mails) != 0 {
 			t.Errorf("a broken message of %d octets arrived", len(mails[0]))
+		}
+	}
+}
+
+// Nor as one with octets missing or too many, where its size was promised.
+func TestWrongSize(t *testing.T) {
+	msg := strings.Repeat("line of text\r\n", 20000)
+	for _, size := range []int64{int64(len(msg)) - 1, int64(len(msg)) + 1, 64 << 10, 128 << 10, 70000} {
+		h := (&host{ext: []string{"CHUNKING"}}).start(t, "127.0.0.1:0")
+		r, err := client(t, names{}, nil).Send(context.Background(), static(h), relay.Envelope{From: from, To: to("b@h.example"), Size: size}, text(msg))
+		if err != nil || r.Outcomes[0].Status != relay.Temporary || r.Outcomes[0].Reason != relay.ReasonSource {
+			t.Errorf("%v %s", err, show(r))
+		}
+		if mails, _, _ := h.got(); len(mails) != 0 {
+			t.Errorf("a message of %d octets arrived for %d", len(mails[0]), len(msg))
 		}
 	}
 }
