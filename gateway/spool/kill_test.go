@@ -41,7 +41,7 @@ func killRing(dir string) (*keys.Ring, error) {
 func TestKilledChild(t *testing.T) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
-		t.Skip("run by TestKilledProcessLosesNothing")
+		return // nothing to kill: TestKilledProcessLosesNothing runs this as a child and judges it
 	}
 	ring, err := killRing(dir)
 	if err != nil {
