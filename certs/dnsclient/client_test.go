@@ -470,6 +470,9 @@ func TestRecordedAnswers(t *testing.T) {
 		"aname.hvnhind.hsgincubator.com.bin": "1 records", "aname.ibm.com.bin": "1 records", "aname.microsoft.com.bin": "1 records",
 	}
 	for _, e := range corpus.Walk(t, "dns") {
+		if strings.HasPrefix(e.File, "soa.") {
+			continue // the client asks no SOA questions
+		}
 		t.Run(e.File, func(t *testing.T) {
 			wire := e.Read(t)
 			recorded := new(dns.Msg)
@@ -520,7 +523,7 @@ func lookup(t *testing.T, c *dnsclient.Client, q dns.Question) (string, error) {
 		ips, err := c.Addrs(t.Context(), q.Name)
 		return fmt.Sprintf("%d records", len(ips)), err
 	}
-	t.Skipf("the client does not ask for %s", dns.TypeToString[q.Qtype])
+	t.Fatalf("the client does not ask for %s", dns.TypeToString[q.Qtype])
 	return "", nil
 }
 
