@@ -178,7 +178,8 @@ func declared(head []byte) string {
 	return string(name)
 }
 
-// looksUTF16 says whether the text starts as ASCII in 16-bit units with the zero at byte `zero` of each.
+// looksUTF16 says whether the text starts with two ASCII characters in 16-bit units that have their zero
+// at byte `zero`, and goes on without a unit of zero.
 func looksUTF16(head []byte, zero int) bool {
 	if len(head) < 8 {
 		return false
@@ -188,7 +189,7 @@ func looksUTF16(head []byte, zero int) bool {
 		if zero == 1 {
 			u = binary.LittleEndian.Uint16(head[i:])
 		}
-		if u == 0 || u > 0x7F || u < 0x20 && u != '\n' && u != '\r' && u != '\t' {
+		if u == 0 || i < 4 && (u > 0x7F || u < 0x20 && u != '\n' && u != '\r' && u != '\t') {
 			return false
 		}
 	}

@@ -42,8 +42,20 @@ type builder struct {
 	dtd     bool // a document type declaration was met
 	names   map[string]int32
 	binds   []binding
+	scope   int                 // changes whenever binds does
+	known   [2]map[string]known // names resolved in a scope: attributes, elements
+	raws    map[string]string   // names as written, so that each is one string
 	special map[string]bool
 }
+
+// known is what a name as written stands for in one scope.
+type known struct {
+	scope int
+	id    int32
+}
+
+// maxKnown is how many names as written are remembered.
+const maxKnown = 8192
 
 type frame struct {
 	id     int32
@@ -60,7 +72,8 @@ func newBuilder(src io.ReaderAt, size int64, o Options) (*builder, error) {
 		return nil, err
 	}
 	t := &Tree{Encoding: text.Name, src: text.Src, base: max(0, text.Base)}
-	b := &builder{t: t, o: o, single: text.Single, names: map[string]int32{}, special: map[string]bool{}}
+	b := &builder{t: t, o: o, single: text.Single, names: map[string]int32{}, special: map[string]bool{},
+		known: [2]map[string]known{{}, {}}, raws: map[string]string{}}
 	for _, r := range text.Repairs {
 		b.repair(r)
 	}

@@ -95,11 +95,18 @@ func (s *scanner) prefix(mark string) bool {
 func (s *scanner) tag(limit int) (n int, ok bool) {
 	quote := byte(0)
 	loose := 0 // behind the first '>' whatever the quotes
+	rest := s.rest()
 	for i := 1; ; i++ {
-		if i >= len(s.rest()) && !s.fill(i+1) || i > limit {
+		if i >= len(rest) {
+			if !s.fill(i + 1) {
+				break
+			}
+			rest = s.rest()
+		}
+		if i > limit {
 			break
 		}
-		switch c := s.rest()[i]; {
+		switch c := rest[i]; {
 		case c == '<':
 			s.work += int64(i)
 			return loose, loose > 0

@@ -52,14 +52,14 @@ func (b *builder) startTag() {
 		b.s.pos += n
 		return
 	}
-	f := frame{binds: len(b.binds), raw: string(body[:end])}
+	f := frame{binds: len(b.binds), raw: b.raw(body[:end])}
 	id := b.add(node{start: start, end: start + int64(n)})
 	if b.full {
 		return
 	}
 	b.link(id)
 	b.attributes(id, body[end:])
-	b.t.at(id).name = b.resolve(f.raw, true)
+	b.t.at(id).name = b.resolve(body[:end], true)
 	b.s.pos += n
 	if len(b.stack) == 1 {
 		if b.stack[0].hasEle {
@@ -74,7 +74,7 @@ func (b *builder) startTag() {
 		}
 	}
 	if empty {
-		b.binds = b.binds[:f.binds]
+		b.unbind(f.binds)
 		return
 	}
 	f.id = id
@@ -115,7 +115,7 @@ func (b *builder) attributes(id int32, body []byte) {
 	for _, a := range list[:n] {
 		off := int32(len(b.t.text))
 		b.t.text = b.decodeText(b.t.text, a.value)
-		b.t.attrs = append(b.t.attrs, attr{b.resolve(string(a.name), false), off, int32(len(b.t.text)) - off})
+		b.t.attrs = append(b.t.attrs, attr{b.resolve(a.name, false), off, int32(len(b.t.text)) - off})
 	}
 	b.t.at(id).n = int32(n)
 	if len(b.t.text) >= MaxText || len(b.t.attrs) >= 2*MaxNodes {
@@ -164,6 +164,7 @@ func (b *builder) bind(prefix string, uri []byte) {
 		return
 	}
 	b.binds = append(b.binds, binding{prefix, string(b.decodeText(nil, uri))})
+	b.scope++
 }
 
 func (b *builder) uri(prefix string) (string, bool) {
@@ -175,8 +176,45 @@ func (b *builder) uri(prefix string) (string, bool) {
 	return "", false
 }
 
-// resolve makes the short name of a qualified name and its number in the table of names.
-func (b *builder) resolve(raw string, element bool) int32 {
+func (b *builder) unbind(n int) {
+	if len(b.binds) != n {
+		b.binds = b.binds[:n]
+		b.scope++
+	}
+}
+
+// raw is a name as written, the same string each time.
+func (b *builder) raw(name []byte) string {
+	if s, ok := b.raws[string(name)]; ok {
+		return s
+	}
+	s := string(name)
+	if len(b.raws) < maxKnown {
+		b.raws[s] = s
+	}
+	return s
+}
+
+// resolve is the number of a name as written, in the scope at hand.
+func (b *builder) resolve(name []byte, element bool) int32 {
+	cache := b.known[0]
+	if element {
+		cache = b.known[1]
+	}
+	k, ok := cache[string(name)]
+	if ok && k.scope == b.scope {
+		return k.id
+	}
+	raw := b.raw(name)
+	id := b.lookup(raw, element)
+	if ok || len(cache) < maxKnown {
+		cache[raw] = known{b.scope, id}
+	}
+	return id
+}
+
+// lookup makes the short name of a qualified name and its number in the table of names.
+func (b *builder) lookup(raw string, element bool) int32 {
 	prefix, local, ok := strings.Cut(raw, ":")
 	if !ok {
 		prefix, local = "", raw
@@ -264,7 +302,7 @@ func (b *builder) pop(end int64) {
 	f := b.stack[len(b.stack)-1]
 	b.stack = b.stack[:len(b.stack)-1]
 	b.t.at(f.id).end = end
-	b.binds = b.binds[:f.binds]
+	b.unbind(f.binds)
 	b.inText = false
 	if f.mixed {
 		b.mixed--
