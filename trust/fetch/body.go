@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 )
 
 func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
@@ -13,12 +14,15 @@ func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
 // classify turns an error of net/http into an Error of ours.
 func classify(url string, err error) error {
 	var own *Error
+	var dns *net.DNSError
 	switch {
 	case errors.As(err, &own): // from checkRedirect
 		own.URL = url
 		return own
 	case errors.Is(err, ErrForbidden):
 		return &Error{Kind: Forbidden, URL: url, Err: err}
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return &Error{Kind: NoSuchHost, URL: url, Err: err}
 	}
 	return &Error{Kind: Unreachable, URL: url, Err: err}
 }

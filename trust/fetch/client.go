@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -27,9 +28,10 @@ type Kind string
 
 // The kinds. Unreachable and the server's own faults are temporary, the others are not.
 const (
-	BadURL      Kind = "bad_url"     // not an http(s) URL we would open
-	Forbidden   Kind = "forbidden"   // the Guard refused the address
-	Unreachable Kind = "unreachable" // no name, no connection, too slow, broken off
+	BadURL      Kind = "bad_url"   // not an http(s) URL we would open
+	Forbidden   Kind = "forbidden" // the Guard refused the address
+	NoSuchHost  Kind = "no_such_host"
+	Unreachable Kind = "unreachable" // no answer about the name, no connection, too slow, broken off
 	BadStatus   Kind = "bad_status"
 	TooLarge    Kind = "too_large"
 	Redirected  Kind = "redirected" // too often, or to where we do not go
@@ -98,6 +100,10 @@ type Config struct {
 	Guard   *Guard
 	Timeout time.Duration // in all; zero = TotalTimeout
 	Agent   string        // User-Agent; zero = "postern"
+	// Lookup resolves host names; nil = the system's resolver. A gateway with a resolver of its own
+	// gives it here, so that everything it does asks the same servers. A name that does not exist is a
+	// *net.DNSError with IsNotFound; every other error may pass.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 // Client fetches under a Guard. It sends no cookies, credentials or proxy requests and keeps no
@@ -121,7 +127,7 @@ func New(cfg Config) *Client {
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil,
-			DialContext:            dialer.DialContext,
+			DialContext:            dialWith(dialer, cfg.Lookup),
 			TLSHandshakeTimeout:    ConnectTimeout,
 			ResponseHeaderTimeout:  c.timeout,
 			MaxResponseHeaderBytes: MaxHeader,
@@ -131,6 +137,37 @@ func New(cfg Config) *Client {
 		CheckRedirect: checkRedirect,
 	}
 	return c
+}
+
+// maxAddrs bounds the addresses of one name that are tried.
+const maxAddrs = 4
+
+// dialWith dials through the given lookup; the dialler's Control judges every address either way.
+func dialWith(d *net.Dialer, lookup func(context.Context, string) ([]netip.Addr, error)) func(context.Context, string, string) (net.Conn, error) {
+	if lookup == nil {
+		return d.DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := netip.ParseAddr(host); err == nil {
+			return d.DialContext(ctx, network, address)
+		}
+		addrs, err := lookup(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		err = fmt.Errorf("fetch: %s has no address", host)
+		for _, a := range addrs[:min(len(addrs), maxAddrs)] {
+			var c net.Conn
+			if c, err = d.DialContext(ctx, network, net.JoinHostPort(a.String(), port)); err == nil {
+				return c, nil
+			}
+		}
+		return nil, err
+	}
 }
 
 func checkRedirect(r *http.Request, via []*http.Request) error {

@@ -130,6 +130,39 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+func TestFetchAsksTheGivenResolver(t *testing.T) {
+	s := server(t)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	names := map[string][]netip.Addr{
+		"here.example":    {netip.MustParseAddr("127.0.0.1")},
+		"second.example":  {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")},
+		"rebound.example": {netip.MustParseAddr("10.0.0.1")},
+		"empty.example":   nil,
+	}
+	c := fetch.New(fetch.Config{Guard: lab(), Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
+		if a, ok := names[host]; ok {
+			return a, nil
+		}
+		if host == "silent.example" {
+			return nil, errors.New("no answer")
+		}
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}})
+	for host, want := range map[string]fetch.Kind{
+		"here.example": "", "second.example": "", "rebound.example": fetch.Forbidden, "empty.example": fetch.Unreachable,
+		"silent.example": fetch.Unreachable, "absent.example": fetch.NoSuchHost,
+	} {
+		b, err := c.Get(context.Background(), fetch.Request{URL: "http://" + host + ":" + port + "/ok"})
+		var e *fetch.Error
+		if errors.As(err, &e); want == "" && (err != nil || len(b) == 0) || want != "" && (e == nil || e.Kind != want) {
+			t.Errorf("%s: %q %v, want %q", host, b, err, want)
+		}
+		if fetch.Temporary(err) != (want == fetch.Unreachable) {
+			t.Errorf("%s: temporary %v", host, fetch.Temporary(err))
+		}
+	}
+}
+
 func TestFetchExactlyAtTheLimit(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1000)) }))
 	defer s.Close()
