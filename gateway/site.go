@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -201,7 +202,7 @@ func (s *Site) assemble() error {
 	s.Trust = trust.New(trustConfig)
 	s.Agent = &agent.Agent{Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Now: s.now,
 		Scratch: func() (smime.Scratch, error) { return s.Spool.Scratch() }}
-	s.out, err = relay.New(relay.Config{Resolver: s.DNS, Guard: guard, Hello: c.Hostname, Log: s.Log, Clock: s.now,
+	s.out, err = relay.New(relay.Config{Resolver: s.DNS, Guard: guard, Hello: c.Hostname, Self: listening(c), Log: s.Log, Clock: s.now,
 		Limits: relay.Limits{Connect: c.Relay.Timeout.D()}})
 	if err != nil {
 		return err
@@ -210,6 +211,26 @@ func (s *Site) assemble() error {
 		Clocks:   pipeline.Clocks{T1: c.Notify.T1.D(), T2: c.Notify.T2.D(), Inside: c.Notify.Inside.D()},
 		Hostname: c.Hostname, Log: s.Log, Now: s.now, Final: c.Notify.FinalDelivery, Workers: map[queue.Class]int{}})
 	return nil
+}
+
+// listening is where our own SMTP servers listen: the relay never connects there.
+func listening(c config.Config) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, at := range c.SMTP.Listen {
+		host, port, err := net.SplitHostPort(at)
+		n, perr := net.LookupPort("tcp", port)
+		if err != nil || perr != nil {
+			continue // config has checked the form; a name for a port that is unknown fails when it is bound
+		}
+		ip := netip.IPv6Unspecified()
+		if host != "" {
+			if ip, err = netip.ParseAddr(host); err != nil {
+				continue
+			}
+		}
+		out = append(out, netip.AddrPortFrom(ip, uint16(n)))
+	}
+	return out
 }
 
 // Close gives the site up. It is safe on a site that was opened in part.

@@ -60,6 +60,7 @@ func runInit(ctx context.Context, c *console, args []string) error {
 	}
 	fmt.Fprintf(c.out, `Site made: %s
 Its pilot anchor, for partners to trust: %s
+Its TLS certificate is self-signed: other gateways do not mind, mail clients will. Replace the files in tls/.
 
 %s
 Next:
