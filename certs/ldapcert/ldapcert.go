@@ -1,8 +1,7 @@
 // Package ldapcert finds certificates in the LDAP directories a domain names by SRV records (CD-30 to
 // CD-39; RFC 2782, RFC 4511, RFC 4523): every server in the fixed order of the network's tests, an
 // anonymous bind, every base DN the RootDSE names, entries whose mail is the address or the domain,
-// the values of userCertificate in both spellings and, if a bundle reader is given, of
-// userSMIMECertificate.
+// the values of userCertificate in both spellings, and the PKCS#7 bundles of userSMIMECertificate.
 //
 // A server that cannot be reached, asks for a password, stalls or talks nonsense is passed by for the
 // next (CD-33). Found at none: "nothing there" if every server said so, else "not known". No host is
@@ -62,7 +61,6 @@ type Resolver interface {
 type Config struct {
 	Resolver Resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // guarded: addresses come from strangers
-	Bundle   func(der []byte) ([]*x509.Certificate, error)                        // reads PKCS#7 of userSMIMECertificate; nil = not read
 	Timeout  time.Duration                                                        // one operation; 0 = SearchTimeout
 }
 

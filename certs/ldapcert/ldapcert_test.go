@@ -20,6 +20,7 @@ import (
 	"postern/certs/ldapcert"
 	"postern/gateway/lab/daemon"
 	"postern/smime/addr"
+	"postern/smime/cms"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 )
@@ -74,6 +75,15 @@ func leaf(t testing.TB, o issue.LeafOptions) certs.Credential {
 	return c
 }
 
+func authorityOf(t testing.TB) *x509.Certificate {
+	t.Helper()
+	ca, err := issue.NewAuthority(issue.AuthorityOptions{Name: "Other", Algorithm: issue.P256, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca.Cert
+}
+
 // serving answers every search with the certificate under the attribute name.
 func serving(attribute string, values ...string) func(net.Conn, int64, *ber.Packet) bool {
 	return directory(func(conn net.Conn, id int64, _ *ber.Packet) bool {
@@ -85,6 +95,11 @@ func serving(attribute string, values ...string) func(net.Conn, int64, *ber.Pack
 
 func TestDirectories(t *testing.T) {
 	cert := string(leaf(t, issue.LeafOptions{Address: addr.MustParse("a@direct.example.org")}).Cert.Raw)
+	own := leaf(t, issue.LeafOptions{Address: addr.MustParse("a@direct.example.org")})
+	bundle, err := cms.WriteBundle([]*x509.Certificate{own.Cert, authorityOf(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	empty := directory(func(conn net.Conn, id int64, _ *ber.Packet) bool {
 		conn.Write(result(id, opDone, 0))
 		return true
@@ -115,6 +130,8 @@ func TestDirectories(t *testing.T) {
 		{"userCertificate;binary", serving("userCertificate;binary", cert), 1, nil, ""},
 		{"userCertificate", serving("userCertificate", cert), 1, nil, ""},
 		{"attribute in other case", serving("USERCERTIFICATE;Binary", cert), 1, nil, ""},
+		{"userSMIMECertificate: end-entity certificates of the bundle", serving("userSMIMECertificate;binary", string(bundle)), 1, nil, ""},
+		{"userSMIMECertificate that is no bundle", serving("userSMIMECertificate", "rubbish"), 0, ldapcert.ErrNotFound, "no bundle"},
 		{"one value is no certificate", serving("userCertificate", "rubbish", cert), 1, nil, "no certificate"},
 		{"octets behind the certificate", serving("userCertificate", cert+"\x00\x00"), 1, nil, ""},
 		{"only rubbish", serving("userCertificate", "rubbish"), 0, ldapcert.ErrNotFound, "no certificate"},

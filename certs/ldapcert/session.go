@@ -11,6 +11,7 @@ import (
 
 	"postern/certs"
 	"postern/certs/ldapwire"
+	"postern/smime/cms"
 
 	ldap "github.com/go-ldap/ldap/v3"
 )
@@ -149,10 +150,7 @@ func (s *session) values(a *Answer, attr *ldap.EntryAttribute) []*x509.Certifica
 			}
 			out = append(out, cert)
 		case "usersmimecertificate":
-			if s.cfg.Bundle == nil || len(value) > MaxMessage {
-				continue
-			}
-			bundle, err := s.cfg.Bundle(value)
+			bundle, _, err := cms.ParseBundle(value)
 			if err != nil {
 				a.note("a value of %s is no bundle: %v", clip(attr.Name), err)
 				continue

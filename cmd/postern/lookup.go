@@ -13,11 +13,12 @@ import (
 	"postern/certs/dnscert"
 	"postern/certs/dnsclient"
 	"postern/certs/ldapcert"
+	"postern/gateway/config"
 	"postern/smime/addr"
 	"postern/trust/fetch"
 )
 
-const lookupHelp = `usage: postern lookup ADDRESS [--resolver HOST:PORT]... [--allow CIDR]... [--json]
+const lookupHelp = `usage: postern lookup ADDRESS [--resolver HOST:PORT]... [--allow CIDR]... [-c FILE] [--json]
 
 Looks for the certificates to which a message for ADDRESS would be encrypted, as
 the gateway does: DNS at the address, DNS at the domain, LDAP by address, LDAP by
@@ -25,10 +26,15 @@ domain. The first place that holds any certificate ends the search. Each step is
 printed with who was asked and what came back. Whether a certificate found may be
 used is another question: postern trust verify, postern why.
 
-  --resolver HOST:PORT  ask this DNS resolver (port 53 if left out); may be given
-                        several times; default: those of /etc/resolv.conf
+Without --resolver the site's configuration says whom to ask ([resolver], [peer]);
+with none, /etc/resolv.conf does. What is hosted or pinned at this site is not
+looked up: postern why shows that.
+
+  --resolver HOST:PORT  ask this DNS resolver (port 53 if left out) and no other;
+                        may be given several times
   --allow CIDR          directories and name servers in this private range may be
-                        contacted; may be given several times
+                        contacted too; may be given several times
+  -c FILE               the site's configuration
   --json                one JSON object on standard output
 
 exit codes: 0 a certificate was found; 1 none is published; 2 used wrongly;
@@ -51,6 +57,7 @@ func runLookup(ctx context.Context, c *console, args []string) error {
 	var resolvers, allow listFlag
 	fs.Var(&resolvers, "resolver", "")
 	fs.Var(&allow, "allow", "")
+	named := configFlag(fs)
 	asJSON := fs.Bool("json", false, "")
 	operands, err := parse(fs, args)
 	if err != nil {
@@ -63,11 +70,11 @@ func runLookup(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return usagef("%v", err)
 	}
-	finder, err := lookupFinder(resolvers, allow)
+	via, err := c.lookupRoute(resolvers, allow, *named)
 	if err != nil {
 		return err
 	}
-	found, err := finder.Find(ctx, a)
+	found, err := via.finder().Find(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -87,46 +94,75 @@ func runLookup(ctx context.Context, c *console, args []string) error {
 	return notYetError{errors.New("not known: " + a.String() + " may have a certificate, but a server does not answer; try again later")}
 }
 
-// lookupFinder asks once and goes on past a fault, where the gateway would wait: the point is to see.
-func lookupFinder(resolvers, allow []string) (*discover.Finder, error) {
-	guard := &fetch.Guard{}
+// lookupRoute is whom a lookup asks, and which private networks it may enter.
+type lookupRoute struct {
+	servers []string
+	forward map[addr.Domain]string
+	guard   fetch.Guard
+}
+
+func (c *console) lookupRoute(resolvers, allow []string, named string) (lookupRoute, error) {
+	r := lookupRoute{forward: map[addr.Domain]string{}}
 	for _, s := range allow {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, usagef("--allow %q is not an address range such as 10.0.0.0/8", s)
+			return r, usagef("--allow %q is not an address range such as 10.0.0.0/8", s)
 		}
-		guard.Allow = append(guard.Allow, p.Masked())
+		r.guard.Allow = append(r.guard.Allow, p.Masked())
 	}
-	servers, err := resolverAddresses(resolvers)
-	if err != nil {
-		return nil, err
-	}
-	dialer := &net.Dialer{Control: guard.Control}
-	client := dnsclient.New(dnsclient.Config{Servers: servers, Authority: dialer.DialContext})
-	return discover.New(discover.Config{
-		DNS:        dnscert.New(client, certFetcher{fetch.New(fetch.Config{Guard: guard})}),
-		LDAP:       ldapcert.New(ldapcert.Config{Resolver: client, Dial: dialer.DialContext}),
-		FaultTries: 1,
-	}), nil
-}
-
-func resolverAddresses(given []string) ([]string, error) {
-	const system = "/etc/resolv.conf"
-	if len(given) == 0 {
-		servers, err := dnsclient.SystemServers(system)
-		if err != nil {
-			return nil, fmt.Errorf("no resolver: %w; name one with --resolver HOST:PORT", err)
-		}
-		return servers, nil
-	}
-	var out []string
-	for _, s := range given {
+	for _, s := range resolvers {
 		if _, _, err := net.SplitHostPort(s); err != nil {
 			s = net.JoinHostPort(s, "53")
 		}
-		out = append(out, s)
+		r.servers = append(r.servers, s)
 	}
-	return out, nil
+	if _, err := config.Find(named, c.env); named != "" || len(resolvers) == 0 && err == nil {
+		if err := r.configure(c, named); err != nil {
+			return r, err
+		}
+	}
+	if len(r.servers) > 0 {
+		return r, nil
+	}
+	var err error
+	if r.servers, err = dnsclient.SystemServers("/etc/resolv.conf"); err != nil {
+		return r, fmt.Errorf("no resolver: %w; name one with --resolver HOST:PORT", err)
+	}
+	return r, nil
+}
+
+// configure takes what the site's configuration says; resolvers named on the command line come before it.
+func (r *lookupRoute) configure(c *console, named string) error {
+	cfg, err := c.loadConfig(named)
+	if err != nil {
+		return err
+	}
+	private, err := cfg.Private()
+	if err != nil {
+		return err
+	}
+	r.guard.Allow = append(r.guard.Allow, private...)
+	if len(r.servers) > 0 {
+		return nil
+	}
+	r.servers = cfg.Resolver.Servers
+	for name, p := range cfg.Peer {
+		if d, err := addr.ParseDomain(name); err == nil && p.DNS != "" {
+			r.forward[d] = p.DNS
+		}
+	}
+	return nil
+}
+
+// finder asks once and goes on past a fault, where the gateway would wait: the point is to see.
+func (r *lookupRoute) finder() *discover.Finder {
+	dialer := &net.Dialer{Control: r.guard.Control}
+	client := dnsclient.New(dnsclient.Config{Servers: r.servers, Forward: r.forward, Authority: dialer.DialContext})
+	return discover.New(discover.Config{
+		DNS:        dnscert.New(client, certFetcher{fetch.New(fetch.Config{Guard: &r.guard})}),
+		LDAP:       ldapcert.New(ldapcert.Config{Resolver: client, Dial: dialer.DialContext}),
+		FaultTries: 1,
+	})
 }
 
 // certFetcher lets discovery fetch certificates by URL under the guard.
