@@ -1,0 +1,158 @@
+package control_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"postern/gateway/edge/control"
+)
+
+// echo answers with what it was asked, and with the body it got.
+type echo struct{}
+
+func (echo) Do(_ context.Context, r control.Request) (control.Answer, error) {
+	body, err := io.ReadAll(r.Body)
+	switch {
+	case err != nil:
+		return control.Answer{}, err
+	case r.Verb == "refuse":
+		return control.Answer{}, errors.New("it may not be")
+	case r.Verb == "missing":
+		return control.Answer{}, fmt.Errorf("wrapped: %w", &control.Error{Kind: "not_found", Text: "no such thing"})
+	case r.Verb == "break":
+		return control.Answer{Value: 1, Body: func(w io.Writer) error {
+			_, _ = io.WriteString(w, "half")
+			return errors.New("disk gone")
+		}}, nil
+	}
+	return control.Answer{Value: map[string]any{"verb": r.Verb, "actor": r.Actor, "args": r.Args, "octets": len(body)},
+		Body: func(w io.Writer) error { _, err := w.Write(body); return err }}, nil
+}
+
+func serve(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "control.sock")
+	l, err := control.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- control.Serve(ctx, l, echo{}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
+
+func TestCallsCarryValuesAndBytes(t *testing.T) {
+	c, ok := control.Dial(serve(t))
+	if !ok {
+		t.Fatal("nobody listens")
+	}
+	body := bytes.Repeat([]byte("octets\n\x00"), 100_000)
+	var got struct {
+		Verb, Actor string
+		Args        []string
+		Octets      int
+	}
+	var back bytes.Buffer
+	if err := c.Call(t.Context(), "send", []string{"a", "ü"}, bytes.NewReader(body), &got, &back); err != nil {
+		t.Fatal(err)
+	}
+	if got.Verb != "send" || got.Octets != len(body) || got.Args[1] != "ü" || !bytes.Equal(back.Bytes(), body) {
+		t.Errorf("got %+v and %d octets back", got, back.Len())
+	}
+	if want := fmt.Sprintf("uid:%d", os.Getuid()); got.Actor != want {
+		t.Errorf("the kernel's word on the caller: %q, want %q", got.Actor, want)
+	}
+}
+
+func TestRefusalsKeepTheirKind(t *testing.T) {
+	c, _ := control.Dial(serve(t))
+	for verb, want := range map[string]control.Error{
+		"refuse":  {Kind: "refused", Text: "it may not be"},
+		"missing": {Kind: "not_found", Text: "wrapped: no such thing"},
+	} {
+		var e *control.Error
+		if err := c.Call(t.Context(), verb, nil, nil, nil, nil); !errors.As(err, &e) || *e != want {
+			t.Errorf("%s: %v, want %v", verb, err, want)
+		}
+	}
+	if err := c.Call(t.Context(), "break", nil, nil, nil, io.Discard); err == nil {
+		t.Error("an answer cut in the middle looks whole")
+	}
+}
+
+func TestSocketIsPrivateAndSingle(t *testing.T) {
+	path := serve(t)
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+	if _, err := control.Listen(path); err == nil || !strings.Contains(err.Error(), "another gateway") {
+		t.Errorf("a second gateway on the same socket: %v", err)
+	}
+}
+
+func TestSocketLeftByACrashIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	if _, ok := control.Dial(path); ok {
+		t.Fatal("somebody listens on a dead socket")
+	}
+	again, err := control.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func TestHostileCalls(t *testing.T) {
+	path := serve(t)
+	for situation, request := range map[string]string{
+		"arguments too long": "POST /v1/x HTTP/1.1\r\nHost: p\r\nContent-Length: 70000\r\n\r\n" + strings.Repeat("a", 70000),
+		"no end of line":     "POST /v1/x HTTP/1.1\r\nHost: p\r\nContent-Length: 2\r\n\r\n{}",
+		"another path":       "POST /v2/x HTTP/1.1\r\nHost: p\r\nContent-Length: 3\r\n\r\n{}\n",
+		"a GET":              "GET /v1/x HTTP/1.1\r\nHost: p\r\n\r\n",
+		"not HTTP":           "hello\r\n\r\n",
+	} {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		c.(*net.UnixConn).CloseWrite()
+		answer, _ := io.ReadAll(c)
+		c.Close()
+		if bytes.Contains(answer, []byte(`"value"`)) {
+			t.Errorf("%s was answered: %s", situation, answer)
+		}
+	}
+	if c, ok := control.Dial(path); !ok || c.Call(t.Context(), "still", json.RawMessage("1"), nil, nil, nil) != nil {
+		t.Error("the socket does not serve any more")
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
