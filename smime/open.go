@@ -222,10 +222,14 @@ func (x *opening) envelopeBody(h part.Header, body io.Reader) (io.Reader, error)
 // identity, the first octet decides: CMS starts with 30 hexadecimal and then a length that is never a
 // base64 digit's continuation of "MI", so base64 without its label is recognised.
 func transferDecode(h part.Header, body io.Reader) (io.Reader, bool, error) {
+	size := int64(1 << 62)
+	if s, ok := body.(*io.SectionReader); ok {
+		size = s.Size()
+	}
 	enc, _, _ := part.ParseMedia(h.Get("Content-Transfer-Encoding"))
 	switch enc {
 	case "base64":
-		return part.NewBase64Reader(body), false, nil
+		return part.NewBase64ReaderSize(body, size), false, nil
 	case "quoted-printable":
 		return part.NewQuotedReader(body), false, nil
 	}

@@ -63,7 +63,7 @@ func Seal(w io.Writer, inner Content, o SealOptions) (*SealReport, error) {
 	if _, err := count.Write(append(outer, pkcs7Header(o.Cipher)...)); err != nil {
 		return nil, fmt.Errorf("smime: write: %w", err)
 	}
-	b64 := part.NewBase64Writer(count)
+	b64 := part.NewBase64WriterSize(count, e.size+64<<10)
 	env, err := cms.NewEnvelope(b64, cms.EnvelopeOptions{Recipients: o.Recipients, Cipher: o.Cipher, Size: e.size, Rand: o.Rand})
 	if err != nil {
 		return nil, lift(err)
@@ -180,7 +180,7 @@ func (e *entity) write(w io.Writer) error {
 	if _, err := io.WriteString(w, e.middle); err != nil {
 		return fmt.Errorf("smime: write: %w", err)
 	}
-	b64 := part.NewBase64Writer(w)
+	b64 := part.NewBase64WriterSize(w, int64(len(e.signature)))
 	if _, err := b64.Write(e.signature); err != nil {
 		return fmt.Errorf("smime: write: %w", err)
 	}

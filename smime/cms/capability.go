@@ -2,8 +2,6 @@ package cms
 
 import (
 	"slices"
-
-	"postern/smime/cms/ber"
 )
 
 // Capability is one algorithm a signer says it can use (RFC 8551 §2.5.2), in its order of
@@ -69,11 +67,16 @@ func capabilityName(a algorithm) Capability {
 	return Capability(a.oid.String())
 }
 
-// announced is this gateway's own SMIMECapabilities value: what Decrypt reads, best first.
-func announced() []byte {
-	bare := func(o oid) []byte { return ber.Build(ber.Sequence, o.der()) }
-	ecdh := ber.Build(ber.Sequence, oidECDHSHA256.der(), bare(oidAES256Wrap))
-	return ber.Build(ber.Sequence,
-		bare(oidAES256CBC), bare(oidAES192CBC), bare(oidAES128CBC), bare(oidAES256GCM), bare(oidAES128GCM),
-		transportAlgorithm(OAEPSHA256), transportAlgorithm(OAEP), ecdh)
-}
+// announced is this gateway's own SMIMECapabilities value: what Decrypt reads, best first. It never
+// changes, so its octets stand here; a test builds them anew from the algorithms.
+func announced() []byte { return []byte(announcedDER) }
+
+const announcedDER = "\x30\x81\xa1\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x01\x2a\x30\x0b\x06\x09" +
+	"\x60\x86\x48\x01\x65\x03\x04\x01\x16\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04" +
+	"\x01\x02\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x01\x2e\x30\x0b\x06\x09\x60" +
+	"\x86\x48\x01\x65\x03\x04\x01\x06\x30\x38\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01" +
+	"\x07\x30\x2b\xa0\x0d\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\xa1\x1a" +
+	"\x30\x18\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0b\x06\x09\x60\x86\x48" +
+	"\x01\x65\x03\x04\x02\x01\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07\x30" +
+	"\x00\x30\x15\x06\x06\x2b\x81\x04\x01\x0b\x01\x30\x0b\x06\x09\x60\x86\x48\x01\x65" +
+	"\x03\x04\x01\x2d"

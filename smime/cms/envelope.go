@@ -96,7 +96,7 @@ func (e *EnvelopeWriter) start(cek []byte, rnd io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("cms: initialisation vector: %w", err)
 	}
 	e.mode = cipher.NewCBCEncrypter(block, iv)
-	e.buf = make([]byte, 0, chunkSize)
+	e.buf = make([]byte, 0, min(chunkSize, (e.left/16+1)*16))
 	return ber.Build(ber.OctetString, iv), nil
 }
 

@@ -35,7 +35,8 @@ type DetachedSigner struct {
 	o      SignOptions
 	scheme scheme
 	sigAlg []byte
-	size   int // of the signature value; 0 when it varies
+	size   int      // of the signature value; 0 when it varies
+	fixed  [][]byte // signed attributes other than the digest
 }
 
 // NewDetachedSigner checks the identity. An Ed25519 signer always digests with SHA-512 (RFC 8419 §3.1).
@@ -72,6 +73,7 @@ func NewDetachedSigner(o SignOptions) (*DetachedSigner, error) {
 		combined := map[crypto.Hash]oid{crypto.SHA256: oidECDSAWithSHA256, crypto.SHA384: oidECDSAWithSHA384, crypto.SHA512: oidECDSAWithSHA512}
 		d.sigAlg = ber.Build(ber.Sequence, combined[d.o.Digest].der()) // parameters absent (CMS-07)
 	}
+	d.fixed = d.fixedAttributes()
 	return d, nil
 }
 
@@ -115,11 +117,19 @@ func (d *DetachedSigner) Sign(content []byte) ([]byte, error) {
 	return d.assemble(attrs, value), nil
 }
 
+// attribute is one Attribute with one value.
+func attribute(typ oid, value []byte) []byte {
+	return ber.Build(ber.Sequence, typ.der(), ber.Build(ber.Set, value))
+}
+
 // attributes is the DER SET OF signed attributes (CMS-03, CMS-04).
 func (d *DetachedSigner) attributes(digest []byte) []byte {
-	attribute := func(typ oid, value []byte) []byte {
-		return ber.Build(ber.Sequence, typ.der(), ber.Build(ber.Set, value))
-	}
+	list := append(d.fixed[:len(d.fixed):len(d.fixed)], attribute(oidAttrMessageDigest, ber.Build(ber.OctetString, digest)))
+	return ber.SetOf(ber.Set, list)
+}
+
+// fixedAttributes are those that do not depend on the content.
+func (d *DetachedSigner) fixedAttributes() [][]byte {
 	hash := d.o.Digest.New()
 	hash.Write(d.o.Signer.Cert.Raw)
 	certID := ber.Build(ber.OctetString, hash.Sum(nil))
@@ -128,14 +138,13 @@ func (d *DetachedSigner) attributes(digest []byte) []byte {
 	}
 	list := [][]byte{
 		attribute(oidAttrContentType, oidData.der()),
-		attribute(oidAttrMessageDigest, ber.Build(ber.OctetString, digest)),
 		attribute(oidAttrCapabilities, announced()),
 		attribute(oidAttrSigningCertificateV2, ber.Build(ber.Sequence, ber.Build(ber.Sequence, ber.Build(ber.Sequence, certID)))),
 	}
 	if !d.o.Now.IsZero() {
 		list = append(list, attribute(oidAttrSigningTime, derTime(d.o.Now)))
 	}
-	return ber.SetOf(ber.Set, list)
+	return list
 }
 
 // derTime is UTCTime through 2049, then GeneralizedTime (CMS-11).

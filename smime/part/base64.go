@@ -26,13 +26,12 @@ type Base64Reader struct {
 }
 
 // NewBase64Reader decodes r.
-func NewBase64Reader(r io.Reader) *Base64Reader {
-	return &Base64Reader{
-		src:  r,
-		raw:  make([]byte, base64Chunk),
-		text: make([]byte, base64Chunk+4),
-		buf:  make([]byte, base64Chunk/4*3+64),
-	}
+func NewBase64Reader(r io.Reader) *Base64Reader { return NewBase64ReaderSize(r, base64Chunk) }
+
+// NewBase64ReaderSize decodes r, whose text has about size octets: a short one needs little memory.
+func NewBase64ReaderSize(r io.Reader, size int64) *Base64Reader {
+	n := int(max(min(size, base64Chunk), 512))
+	return &Base64Reader{src: r, raw: make([]byte, n), text: make([]byte, n+4), buf: make([]byte, (n+4)/4*3+64)}
 }
 
 // Odd is the number of characters that had no place in base64 so far.

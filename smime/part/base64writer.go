@@ -30,11 +30,18 @@ type Base64Writer struct {
 	in   []byte // octets of an unfinished line
 	text []byte
 	out  []byte
+	max  int // lines encoded at once
 }
 
 // NewBase64Writer encodes to w.
 func NewBase64Writer(w io.Writer) *Base64Writer {
-	return &Base64Writer{w: w, in: make([]byte, 0, Base64Line), text: make([]byte, writerLines*encodedLine), out: make([]byte, 0, writerLines*encodedBreak)}
+	return NewBase64WriterSize(w, writerLines*Base64Line)
+}
+
+// NewBase64WriterSize encodes about size octets to w: a short text needs little memory.
+func NewBase64WriterSize(w io.Writer, size int64) *Base64Writer {
+	n := int(min(size/Base64Line+1, writerLines))
+	return &Base64Writer{w: w, in: make([]byte, 0, Base64Line), text: make([]byte, n*encodedLine), out: make([]byte, 0, n*encodedBreak), max: n}
 }
 
 func (e *Base64Writer) Write(p []byte) (int, error) {
@@ -51,7 +58,7 @@ func (e *Base64Writer) Write(p []byte) (int, error) {
 		e.in = e.in[:0]
 	}
 	for len(p) >= Base64Line {
-		n := min(len(p)/Base64Line, writerLines) * Base64Line
+		n := min(len(p)/Base64Line, e.max) * Base64Line
 		if err := e.lines(p[:n]); err != nil {
 			return 0, err
 		}

@@ -43,6 +43,15 @@ type scan struct {
 
 // until copies text up to stop, dropping comments (RFC 2045 §5.1).
 func (s *scan) until(stop byte) string {
+	rest := s.in[s.pos:]
+	end := strings.IndexByte(rest, stop)
+	if end < 0 {
+		end = len(rest)
+	}
+	if !strings.ContainsAny(rest[:end], "()") {
+		s.pos = min(s.pos+end+1, len(s.in))
+		return rest[:end]
+	}
 	var b strings.Builder
 	depth := 0
 	for ; s.pos < len(s.in); s.pos++ {

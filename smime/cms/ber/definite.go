@@ -16,6 +16,9 @@ type node struct {
 // are keep their octets, so DER comes back as it went in (the same slice). The work is one pass
 // over the octets, then one over the elements.
 func Definite(raw []byte) ([]byte, error) {
+	if isDefinite(raw) {
+		return raw, nil
+	}
 	d := definiter{raw: raw}
 	if err := d.scan(); err != nil {
 		return nil, err
@@ -24,6 +27,37 @@ func Definite(raw []byte) ([]byte, error) {
 		return raw, nil
 	}
 	return d.write(), nil
+}
+
+// isDefinite walks one element without allocating and reports that nothing in it is of indefinite
+// length and that it is well formed: the usual case, DER. Anything else is left to the full scan.
+func isDefinite(raw []byte) bool {
+	var ends [MaxDepth]int
+	depth, pos := 0, 0
+	for count := 0; count < MaxElements; count++ {
+		h, n, err := parseHeader(raw[pos:])
+		if err != nil || n == 0 || h.Length < 0 || h.endOfContents() || h.Length > int64(len(raw)-pos-n) {
+			return false
+		}
+		end := pos + n + int(h.Length)
+		if depth > 0 && end > ends[depth-1] {
+			return false
+		}
+		if pos = end; h.Constructed {
+			if depth == MaxDepth {
+				return false
+			}
+			pos, ends[depth] = end-int(h.Length), end
+			depth++
+		}
+		for depth > 0 && pos == ends[depth-1] {
+			depth--
+		}
+		if depth == 0 {
+			return pos == len(raw)
+		}
+	}
+	return false
 }
 
 type frame struct {

@@ -57,7 +57,7 @@ func Append(dst []byte, id byte, content ...[]byte) []byte {
 	for _, c := range content {
 		n += len(c)
 	}
-	dst = AppendHeader(dst, id, int64(n))
+	dst = AppendHeader(slices.Grow(dst, 1+LengthSize(int64(n))+n), id, int64(n))
 	for _, c := range content {
 		dst = append(dst, c...)
 	}
