@@ -7,7 +7,7 @@
 // nobody's anchors are ever replaced by nothing (TB-15). Where a signer is configured an unsigned
 // bundle is an error too, whatever it holds (TB-43).
 //
-// What it does not do: fetch, schedule, store or apply. Media types and file names are not looked at;
+// What it does not do: run a schedule, store or apply. Media types and file names are not looked at;
 // the structure is (TB-17).
 //
 // Limits: 4 MiB and 5,000 certificates a bundle, 64 KiB a certificate, 64 KiB of metadata.
