@@ -36,7 +36,7 @@ func (p *Pipeline) blob(ctx context.Context, id string) (*spool.Reader, error) {
 
 // write puts bytes into the spool: fill writes them, and when write returns they are durable.
 func (p *Pipeline) write(ctx context.Context, org string, fill func(io.Writer) error) (spool.Blob, error) {
-	w, err := p.Spool.Create(org)
+	w, err := p.Spool.Continue(org)
 	if err != nil {
 		return spool.Blob{}, fmt.Errorf("pipeline: %w", err)
 	}

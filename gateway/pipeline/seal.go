@@ -85,7 +85,7 @@ func (p *Pipeline) sealFor(ctx context.Context, m store.Message, rcpts []addr.Ad
 	}
 	var w *spool.Writer
 	sealed, err := p.Agent.Seal(ctx, agent.Outbound{From: m.Sender, Recipients: rcpts, Content: content, Purpose: purpose}, func() (io.Writer, error) {
-		w, err = p.Spool.Create(m.Submission.Org)
+		w, err = p.Spool.Continue(m.Submission.Org)
 		return w, err
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (s *Store) moveOut(ctx context.Context, move Move, from place, done *Compac
 	if err != nil {
 		return err
 	}
-	if err := s.room(int64(len(payload))); err != nil {
+	if err := s.room(forWork, int64(len(payload))); err != nil {
 		return err
 	}
 	to, err := s.newFile(h.id, func(f disk.File) error { return writeAll(f, payload, 0) })

@@ -40,7 +40,7 @@ func (s *Store) Import(ctx context.Context, b Blob, sealed io.Reader) (Blob, err
 	if b.Size < 0 || b.Size > s.cfg.MaxBlob {
 		return Blob{}, fmt.Errorf("%w: %s has %d octets", ErrTooLarge, b.ID, b.Size)
 	}
-	if err := s.begin(); err != nil {
+	if err := s.begin(forNew); err != nil {
 		return Blob{}, err
 	}
 	p, err := s.newFile(id, func(f disk.File) error { return s.fill(ctx, f, b, sealed) })
@@ -62,7 +62,7 @@ func (s *Store) fill(ctx context.Context, f disk.File, b Blob, sealed io.Reader)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if err := s.room(int64(len(piece))); err != nil {
+		if err := s.room(forNew, int64(len(piece))); err != nil {
 			return err
 		}
 		n, err := io.ReadFull(sealed, piece[:min(int64(len(piece)), want-off)])

@@ -36,7 +36,7 @@
 // A failed write or sync fails every Commit of its batch, and its segment is never written again: a
 // sync repeated after an error may report octets durable that the system has dropped. The next batch
 // begins a new segment, so service resumes by itself. ErrNoSpace comes before the disk is full (Config.
-// Reserve), so that what must be written to finish accepted work still fits.
+// Reserve), so that what must be written to finish accepted work (Continue, Scratch, Compact) still fits.
 //
 // Plaintext lives in memory only, at most a chunk a reader and SmallBlob a writer; Scratch holds
 // unverified plaintext under a key that never leaves memory.

@@ -289,58 +289,80 @@ func TestADiskThatHangsFillsNoMemory(t *testing.T) {
 	put(t, s, text(1, 100))
 }
 
+// On a nearly full disk nothing new is taken, and what was accepted is finished, down to a quarter of the
+// reserve.
 func TestSpaceGuard(t *testing.T) {
 	d := faultdisk.New(1)
-	const reserve = 100 << 20
+	const reserve = 400 << 20
 	s := open(t, spool.Config{FS: d.FS(), Keys: newRing(t), Reserve: reserve})
-	kept := put(t, s, text(1, 1000))
-	w, err := s.Create(org)
+	kept, large := put(t, s, text(1, 1000)), put(t, s, text(3, 300<<10))
+	long, err := s.Create(org)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Abort()
-	c, err := s.Scratch()
-	if err != nil {
-		t.Fatal(err)
+	defer long.Abort()
+	work := func() error {
+		w, err := s.Continue(org)
+		if err != nil {
+			return err
+		}
+		defer w.Abort()
+		if _, err := io.Copy(w, bytes.NewReader(text(1, 20<<20))); err != nil {
+			return err
+		}
+		b, err := w.Commit(t.Context())
+		if err != nil {
+			return err
+		}
+		return s.Delete(b)
 	}
-	defer c.Discard()
+	scratch := func() error {
+		c, err := s.Scratch()
+		if err != nil {
+			return err
+		}
+		defer c.Discard()
+		if _, err := io.Copy(c, bytes.NewReader(text(1, 2<<20))); err != nil {
+			return err
+		}
+		b, err := c.Keep(t.Context(), org, 0, 1<<20)
+		if err != nil {
+			return err
+		}
+		return s.Delete(b)
+	}
 
 	d.SetFree(reserve - 1)
 	if _, err := s.Create(org); !errors.Is(err, spool.ErrNoSpace) {
 		t.Errorf("create: %v", err)
 	}
-	if _, err := s.Scratch(); !errors.Is(err, spool.ErrNoSpace) {
-		t.Errorf("scratch: %v", err)
+	if _, err := io.Copy(long, bytes.NewReader(text(1, 20<<20))); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("a long writer begun before: %v", err)
 	}
-	if _, err := io.Copy(w, bytes.NewReader(text(1, 20<<20))); !errors.Is(err, spool.ErrNoSpace) {
-		t.Errorf("a long writer: %v", err)
-	}
-	if _, err := w.Commit(t.Context()); !errors.Is(err, spool.ErrNoSpace) {
+	if _, err := long.Commit(t.Context()); !errors.Is(err, spool.ErrNoSpace) {
 		t.Errorf("its commit: %v", err)
 	}
-	if _, err := io.Copy(c, bytes.NewReader(text(1, 20<<20))); !errors.Is(err, spool.ErrNoSpace) {
-		t.Errorf("a long scratch: %v", err)
+	if err := errors.Join(work(), scratch()); err != nil {
+		t.Errorf("accepted work: %v", err)
+	}
+	d.SetFree(reserve/4 - 1)
+	if err := work(); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("accepted work below a quarter: %v", err)
+	}
+	if err := scratch(); !errors.Is(err, spool.ErrNoSpace) {
+		t.Errorf("scratch below a quarter: %v", err)
 	}
 	mustGet(t, s, kept, text(1, 1000)) // reading and deleting go on
-	if err := s.Delete(put0(t, s, d, reserve)); err != nil {
+	if err := s.Delete(large); err != nil {
 		t.Error(err)
 	}
 	for name := range d.Files() {
-		if strings.HasPrefix(name, "tmp/") {
+		if !strings.HasPrefix(name, "log/") {
 			t.Errorf("left: %s", name)
 		}
 	}
 	d.SetFree(1 << 40)
 	put(t, s, text(2, 300<<10))
-}
-
-// put0 puts a blob while there is room and takes the room away again.
-func put0(t *testing.T, s *spool.Store, d *faultdisk.Disk, reserve int64) spool.Blob {
-	t.Helper()
-	d.SetFree(1 << 40)
-	b := put(t, s, text(3, 300<<10))
-	d.SetFree(reserve - 1)
-	return b
 }
 
 func TestCompactUnderFaultsLosesNothingAndGoesOn(t *testing.T) {

@@ -188,9 +188,6 @@ func (l *log) enter() error {
 		return nil
 	}
 	s := l.store
-	if err := s.room(s.cfg.Segment); err != nil {
-		return err
-	}
 	var b [4]byte
 	if _, err := io.ReadFull(s.cfg.Rand, b[:]); err != nil {
 		return fmt.Errorf("spool: segment number: %w", err)
@@ -216,6 +213,9 @@ func (l *log) begin(name string) (f disk.File, spare bool, err error) {
 		}
 		f, err := fs.Edit(name)
 		return f, true, err
+	}
+	if err := l.store.room(forWork, l.store.cfg.Segment); err != nil {
+		return nil, false, err
 	}
 	if f, err = fs.Create(name); err != nil {
 		return nil, false, err

@@ -38,12 +38,13 @@ type Scratch struct {
 
 var errDiscarded = errors.New("spool: scratch was discarded")
 
-// Scratch begins a scratch. Errors wrap ErrNoSpace when the disk is nearly full.
+// Scratch begins a scratch, for accepted work (see Continue). Errors wrap ErrNoSpace when the disk is full
+// but for a quarter of the reserve.
 func (s *Store) Scratch() (*Scratch, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	if err := s.room(0); err != nil {
+	if err := s.room(forWork, 0); err != nil {
 		return nil, err
 	}
 	return &Scratch{s: s, seen: -1}, nil
@@ -101,7 +102,7 @@ func (c *Scratch) spill() error {
 	}
 	for _, p := range c.chunks {
 		if (c.index*seal.ChunkSize)%spaceEvery == 0 {
-			if err := c.s.room(seal.ChunkSize); err != nil {
+			if err := c.s.room(forWork, seal.ChunkSize); err != nil {
 				return err
 			}
 		}
@@ -201,7 +202,7 @@ func (c *Scratch) Keep(ctx context.Context, org string, off, n int64) (Blob, err
 	if off < 0 || n < 0 || off > c.Size()-n {
 		return Blob{}, fmt.Errorf("spool: keep %d octets at %d of %d", n, off, c.Size())
 	}
-	return c.s.Put(ctx, org, io.NewSectionReader(c, off, n))
+	return c.s.put(ctx, forWork, org, io.NewSectionReader(c, off, n))
 }
 
 // Discard destroys the octets; a scratch discarded already stays so.

@@ -65,7 +65,7 @@ var errEnded = errors.New("spool: ended")
 func (p *spares) prepare(name string) error {
 	s := p.store
 	size := s.cfg.Segment
-	if err := s.room(2 * size); err != nil {
+	if err := s.room(forNew, 2*size); err != nil {
 		return err
 	}
 	f, err := s.fs.Create(name)

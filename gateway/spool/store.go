@@ -51,7 +51,7 @@ type Config struct {
 	Keys    Keys
 	Now     func() time.Time // for ids; time.Now
 	Rand    io.Reader        // for ids; crypto/rand
-	Reserve int64            // free octets to keep; 0 = DefaultReserve, negative = none
+	Reserve int64            // free octets to keep from new messages; 0 = DefaultReserve, negative = none
 	MaxBlob int64            // 0 = MaxBlob
 	Segment int64            // octets a segment; 0 = SegmentSize
 	Site    string           // names the database whose rows this spool serves; "" = not checked
@@ -187,7 +187,11 @@ func (s *Store) Close() error {
 
 // Put writes what r gives as one blob. See Writer.Commit.
 func (s *Store) Put(ctx context.Context, org string, r io.Reader) (Blob, error) {
-	w, err := s.Create(org)
+	return s.put(ctx, forNew, org, r)
+}
+
+func (s *Store) put(ctx context.Context, why purpose, org string, r io.Reader) (Blob, error) {
+	w, err := s.create(why, org)
 	if err != nil {
 		return Blob{}, err
 	}
@@ -236,8 +240,17 @@ func (s *Store) retire(seg *segment) error {
 	return nil
 }
 
-// room is the space guard: it fails with ErrNoSpace while less than the reserve would be left.
-func (s *Store) room(want int64) error {
+// purpose is what octets are written for. New messages leave the whole reserve alone; what finishes work
+// that was accepted may use three quarters of it, or a nearly full disk could not even be emptied.
+type purpose int64
+
+const (
+	forNew  purpose = 1 // what of the reserve is left: all
+	forWork purpose = 4 // a quarter
+)
+
+// room is the space guard: it fails with ErrNoSpace while less would be left than the purpose leaves alone.
+func (s *Store) room(why purpose, want int64) error {
 	if s.cfg.Reserve < 0 {
 		return nil
 	}
@@ -245,14 +258,17 @@ func (s *Store) room(want int64) error {
 	if err != nil {
 		return fmt.Errorf("spool: free space: %w", err)
 	}
-	if free-want < s.cfg.Reserve {
-		return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrNoSpace, free>>20, s.cfg.Reserve>>20)
+	if keep := s.cfg.Reserve / int64(why); free-want < keep {
+		return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrNoSpace, free>>20, keep>>20)
 	}
 	return nil
 }
 
 // diskError gives a full disk its name.
 func diskError(op string, err error) error {
+	if errors.Is(err, ErrNoSpace) {
+		return err
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %s: %w", ErrNoSpace, op, err)
 	}

@@ -18,6 +18,7 @@ const spaceEvery = 8 << 20
 // Abort, which may always be deferred, takes everything back.
 type Writer struct {
 	s    *Store
+	why  purpose
 	blob Blob
 	id   blobID
 	box  *seal.Box
@@ -35,17 +36,23 @@ type Writer struct {
 	done bool  // committed or aborted
 }
 
-// Create begins a blob of an organisation. Errors wrap ErrNoSpace when the disk is nearly full,
-// keys.ErrUnknownOrg when its key is not there.
-func (s *Store) Create(org string) (*Writer, error) {
-	if err := s.begin(); err != nil {
+// Create begins a blob of an organisation, for something new. Errors wrap ErrNoSpace when the disk is
+// nearly full, keys.ErrUnknownOrg when the organisation's key is not there.
+func (s *Store) Create(org string) (*Writer, error) { return s.create(forNew, org) }
+
+// Continue is Create for what finishes work already accepted: it may use three quarters of the space
+// that is kept from new messages.
+func (s *Store) Continue(org string) (*Writer, error) { return s.create(forWork, org) }
+
+func (s *Store) create(why purpose, org string) (*Writer, error) {
+	if err := s.begin(why); err != nil {
 		return nil, err
 	}
 	id, err := newID(s.cfg.Now(), s.cfg.Rand)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{s: s, id: id, sum: sha256.New()}
+	w := &Writer{s: s, why: why, id: id, sum: sha256.New()}
 	w.blob = Blob{ID: id.String(), Org: org}
 	key := seal.NewKey()
 	if w.box, err = seal.NewBox(key, w.blob.ID); err != nil {
@@ -59,13 +66,13 @@ func (s *Store) Create(org string) (*Writer, error) {
 }
 
 // begin is what stands before anything is written.
-func (s *Store) begin() error {
+func (s *Store) begin(why purpose) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	if s.closed.Load() {
 		return ErrClosed
 	}
-	if err := s.room(0); err != nil {
+	if err := s.room(why, 0); err != nil {
 		return err
 	}
 	s.inUse.Store(true)
@@ -125,7 +132,7 @@ func (w *Writer) flush(last bool) error {
 
 // spill begins the file of a large blob.
 func (w *Writer) spill() error {
-	if err := w.s.room(int64(len(w.rec))); err != nil {
+	if err := w.s.room(w.why, int64(len(w.rec))); err != nil {
 		return err
 	}
 	f, err := w.s.fs.Create(w.temporary())
@@ -140,7 +147,7 @@ func (w *Writer) spill() error {
 func (w *Writer) drain() error {
 	sealed := w.rec[recordHeader:]
 	if w.off+int64(len(sealed))-w.asked > spaceEvery {
-		if err := w.s.room(int64(len(sealed))); err != nil {
+		if err := w.s.room(w.why, int64(len(sealed))); err != nil {
 			return err
 		}
 		w.asked = w.off
