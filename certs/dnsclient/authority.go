@@ -63,3 +63,52 @@ func (c *Client) nameServers(ctx context.Context, name string) []string {
 	}
 	return nil
 }
+
+// Direct asks one name server, named by its address, for the certificate records of a name, over udp or
+// tcp, without recursion, retries or cache: to see what that server itself says. An answer that is not
+// authoritative is ErrTemporary. The server is dialled through the Authority function.
+func (c *Client) Direct(ctx context.Context, network, server, name string) (Answer, error) {
+	q := &question{key: key{hostName(name), dns.TypeCERT}, name: hostName(name), seen: map[string]bool{}, ttl: MaxPositiveTTL}
+	if c.cfg.Authority == nil {
+		return Answer{}, q.fail(ErrTemporary, "asking name servers directly is switched off")
+	}
+	msg, err := c.once(ctx, c.cfg.Authority, network, server, q, true)
+	switch {
+	case err != nil:
+		return Answer{}, q.fail(ErrTemporary, err.Error())
+	case msg.Truncated && network == "udp":
+		return Answer{Name: q.name, Server: server, Truncated: true, Trace: q.trace}, nil
+	}
+	if err := meaningful(msg); err != nil {
+		return Answer{}, q.fail(ErrTemporary, err.Error())
+	}
+	if !msg.Authoritative {
+		return Answer{}, q.fail(ErrTemporary, "the server answers, but not with authority for this name")
+	}
+	r, err := c.read(q, msg)
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case r == nil:
+		return Answer{}, q.fail(ErrTemporary, "an alias that leaves the zone")
+	case r.notFound != nil:
+		return Answer{}, r.notFound
+	}
+	r.server, r.tcp, r.authority, r.trace = server, network == "tcp", true, q.trace
+	return r.certs(c.cfg.Clock()), nil
+}
+
+// NS asks for the name servers of exactly this name.
+func (c *Client) NS(ctx context.Context, domain string) ([]string, error) {
+	r, err := c.ask(ctx, domain, dns.TypeNS)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []string
+	for _, rr := range r.records {
+		if ns, ok := rr.(*dns.NS); ok {
+			hosts = append(hosts, hostName(ns.Ns))
+		}
+	}
+	return hosts, nil
+}

@@ -127,6 +127,7 @@ type Answer struct {
 	TCP           bool          // whether the answer came over TCP
 	Cached        bool
 	Authoritative bool // the resolvers faulted and the domain's own name server answered
+	Truncated     bool // of Direct over UDP only: the records do not fit, TCP is needed
 	Trace         []Step
 }
 
@@ -141,20 +142,23 @@ func (a Answer) Certs() [][]byte {
 	return out
 }
 
-// CERT asks for the certificate records of a name. Records whose content is not base64 in the
-// library's eyes cannot occur: they arrive as octets.
+// CERT asks for the certificate records of a name.
 func (c *Client) CERT(ctx context.Context, name string) (Answer, error) {
 	r, err := c.ask(ctx, name, dns.TypeCERT)
 	if err != nil {
 		return Answer{}, err
 	}
-	a := Answer{Name: r.name, TTL: r.left(c.cfg.Clock()), Server: r.server, TCP: r.tcp, Cached: r.cached, Authoritative: r.authority, Trace: r.trace}
+	return r.certs(c.cfg.Clock()), nil
+}
+
+func (r *reply) certs(now time.Time) Answer {
+	a := Answer{Name: r.name, TTL: r.left(now), Server: r.server, TCP: r.tcp, Cached: r.cached, Authoritative: r.authority, Trace: r.trace}
 	for _, rr := range r.records {
 		if cert, ok := rr.(*dns.CERT); ok {
 			a.Records = append(a.Records, CERT{cert.Type, cert.KeyTag, cert.Algorithm, decodeBase64(cert.Certificate)})
 		}
 	}
-	return a, nil
+	return a
 }
 
 // MX is one mail exchanger.

@@ -25,10 +25,10 @@ type command struct {
 // commands is the table of all subcommands, in the order the overview shows them.
 func commands() []command {
 	all := []command{demoCommand(), initCommand(), serveCommand(), statusCommand(), checkCommand(), sendCommand()}
-	for _, group := range [][]command{traceCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), anchorCommands()} {
+	for _, group := range [][]command{traceCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), anchorCommands(), trustBundleCommands()} {
 		all = append(all, group...)
 	}
-	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), lookupCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
+	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), lookupCommand(), certPublishCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
 }
 
 func main() {

@@ -1,0 +1,306 @@
+// Package survey looks at a health domain hosted here from outside, as a stranger's gateway would, and
+// says what the world sees: delegation, name servers over UDP and TCP, mail exchangers, and each
+// certificate that should be found, in DNS and, where the domain names a directory, in LDAP (spec CD
+// §1 and §6; hosting tests H1 to H4).
+//
+// It asks through a resolver given by the caller, without a cache of its own, and never looks into the
+// site's database: what is expected is told to it. It changes nothing.
+//
+// Limits: 200 names a domain (the rest is counted), 4 name server addresses, 2 minutes in all.
+package survey
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"postern/certs"
+	"postern/certs/dnscert"
+	"postern/certs/dnsclient"
+	"postern/certs/ldapcert"
+	"postern/smime/addr"
+)
+
+// Limits.
+const (
+	MaxNames   = 200
+	MaxServers = 4
+	MaxTime    = 2 * time.Minute
+)
+
+// Verdict is what a look at one thing came to.
+type Verdict string
+
+// The verdicts.
+const (
+	Good    Verdict = "good"
+	Bad     Verdict = "bad"     // partners will fail
+	Doubt   Verdict = "doubt"   // works, but should not be so
+	Unknown Verdict = "unknown" // nothing answered: look again later
+)
+
+// Look is one thing that was looked at.
+type Look struct {
+	What    string  `json:"what"` // "certificate of john@…", "name servers" …
+	Where   string  `json:"where,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	Saw     string  `json:"saw"`
+	Remedy  string  `json:"remedy,omitempty"`
+}
+
+// Report is a survey of one domain.
+type Report struct {
+	Version int         `json:"v"`
+	Domain  addr.Domain `json:"domain"`
+	Time    time.Time   `json:"time"`
+	Looks   []Look      `json:"looks"`
+}
+
+// Count is the number of looks with a verdict.
+func (r Report) Count(v Verdict) int {
+	n := 0
+	for _, l := range r.Looks {
+		if l.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Expected is what the world should see of a domain: by mail value (an address, or the domain itself)
+// the fingerprints of the certificates published.
+type Expected struct {
+	Domain addr.Domain
+	Certs  map[string][]string
+}
+
+// DNS is the resolver's view; *dnsclient.Client is one.
+type DNS interface {
+	NS(ctx context.Context, domain string) ([]string, error)
+	MX(ctx context.Context, domain string) ([]dnsclient.MX, error)
+	SRV(ctx context.Context, name string) ([]dnsclient.SRV, error)
+	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
+	Direct(ctx context.Context, network, server, name string) (dnsclient.Answer, error)
+	CERT(ctx context.Context, name string) (dnsclient.Answer, error)
+}
+
+// LDAP is the directories' view; *ldapcert.Finder is one.
+type LDAP interface {
+	Find(ctx context.Context, domain addr.Domain, mail string) (ldapcert.Answer, error)
+}
+
+// Config of a survey. DNS and LDAP are needed.
+type Config struct {
+	DNS  DNS
+	LDAP LDAP
+	Now  time.Time
+	Port string // of name servers; "" = 53
+}
+
+// Domain looks at one domain. The error is the context's own.
+func Domain(ctx context.Context, cfg Config, want Expected) (Report, error) {
+	if cfg.Port == "" {
+		cfg.Port = "53"
+	}
+	limited, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
+	s := &survey{cfg: cfg, want: want, out: Report{Version: 1, Domain: want.Domain, Time: cfg.Now.UTC()}}
+	s.servers(limited)
+	s.mail(limited)
+	s.certificates(limited)
+	s.directory(limited)
+	s.nobody(limited)
+	return s.out, ctx.Err()
+}
+
+type survey struct {
+	cfg  Config
+	want Expected
+	out  Report
+}
+
+func (s *survey) add(l Look) { s.out.Looks = append(s.out.Looks, l) }
+
+// verdictOf is what an error means for a thing that should be there.
+func verdictOf(err error) Verdict {
+	if errors.Is(err, dnsclient.ErrNotFound) || errors.Is(err, ldapcert.ErrNotFound) {
+		return Bad
+	}
+	return Unknown
+}
+
+// servers looks at the delegation and asks each name server itself, over UDP and TCP (CD-19).
+func (s *survey) servers(ctx context.Context) {
+	domain := s.want.Domain.String()
+	hosts, err := s.cfg.DNS.NS(ctx, domain)
+	if err != nil {
+		s.add(Look{What: "delegation of " + domain, Verdict: verdictOf(err), Saw: err.Error(),
+			Remedy: "have the parent domain delegate " + domain + " to this site's name server (NS records, and addresses beside them)"})
+		return
+	}
+	s.add(Look{What: "delegation of " + domain, Verdict: Good, Saw: strings.Join(hosts, ", ")})
+	asked := 0
+	for _, host := range hosts {
+		addrs, err := s.cfg.DNS.Addrs(ctx, host)
+		if err != nil {
+			s.add(Look{What: "name server " + host, Verdict: verdictOf(err), Saw: err.Error(), Remedy: "publish an address for " + host})
+			continue
+		}
+		for _, ip := range addrs {
+			if asked++; asked <= MaxServers {
+				s.server(ctx, host, net.JoinHostPort(ip.String(), s.cfg.Port))
+			}
+		}
+	}
+}
+
+func (s *survey) server(ctx context.Context, host, at string) {
+	for _, network := range []string{"udp", "tcp"} {
+		l := Look{What: "name server " + host, Where: at + " over " + strings.ToUpper(network), Verdict: Good, Saw: "answers with authority"}
+		if _, err := s.cfg.DNS.Direct(ctx, network, at, s.want.Domain.String()); err != nil && !errors.Is(err, dnsclient.ErrNotFound) {
+			l.Verdict, l.Saw = Bad, err.Error()
+			l.Remedy = "open port 53 " + strings.ToUpper(network) + " to the world on this address; certificates need both"
+		}
+		s.add(l)
+	}
+}
+
+func (s *survey) mail(ctx context.Context) {
+	domain := s.want.Domain.String()
+	list, err := s.cfg.DNS.MX(ctx, domain)
+	if err != nil {
+		s.add(Look{What: "mail exchanger of " + domain, Verdict: verdictOf(err), Saw: err.Error(), Remedy: "publish an MX record"})
+		return
+	}
+	for _, mx := range list {
+		l := Look{What: "mail exchanger of " + domain, Where: mx.Host, Verdict: Good}
+		addrs, err := s.cfg.DNS.Addrs(ctx, mx.Host)
+		if err != nil {
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "publish an address for "+mx.Host
+		}
+		for _, ip := range addrs {
+			l.Saw += ip.String() + " "
+		}
+		l.Saw = strings.TrimSpace(l.Saw)
+		s.add(l)
+	}
+}
+
+// names is the mail values expected, the domain first.
+func (s *survey) names() []string {
+	var out []string
+	for mail := range s.want.Certs {
+		out = append(out, mail)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if a, b := strings.Contains(out[i], "@"), strings.Contains(out[j], "@"); a != b {
+			return b
+		}
+		return out[i] < out[j]
+	})
+	return out
+}
+
+// certificates looks each name up through the resolver.
+func (s *survey) certificates(ctx context.Context) {
+	finder := dnscert.New(s.cfg.DNS, nil)
+	for i, mail := range s.names() {
+		if i == MaxNames {
+			s.add(Look{What: "certificates", Verdict: Doubt, Saw: fmt.Sprintf("%d names were not looked at", len(s.want.Certs)-MaxNames), Remedy: "survey the rest by name with postern lookup"})
+			return
+		}
+		name := mail
+		if a, err := addr.Parse(mail); err == nil {
+			n, ok := dnscert.AddressName(a)
+			if !ok {
+				continue // found by the domain's certificate or LDAP only (CD-17)
+			}
+			name = n
+		}
+		got, err := finder.Find(ctx, name)
+		l := Look{What: "certificate of " + mail, Where: "CERT record at " + name}
+		if err != nil {
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "if it was published just now, wait for the time others remember its absence (5 minutes); else check that the name server runs and is delegated to"
+			s.add(l)
+			continue
+		}
+		s.add(s.compare(l, mail, got.Certs))
+	}
+}
+
+// compare holds what was found against what is expected, and against the calendar (CD-03).
+func (s *survey) compare(l Look, mail string, found []*x509.Certificate) Look {
+	want := s.want.Certs[mail]
+	var seen, foreign, stale []string
+	for _, c := range found {
+		fp := certs.Fingerprint(c)
+		seen = append(seen, fp)
+		if !slices.Contains(want, fp) {
+			foreign = append(foreign, fp[:16])
+		}
+		if s.cfg.Now.After(c.NotAfter) || s.cfg.Now.Before(c.NotBefore) {
+			stale = append(stale, fp[:16])
+		}
+	}
+	missing := 0
+	for _, fp := range want {
+		if !slices.Contains(seen, fp) {
+			missing++
+		}
+	}
+	l.Verdict, l.Saw = Good, fmt.Sprintf("%d of %d certificates, as published", len(want)-missing, len(want))
+	switch {
+	case missing == len(want) && missing > 0:
+		l.Verdict, l.Saw = Bad, fmt.Sprintf("none of the %d certificates published here", missing)
+		l.Remedy = "another name server answers for this name, or an old answer is still remembered: look again after its TTL"
+	case len(stale) > 0:
+		l.Verdict, l.Saw = Doubt, "certificates out of date beside good ones: "+strings.Join(stale, ", ")
+		l.Remedy = "retire them (postern cert retire)"
+	case missing > 0 || len(foreign) > 0:
+		l.Verdict, l.Saw = Doubt, fmt.Sprintf("%d missing, %d that this site does not publish %s", missing, len(foreign), strings.Join(foreign, ", "))
+		l.Remedy = "if certificates changed just now, look again after the TTL; else another name server answers differently"
+	}
+	return l
+}
+
+// directory looks the same names up by LDAP, where the domain announces one (CD-30).
+func (s *survey) directory(ctx context.Context) {
+	if _, err := s.cfg.DNS.SRV(ctx, "_ldap._tcp."+s.want.Domain.String()); errors.Is(err, dnsclient.ErrNotFound) {
+		s.add(Look{What: "directory of " + s.want.Domain.String(), Verdict: Good, Saw: "none is announced; DNS suffices (CD-01)"})
+		return
+	}
+	for i, mail := range s.names() {
+		if i == MaxNames {
+			return
+		}
+		got, err := s.cfg.LDAP.Find(ctx, s.want.Domain, mail)
+		l := Look{What: "certificate of " + mail, Where: "LDAP " + got.Server}
+		if err != nil {
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "publish there what DNS publishes, or take the SRV record away"
+			s.add(l)
+			continue
+		}
+		s.add(s.compare(l, mail, got.Certs))
+	}
+}
+
+// nobody asks for a name that should not exist: a wildcard would give every address a certificate.
+func (s *survey) nobody(ctx context.Context) {
+	name := "no-such-name-" + fmt.Sprintf("%x", s.cfg.Now.UnixNano()&0xffffff) + "." + s.want.Domain.String()
+	_, err := s.cfg.DNS.CERT(ctx, name)
+	l := Look{What: "a name that does not exist", Where: name, Verdict: Good, Saw: "nothing there"}
+	switch {
+	case err == nil:
+		l.Verdict, l.Saw, l.Remedy = Bad, "certificate records", "a wildcard record answers for every name: remove it"
+	case !errors.Is(err, dnsclient.ErrNotFound):
+		l.Verdict, l.Saw = Unknown, err.Error()
+	}
+	s.add(l)
+}
