@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -139,16 +138,4 @@ func describe(path string, s document.Summary) inbox.Document {
 		d.Refs = rawJSON(map[string]any{"references": s.References, "related": s.Related})
 	}
 	return d
-}
-
-// inspectFacts reads what a stored message says of itself.
-func (p *Pipeline) inspectFacts(ctx context.Context, id string) (message.Facts, error) {
-	r, err := p.blob(ctx, id)
-	if err != nil {
-		return message.Facts{}, err
-	}
-	defer r.Close()
-	var ins message.Inspector
-	_, err = io.Copy(&ins, io.NewSectionReader(r, 0, r.Size()))
-	return ins.Facts(), err
 }

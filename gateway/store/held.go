@@ -35,9 +35,16 @@ type Held struct {
 	State      string          `json:"state"` // held, released, discarded, expired
 }
 
+// held keeps a refused message. The very same sealed message, held already for the same recipients and
+// reason, is the repetition of a peer that did not hear our 250: it is kept once.
 func (w *writer) held(h Held) {
+	rcpts := column(h.Recipients)
+	if w.exists(`SELECT 1 FROM held o JOIN blob ob ON ob.id=o.blob JOIN blob nb ON nb.id=?
+		WHERE o.peer=? AND o.state='held' AND o.reason=? AND o.recipients=? AND ob.sha256=nb.sha256`, h.Blob, h.Peer, h.Reason, rcpts) {
+		return
+	}
 	w.exec("INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'held')", h.ID, h.Org, h.Message, h.Peer, h.MailFrom,
-		column(h.Recipients), h.Reason, h.Detail, orEmpty(h.Trace), h.Blob, h.Size, stamp(h.At), stamp(h.Expires))
+		rcpts, h.Reason, h.Detail, orEmpty(h.Trace), h.Blob, h.Size, stamp(h.At), stamp(h.Expires))
 	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
 		(SELECT id FROM held WHERE peer=? AND state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, h.Peer, MaxHeldPerPeer)
 }

@@ -90,7 +90,7 @@ CREATE TABLE held (
   recipients TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, trace TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, at TEXT NOT NULL, expires TEXT NOT NULL, state TEXT NOT NULL);
 CREATE INDEX held_at ON held(state, at);
-
+CREATE INDEX held_peer ON held(peer, state, at);
 CREATE TABLE anchor (
   domain TEXT NOT NULL REFERENCES domain(name), fingerprint TEXT NOT NULL, org TEXT NOT NULL,
   incoming INTEGER NOT NULL, outgoing INTEGER NOT NULL, certificate BLOB NOT NULL, subject TEXT NOT NULL,
