@@ -39,6 +39,9 @@ func (s *session) login(name, password string) error {
 	principal, err := s.srv.cfg.Auth.Login(ctx, name, password, s.w.peer.String())
 	switch {
 	case err == nil && principal != "":
+		if r := s.srv.gate.loggedIn(s.w, principal); r != "" {
+			return s.refuse(r)
+		}
 		s.principal = principal
 		s.srv.cfg.Metrics.Login(s.srv.cfg.Mode, true)
 		s.srv.log.Info("login", "peer", s.w.remote, "session", s.w.id, "principal", principal)

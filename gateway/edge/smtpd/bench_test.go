@@ -26,8 +26,8 @@ import (
 	"postern/smime/addr"
 )
 
-// bare takes everything and keeps nothing in memory; where it has a store, the octets are durable.
-type bare struct{ store *spool.Store }
+// bare takes everything and keeps no row of it.
+type bare struct{}
 
 func (b bare) Local(context.Context, addr.Address) (smtpd.Mailbox, error) { return smtpd.Known, nil }
 func (b bare) MayUse(context.Context, string, addr.Address) (bool, error) { return true, nil }

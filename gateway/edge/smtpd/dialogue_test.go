@@ -8,6 +8,7 @@ import (
 
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/message"
+	"postern/smime/addr"
 )
 
 // A step is what a peer sends and how the reply's last line must begin. A "!" step sends nothing: it
@@ -236,5 +237,38 @@ func TestSubmissionValue(t *testing.T) {
 	}
 	if string(got[0].raw) != mail || got[0].facts.MessageID != "" || got[0].facts.Size != int64(len(mail)) {
 		t.Errorf("message %q, facts %+v", got[0].raw, got[0].facts)
+	}
+}
+
+func TestPostmasterWithoutDomain(t *testing.T) {
+	s := &site{}
+	p := dial(t, serve(t, s, smtpd.Peer, func(c *smtpd.Config) { c.Postmaster = addr.MustParse("postmaster@clinic.example") }))
+	p.expect("220")
+	play(t, p, []step{{"EHLO h\r\n", "250"}, {"RCPT TO:<postmaster>\r\n", "503"}, {"MAIL FROM:<>\r\n", "250"}, {"RCPT TO:<PostMaster>\r\n", "250"},
+		{"RCPT TO:<hostmaster>\r\n", "501"}, {"DATA\r\n", "354"}, {mail + ".\r\n", "250"}})
+	if got := s.messages(); got[0].sub.Recipients[0].String() != "postmaster@clinic.example" {
+		t.Errorf("went to %v", got[0].sub.Recipients)
+	}
+}
+
+func TestSessionsOfOneLogin(t *testing.T) {
+	s := &site{}
+	address := serve(t, s, smtpd.SubmissionTLS, func(c *smtpd.Config) { c.Limits.PerLogin = 2 })
+	login := func(want string) *peer {
+		p := dial(t, address)
+		p.handshake()
+		p.expect("220")
+		p.ask("EHLO h", "250")
+		p.ask("AUTH PLAIN "+plainAnn, want)
+		return p
+	}
+	first := login("235")
+	login("235")
+	login("421 4.7.0").closed()
+	first.ask("QUIT", "221")
+	eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.open == 1 })
+	login("235")
+	if s.reasons(smtpd.ReasonLoginSessions) != 1 {
+		t.Errorf("refused %v", s.refused)
 	}
 }

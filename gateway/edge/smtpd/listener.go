@@ -89,11 +89,12 @@ type gate struct {
 	empty *sync.Cond
 	wires map[*wire]bool
 	peers map[netip.Prefix]int
+	login map[string]int
 	down  bool
 }
 
 func newGate(l Limits) *gate {
-	g := &gate{limits: l, wires: map[*wire]bool{}, peers: map[netip.Prefix]int{}}
+	g := &gate{limits: l, wires: map[*wire]bool{}, peers: map[netip.Prefix]int{}, login: map[string]int{}}
 	g.buffers.New = func() any { return new([bigBuffer]byte) }
 	g.empty = sync.NewCond(&g.mu)
 	return g
@@ -124,6 +125,18 @@ func (g *gate) enter(w *wire) Reason {
 	return ""
 }
 
+// loggedIn counts a connection against its login.
+func (g *gate) loggedIn(w *wire, principal string) Reason {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.login[principal] >= g.limits.PerLogin {
+		return ReasonLoginSessions
+	}
+	g.login[principal]++
+	w.login = principal
+	return ""
+}
+
 func (g *gate) leave(w *wire) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,6 +147,11 @@ func (g *gate) leave(w *wire) {
 	key := peerKey(w.peer)
 	if g.peers[key]--; g.peers[key] <= 0 {
 		delete(g.peers, key)
+	}
+	if w.login != "" {
+		if g.login[w.login]--; g.login[w.login] <= 0 {
+			delete(g.login, w.login)
+		}
 	}
 	w.srv.cfg.Metrics.Connections(w.srv.cfg.Mode, -1)
 	if len(g.wires) == 0 {

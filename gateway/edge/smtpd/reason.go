@@ -41,8 +41,9 @@ const (
 	ReasonAborted         Reason = "aborted"        // the connection or the transfer ended inside a message
 	ReasonAbandoned       Reason = "bdat_abandoned" // RSET or EHLO inside a BDAT transfer
 	ReasonManyErrors      Reason = "too_many_errors"
-	ReasonConnections     Reason = "connections"      // all of them are taken
-	ReasonPeerConnections Reason = "peer_connections" // this peer has its share
+	ReasonConnections     Reason = "connections"       // all of them are taken
+	ReasonPeerConnections Reason = "peer_connections"  // this peer has its share
+	ReasonLoginSessions   Reason = "login_connections" // this login has its share
 	ReasonHandshake       Reason = "tls_handshake"
 	ReasonIntake          Reason = "intake" // Intake said so, by a Refusal
 )
@@ -120,6 +121,8 @@ func (r Reason) dataReply() reply {
 		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many errors"}
 	case ReasonConnections:
 		return reply{421, smtp.EnhancedCode{4, 3, 2}, "Too many connections, try again later"}
+	case ReasonLoginSessions:
+		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many connections with this login"}
 	case ReasonPeerConnections:
 		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many connections from your address"}
 	default:

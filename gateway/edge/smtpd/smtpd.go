@@ -18,7 +18,7 @@
 //
 // Limits (type Limits has all, with their defaults): 35 MiB a message, 100 recipients, 1,024 octets a
 // command line, 12,288 an AUTH line, 20 refused commands and 3 failed logins a session, 1,000
-// connections in all and 50 from one address (IPv6: /64), 5 minutes for a command, 3 for a block of
+// connections in all, 50 from one address (IPv6: /64), 20 of one login, 5 minutes for a command, 3 for a block of
 // DATA, 1 hour without end of DATA at less than 1 KiB/s.
 package smtpd
 
@@ -101,14 +101,16 @@ type Spool interface {
 // Config is what a Server needs. Mode, Domain, Directory, Intake and Spool are required; TLS is for
 // every mode but Peer, Auth for both submission modes.
 type Config struct {
-	Mode      Mode
-	Org       string // the organisation of what comes in here
-	Domain    string // the name the server greets with
-	TLS       *tls.Config
-	Directory Directory
-	Auth      Authenticator
-	Spool     Spool
-	Intake    Intake
+	Mode   Mode
+	Org    string // the organisation of what comes in here
+	Domain string // the name the server greets with
+	TLS    *tls.Config
+	// Postmaster is whom RCPT TO:<postmaster>, without a domain, reaches. Zero refuses that form.
+	Postmaster addr.Address
+	Directory  Directory
+	Auth       Authenticator
+	Spool      Spool
+	Intake     Intake
 	// Admit is asked at every MAIL whether a message of that size (0: unknown) can be taken now; an
 	// error is answered 452 4.3.1, so that pressure is met before trouble. Nil admits everything.
 	Admit   func(ctx context.Context, size int64) error

@@ -34,6 +34,7 @@ type wire struct {
 	began  time.Time
 	secure bool
 	tls    string // version and cipher suite
+	login  string // who authenticated, for the gate's count
 
 	buf      []byte // octets of the peer: buf[pos:end] are not yet handed on
 	pos, end int
@@ -187,8 +188,13 @@ func (w *wire) command(line []byte) error {
 		return w.abandon()
 	}
 	w.verb = verb
-	w.line = len(line)
 	w.count()
+	if p := w.srv.cfg.Postmaster; verb == "RCPT" && !p.IsZero() && strings.EqualFold(strings.ReplaceAll(args, " ", ""), "TO:<postmaster>") {
+		w.pos += len(line) // the one address without a domain (RFC 5321 §4.5.1); the library knows none
+		w.fake = "RCPT TO:<" + p.String() + ">\r\n"
+		return nil
+	}
+	w.line = len(line)
 	if verb == "BDAT" {
 		return w.startChunk(args)
 	}
