@@ -277,7 +277,7 @@ func fits(t string, k Kind) bool {
 	case Mail:
 		return strings.HasPrefix(t, "message/") || strings.HasPrefix(t, "text/")
 	case Text, Context:
-		return strings.HasPrefix(t, "text/")
+		return strings.HasPrefix(t, "text/") && !strings.HasSuffix(t, "xml") && t != "text/html"
 	}
 	return true
 }

@@ -32,7 +32,7 @@ func sniff(head []byte) Kind {
 		return Unknown
 	}
 	if wide(head) {
-		narrow := trimLead(bytes.ReplaceAll(head, []byte{0}, nil))
+		narrow := trimLead(trimMark(bytes.ReplaceAll(head, []byte{0}, nil)))
 		if len(narrow) > 0 && narrow[0] == '<' {
 			return sniffMarkup(narrow)
 		}
@@ -213,4 +213,12 @@ func textual(b []byte) bool {
 		return false
 	}
 	return utf8.Valid(b[:len(b)-min(3, len(b))]) || odd == 0
+}
+
+// trimMark drops a UTF-16 byte-order mark.
+func trimMark(b []byte) []byte {
+	if len(b) >= 2 && (b[0] == 0xFF && b[1] == 0xFE || b[0] == 0xFE && b[1] == 0xFF) {
+		return b[2:]
+	}
+	return b
 }
