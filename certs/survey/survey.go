@@ -136,12 +136,21 @@ func verdictOf(err error) Verdict {
 	return Unknown
 }
 
+// words is an error without what the look already says.
+func words(err error) string {
+	var e *dnsclient.Error
+	if errors.As(err, &e) {
+		return e.Detail
+	}
+	return err.Error()
+}
+
 // servers looks at the delegation and asks each name server itself, over UDP and TCP (CD-19).
 func (s *survey) servers(ctx context.Context) {
 	domain := s.want.Domain.String()
 	hosts, err := s.cfg.DNS.NS(ctx, domain)
 	if err != nil {
-		s.add(Look{What: "delegation of " + domain, Verdict: verdictOf(err), Saw: err.Error(),
+		s.add(Look{What: "delegation of " + domain, Verdict: verdictOf(err), Saw: words(err),
 			Remedy: "have the parent domain delegate " + domain + " to this site's name server (NS records, and addresses beside them)"})
 		return
 	}
@@ -150,7 +159,7 @@ func (s *survey) servers(ctx context.Context) {
 	for _, host := range hosts {
 		addrs, err := s.cfg.DNS.Addrs(ctx, host)
 		if err != nil {
-			s.add(Look{What: "name server " + host, Verdict: verdictOf(err), Saw: err.Error(), Remedy: "publish an address for " + host})
+			s.add(Look{What: "name server " + host, Verdict: verdictOf(err), Saw: words(err), Remedy: "publish an address for " + host})
 			continue
 		}
 		for _, ip := range addrs {
@@ -165,7 +174,7 @@ func (s *survey) server(ctx context.Context, host, at string) {
 	for _, network := range []string{"udp", "tcp"} {
 		l := Look{What: "name server " + host, Where: at + " over " + strings.ToUpper(network), Verdict: Good, Saw: "answers with authority"}
 		if _, err := s.cfg.DNS.Direct(ctx, network, at, s.want.Domain.String()); err != nil && !errors.Is(err, dnsclient.ErrNotFound) {
-			l.Verdict, l.Saw = Bad, err.Error()
+			l.Verdict, l.Saw = Bad, words(err)
 			l.Remedy = "open port 53 " + strings.ToUpper(network) + " to the world on this address; certificates need both"
 		}
 		s.add(l)
@@ -176,14 +185,14 @@ func (s *survey) mail(ctx context.Context) {
 	domain := s.want.Domain.String()
 	list, err := s.cfg.DNS.MX(ctx, domain)
 	if err != nil {
-		s.add(Look{What: "mail exchanger of " + domain, Verdict: verdictOf(err), Saw: err.Error(), Remedy: "publish an MX record"})
+		s.add(Look{What: "mail exchanger of " + domain, Verdict: verdictOf(err), Saw: words(err), Remedy: "publish an MX record"})
 		return
 	}
 	for _, mx := range list {
 		l := Look{What: "mail exchanger of " + domain, Where: mx.Host, Verdict: Good}
 		addrs, err := s.cfg.DNS.Addrs(ctx, mx.Host)
 		if err != nil {
-			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "publish an address for "+mx.Host
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), words(err), "publish an address for "+mx.Host
 		}
 		for _, ip := range addrs {
 			l.Saw += ip.String() + " "
@@ -227,7 +236,7 @@ func (s *survey) certificates(ctx context.Context) {
 		got, err := finder.Find(ctx, name)
 		l := Look{What: "certificate of " + mail, Where: "CERT record at " + name}
 		if err != nil {
-			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "if it was published just now, wait for the time others remember its absence (5 minutes); else check that the name server runs and is delegated to"
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), words(err), "if it was published just now, wait for the time others remember its absence (5 minutes); else check that the name server runs and is delegated to"
 			s.add(l)
 			continue
 		}
@@ -283,7 +292,7 @@ func (s *survey) directory(ctx context.Context) {
 		got, err := s.cfg.LDAP.Find(ctx, s.want.Domain, mail)
 		l := Look{What: "certificate of " + mail, Where: "LDAP " + got.Server}
 		if err != nil {
-			l.Verdict, l.Saw, l.Remedy = verdictOf(err), err.Error(), "publish there what DNS publishes, or take the SRV record away"
+			l.Verdict, l.Saw, l.Remedy = verdictOf(err), words(err), "publish there what DNS publishes, or take the SRV record away"
 			s.add(l)
 			continue
 		}
@@ -300,7 +309,7 @@ func (s *survey) nobody(ctx context.Context) {
 	case err == nil:
 		l.Verdict, l.Saw, l.Remedy = Bad, "certificate records", "a wildcard record answers for every name: remove it"
 	case !errors.Is(err, dnsclient.ErrNotFound):
-		l.Verdict, l.Saw = Unknown, err.Error()
+		l.Verdict, l.Saw = Unknown, words(err)
 	}
 	s.add(l)
 }

@@ -124,7 +124,11 @@ func (c *console) survey(ctx context.Context, route lookupRoute, wanted []survey
 		}
 		fmt.Fprintf(c.out, "%s\n", r.Domain)
 		for _, l := range r.Looks {
-			fmt.Fprintf(c.out, "  %-7s  %s %s: %s\n", l.Verdict, l.What, l.Where, l.Saw)
+			where := ""
+			if l.Where != "" {
+				where = " (" + l.Where + ")"
+			}
+			fmt.Fprintf(c.out, "  %-7s  %s%s: %s\n", l.Verdict, l.What, where, l.Saw)
 			if l.Verdict != survey.Good && l.Remedy != "" {
 				fmt.Fprintf(c.out, "           → %s\n", l.Remedy)
 			}
