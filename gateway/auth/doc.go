@@ -14,6 +14,8 @@
 // from anywhere after 50; a pair of login and network that was right lately waits for its own failures
 // only, so that a stranger's guesses do not lock a clinic out. Networks are IPv4 addresses and IPv6 /64.
 //
+// Counts and remembered passwords are in memory: a restart forgets them.
+//
 // It does not store accounts, does not lock one for good, and does not judge a password's quality.
 //
 // Limits: password 1,024 octets, login 255; record parameters 256 MiB, 10 passes, 16 lanes; waits of 1 s

@@ -1,12 +1,15 @@
 package spool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
 
+	"postern/gateway/lab/faultdisk"
 	"postern/gateway/spool"
 )
 
@@ -162,4 +165,113 @@ func TestCrashBeforeAndAfterAMoveLosesNothing(t *testing.T) {
 			mustGet(t, s, d.rows[b.ID], text(byte(5*i+2), 200<<10))
 		}
 	}
+}
+
+// some is a row at random, if there is one.
+func (d *table) some() (spool.Blob, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range d.rows { // in no order
+		return b, true
+	}
+	return spool.Blob{}, false
+}
+
+// take removes a row at random; the caller then deletes the blob.
+func (d *table) take() (spool.Blob, bool) {
+	b, ok := d.some()
+	if !ok {
+		return b, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b, ok = d.rows[b.ID]
+	delete(d.rows, b.ID)
+	return b, ok
+}
+
+func (d *table) has(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.rows[id]
+	return ok
+}
+
+// Segments are compacted, freed and written again while others write, read and delete: a blob with a row
+// is always whole, and one without is never said to be damaged.
+func TestCompactWhileEverythingElseGoesOn(t *testing.T) {
+	disk := faultdisk.New(1)
+	ring := newRing(t)
+	s := open(t, spool.Config{FS: disk.FS(), Keys: ring, Segment: 512 << 10})
+	d := &table{rows: map[string]spool.Blob{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var writers, others sync.WaitGroup
+	for g := range 4 {
+		writers.Go(func() {
+			for i := range 150 {
+				n := (1 + (g*31+i*7)%60) << 10
+				b, err := s.Put(t.Context(), org, bytes.NewReader(text(byte(n>>10), n)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				d.add(b)
+				if i > 10 && rand.IntN(10) > 0 {
+					if b, ok := d.take(); ok {
+						if err := s.Delete(b); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+		})
+	}
+	moved, segments, read := 0, 0, 0
+	others.Go(func() {
+		for ctx.Err() == nil {
+			done, err := s.Compact(t.Context(), d.move)
+			if err != nil || done.Damaged > 0 {
+				t.Errorf("compact: %+v %v", done, err)
+				return
+			}
+			moved += done.Moved
+			segments += done.Segments
+		}
+	})
+	others.Go(func() {
+		for ctx.Err() == nil {
+			b, ok := d.some()
+			if !ok {
+				continue
+			}
+			got, err := get(s, b)
+			for errors.Is(err, spool.ErrNotFound) && d.has(b.ID) { // moved since the row was read
+				d.mu.Lock()
+				now := d.rows[b.ID]
+				d.mu.Unlock()
+				if now.ID == "" {
+					break
+				}
+				got, err = get(s, now)
+			}
+			if err == nil && !bytes.Equal(got, text(byte(b.Size>>10), int(b.Size))) {
+				t.Errorf("%s is not what was put", b.ID)
+			}
+			if err != nil && (!errors.Is(err, spool.ErrNotFound) || d.has(b.ID)) {
+				t.Errorf("read %s: %v", b.ID, err)
+				return
+			}
+			read++
+		}
+	})
+	writers.Wait()
+	cancel()
+	others.Wait()
+	t.Logf("%d records moved out of %d segments, %d reads", moved, segments, read)
+	if moved == 0 || read == 0 {
+		t.Error("nothing was moved, or nothing read")
+	}
+	s.Close()
+	disk.Crash()
+	check(t, disk, spool.Config{Keys: ring, Segment: 512 << 10}, d)
 }

@@ -9,7 +9,8 @@
 // of the key above it and the name of what it wraps. So no two wrapped things share a cipher key, the
 // number of blobs has no bound from random nonces, and a wrapped key put in another's row does not open.
 // Deleting a wrapped data key makes its blob unreadable wherever a copy of the blob lies; deleting a
-// wrapped organisation key does so for the whole organisation.
+// wrapped organisation key does so for the whole organisation. A backup that holds the row holds the wrapped
+// key too: there the blob goes when that backup goes, or with the organisation's or the master key.
 //
 // The master key is never made where one was expected: New makes one, for the first `init`, and Read
 // only reads. A key check value (Check) is kept in the database; Matches refuses every other key, so
