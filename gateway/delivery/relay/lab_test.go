@@ -67,6 +67,7 @@ type host struct {
 	replies  map[string]string
 	tls      *tls.Config
 	implicit bool
+	pause    time.Duration // before each answer
 
 	l     net.Listener
 	wg    sync.WaitGroup
@@ -163,6 +164,9 @@ func (h *host) serve(c net.Conn) {
 		h.mu.Lock()
 		h.seen = append(h.seen, line)
 		h.mu.Unlock()
+		if h.pause > 0 {
+			<-time.After(h.pause)
+		}
 		verb := strings.ToUpper(strings.Fields(line + " x")[0])
 		answer, ok := h.replies[line]
 		if !ok {

@@ -126,6 +126,8 @@ func (c *Client) Send(ctx context.Context, r Route, e Envelope, open func() (io.
 	if (r.Host == "") == r.Domain.IsZero() {
 		return Result{}, errors.New("relay: a route is either a domain or a host")
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.limits.Send, errTooLong)
+	defer cancel()
 	d := &delivery{c: c, ctx: ctx, route: r, env: e, open: open, outcomes: make([]*Outcome, len(e.To))}
 	d.run()
 	return d.result(), nil
@@ -233,7 +235,7 @@ func (d *delivery) result() Result {
 		case d.last != nil:
 			o = d.last
 		case d.ctx.Err() != nil:
-			o = fault(ReasonStopped, "the gateway stopped sending before this message was through")
+			o = d.stopped()
 		default:
 			o = fault(ReasonConnect, "no host was left to try")
 		}
@@ -242,6 +244,16 @@ func (d *delivery) result() Result {
 		r.Outcomes = append(r.Outcomes, mine)
 	}
 	return r
+}
+
+var errTooLong = errors.New("relay: the peers are too slow")
+
+// stopped is the outcome when ctx ended.
+func (d *delivery) stopped() *Outcome {
+	if errors.Is(context.Cause(d.ctx), errTooLong) {
+		return fault(ReasonTimeout, fmt.Sprintf("the message was not through after %v", d.c.limits.Send))
+	}
+	return fault(ReasonStopped, "the gateway stopped sending before this message was through")
 }
 
 // name is how a route is called in traces.

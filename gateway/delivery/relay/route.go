@@ -151,6 +151,7 @@ type Limits struct {
 	DataInit  time.Duration // for the answer to DATA; 2 min
 	DataBlock time.Duration // for the peer to take a block of the message; 3 min
 	DataDone  time.Duration // for the answer to the whole message; 10 min
+	Send      time.Duration // for all of a Send: a peer that takes octet after octet holds no worker for ever; 2 h
 
 	Recipients int           // in one transaction; 100
 	Idle       int           // idle sessions kept, in all; 32
@@ -166,6 +167,7 @@ func (l Limits) orDefaults() Limits {
 	set(&l.DataInit, 2*time.Minute)
 	set(&l.DataBlock, 3*time.Minute)
 	set(&l.DataDone, 10*time.Minute)
+	set(&l.Send, 2*time.Hour)
 	set(&l.Recipients, 100)
 	set(&l.Idle, 32)
 	set(&l.IdlePerHop, 4)

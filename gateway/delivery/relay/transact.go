@@ -299,7 +299,7 @@ func (x *transaction) broke(err error) {
 	x.s.broken = true
 	x.failed = netFault(err)
 	if x.d.ctx.Err() != nil {
-		x.failed = fault(ReasonStopped, "the gateway stopped sending before this message was through")
+		x.failed = x.d.stopped()
 	}
 	x.said = x.failed
 }

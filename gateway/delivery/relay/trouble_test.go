@@ -172,6 +172,16 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// A peer that answers each command just in time can still not keep a worker.
+func TestSlowOnTheWhole(t *testing.T) {
+	h := (&host{ext: []string{"X"}, pause: 60 * time.Millisecond}).start(t, "127.0.0.1:0")
+	c := client(t, names{}, func(cfg *relay.Config) { cfg.Limits.Send = 300 * time.Millisecond })
+	r, err := c.Send(context.Background(), static(h), relay.Envelope{From: from, To: to(strings.Fields(strings.Repeat("b@h.example ", 50))...)}, text(mail))
+	if err != nil || r.Outcomes[0].Status != relay.Temporary || r.Outcomes[49].Reason != relay.ReasonTimeout {
+		t.Errorf("%v %s", err, show(r))
+	}
+}
+
 func TestIdleSessionsEnd(t *testing.T) {
 	h := (&host{}).start(t, "127.0.0.1:0")
 	c := client(t, names{}, func(cfg *relay.Config) { cfg.Limits.IdleFor = 50 * time.Millisecond })
