@@ -14,6 +14,7 @@ import (
 
 	"postern/certs"
 	"postern/certs/issue"
+	"postern/gateway/agent"
 	"postern/gateway/delivery/notice"
 	"postern/gateway/delivery/track"
 	"postern/gateway/lab"
@@ -152,8 +153,9 @@ func TestForgedNoticeMovesNothing(t *testing.T) {
 			t.Errorf("a forged notice wrote %s", k)
 		}
 	}
-	if got := w.heldReasons(w.hospital); len(got) != 0 {
-		t.Errorf("held: %v: the notices were not even read, so this proves nothing", got)
+	held := w.heldReasons(w.hospital)
+	if len(held) != 6 || len(slices.Compact(held)) != 1 || held[0] != agent.ReasonNotBound {
+		t.Errorf("held: %v, want the six notices, each read and found to speak for somebody else", held)
 	}
 	w.items(w.hospital, "dr", 0)
 	w.ok(w.clinic.Start(w.ctx))

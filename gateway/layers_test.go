@@ -25,7 +25,10 @@ var beside = map[string]bool{
 	"certs/discover certs/dnscert": true, "certs/discover certs/dnsclient": true, "certs/discover certs/ldapcert": true,
 	"certs/dnscert certs/dnsclient": true, "certs/ldapcert certs/dnsclient": true, "certs/ldapcert certs/ldapwire": true,
 	"certs/zone certs/dnscert": true, "gateway/lab/daemon gateway/lab/peer": true,
-	"trust/revoke trust/chain": true, "trust/revoke trust/fetch": true, "trust/bundle trust/chain": true, "trust/bundle trust/fetch": true, "trust/policy trust/chain": true,
+	"certs/survey certs/dnscert": true, "certs/survey certs/dnsclient": true, "certs/survey certs/ldapcert": true,
+	"gateway/lab/postfix gateway/lab/peer": true,
+	"trust/revoke trust/chain":             true, "trust/revoke trust/fetch": true, "trust/bundle trust/chain": true, "trust/bundle trust/fetch": true,
+	"trust/policy trust/chain":              true,
 	"gateway/spool/keys gateway/spool/seal": true,
 }
 

@@ -15,7 +15,7 @@ type Advice struct {
 // Reasons lists the agent's own reasons.
 func Reasons() []string {
 	return []string{ReasonNoSigningKey, ReasonNotFound, ReasonUnknown, ReasonNotInHeader, ReasonSenderMismatch, ReasonNoSender,
-		ReasonNullSender, ReasonHeader, ReasonBlindCopy, ReasonHopRefused, ReasonHopAway, ReasonNoAddress, ReasonNoProcessed, ReasonNoDispatched}
+		ReasonNullSender, ReasonHeader, ReasonNoticeOnly, ReasonNotBound, ReasonBlindCopy, ReasonHopRefused, ReasonHopAway, ReasonNoAddress, ReasonNoProcessed, ReasonNoDispatched}
 }
 
 // AdviceOn is the advice on any reason a verdict may carry: the agent's, trust's or smime's. Every reason
@@ -44,6 +44,12 @@ func AdviceOn(reason string) Advice {
 		return Advice{"The signed header does not name exactly one sender.", "The partner must correct its From field.", peer}
 	case ReasonNullSender:
 		return Advice{"The envelope has no sender, which only notices may have.", "The partner must send messages with a sender.", peer}
+	case ReasonNoticeOnly:
+		return Advice{"The sender is trusted for mail that goes there, not for mail from there. Only notices about our own messages are taken from it, and this is none.",
+			"If mail from this partner is wanted, add its anchor for incoming mail too: postern trust anchor add.", admin}
+	case ReasonNotBound:
+		return Advice{"A notice speaks of a recipient for whom its signer cannot speak: forged, or sent from the wrong address.",
+			"It changed nothing here. If it was meant well, the partner must send notices from the recipient's own address or domain.", peer}
 	case ReasonBlindCopy:
 		return Advice{"The recipient is in the envelope but not in To or Cc. Direct does not allow blind copies: its gateway would refuse the message without a word.",
 			"Send it again with this address in To or Cc.", you}

@@ -76,7 +76,9 @@ const (
 	ReasonNoSender       = "no_single_sender"        // AS-80
 	ReasonNullSender     = "null_sender"             // MAIL FROM <> on ordinary mail
 	ReasonHeader         = "header_unreadable"
-	ReasonBlindCopy      = "blind_copy" // outbound: the peer's gateway would refuse it (AS-34, AS-82)
+	ReasonNoticeOnly     = "notice_only"      // AS-88 covers notices about our own mail and nothing else
+	ReasonNotBound       = "notice_not_bound" // DN-47: it speaks of a recipient its signer is not bound to
+	ReasonBlindCopy      = "blind_copy"       // outbound: the peer's gateway would refuse it (AS-34, AS-82)
 )
 
 // Reasons that delivery adds after the agent's work.
@@ -106,6 +108,8 @@ type Verdict struct {
 	SoftFail  bool            `json:"soft_fail,omitempty"` // revocation could not be checked and the domain lets that pass (AS-65)
 	Discovery json.RawMessage `json:"discovery,omitempty"`
 	Decision  json.RawMessage `json:"decision,omitempty"`
+
+	NoticeOnly bool `json:"notice_only,omitempty"` // inbound: believed only as a notice about mail of ours (AS-88)
 
 	Approval trust.Approval    `json:"-"`
 	Signer   *x509.Certificate `json:"-"` // inbound: the approved signer

@@ -173,12 +173,18 @@ func (a *Agent) sender(ctx context.Context, o *smime.Opened, sender, rcpt addr.A
 			continue
 		}
 		judged++
-		d, err := a.Judge.Evaluate(ctx, trust.Question{Cert: s.Cert, Extra: o.Certs, Peer: sender, Local: rcpt.Domain(),
-			Direction: trust.Incoming, Purpose: purpose, Use: trust.Sign, Time: a.Now()})
+		q := trust.Question{Cert: s.Cert, Extra: o.Certs, Peer: sender, Local: rcpt.Domain(),
+			Direction: trust.Incoming, Purpose: trust.Mail, Use: trust.Sign, Time: a.Now()}
+		d, err := a.Judge.Evaluate(ctx, q)
+		asNotice := err == nil && !d.OK() && purpose == trust.Notice
+		if asNotice {
+			q.Purpose = trust.Notice
+			d, err = a.Judge.Evaluate(ctx, q)
+		}
 		if err != nil {
 			return best, fmt.Errorf("agent: judge the signer for %s: %w", rcpt, err)
 		}
-		v := Verdict{Recipient: rcpt}
+		v := Verdict{Recipient: rcpt, NoticeOnly: asNotice && d.OK()}
 		v.decided(d, s.Cert)
 		if v.OK {
 			v.Signer = s.Cert

@@ -35,7 +35,7 @@ func (p *Pipeline) open(ctx context.Context, j queue.Job, m store.Message) (stor
 		return store.Step{}, err
 	}
 	step := store.Step{Settle: done()}
-	again := p.hold(&step, j, m, res.Verdicts)
+	again := p.hold(&step, m, res.Verdicts)
 	if len(again) > 0 {
 		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, m.Received.Add(p.Clocks.Inside)), Recipients: again,
 			Error: "a trust check has no answer yet"}
@@ -49,7 +49,7 @@ func (p *Pipeline) open(ctx context.Context, j queue.Job, m store.Message) (stor
 
 // hold keeps the sealed original for the recipients refused, and names those to try again because
 // their refusal is transient.
-func (p *Pipeline) hold(step *store.Step, j queue.Job, m store.Message, verdicts []agent.Verdict) (again []addr.Address) {
+func (p *Pipeline) hold(step *store.Step, m store.Message, verdicts []agent.Verdict) (again []addr.Address) {
 	byReason := map[string]*store.Held{}
 	for _, v := range verdicts {
 		switch {

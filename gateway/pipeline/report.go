@@ -25,15 +25,15 @@ func (p *Pipeline) report(ctx context.Context, step *store.Step, m store.Message
 	defer src.Close()
 	rep, err := notice.Parse(src, src.Size())
 	if errors.Is(err, notice.ErrNotNotice) || err == nil && !rep.Standard {
-		return p.handOn(ctx, step, m, v, body, true) // shown to people, changes no state
+		return p.stray(ctx, step, m, v, body)
 	}
 	if err != nil {
 		return err
 	}
-	matched, forward, failure := false, false, false
+	matched, forward, failure, forged := false, false, false, false
 	for _, e := range rep.Entries {
 		if !speaksFor(v, m.Sender, e.About()) {
-			p.Log.Warn("notice ignored: its signer is not bound to the recipient it speaks of", "message", m.ID, "signer", m.Sender)
+			forged = true
 			continue
 		}
 		ok, action, bad, err := p.apply(ctx, step, m, v, rep, e)
@@ -47,10 +47,29 @@ func (p *Pipeline) report(ctx context.Context, step *store.Step, m store.Message
 	switch {
 	case forward:
 		return p.handOn(ctx, step, m, v, body, failure)
+	case forged && !matched:
+		p.refuseNotice(step, m, v, agent.ReasonNotBound)
 	case !matched:
-		p.Log.Info("notice matches no message of ours", "message", m.ID)
+		return p.stray(ctx, step, m, v, body)
 	}
 	return nil
+}
+
+// stray is a notice about no message of ours, or one that is no notice at all: it changes no state and is
+// shown to people. From a sender that is trusted for notices only it is held instead, or a one-way
+// partner could put anything into an inbox by calling it a report.
+func (p *Pipeline) stray(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, body spool.Blob) error {
+	if !v.NoticeOnly {
+		return p.handOn(ctx, step, m, v, body, true)
+	}
+	p.refuseNotice(step, m, v, agent.ReasonNoticeOnly)
+	return nil
+}
+
+// refuseNotice holds a notice that may change nothing, for people to see why.
+func (p *Pipeline) refuseNotice(step *store.Step, m store.Message, v agent.Verdict, reason string) {
+	v.OK, v.Reason, v.Detail = false, reason, agent.AdviceOn(reason).Explain
+	p.hold(step, m, []agent.Verdict{v})
 }
 
 // speaksFor is DN-47: the signer must be bound to the recipient the notice is about, or the notice be
@@ -70,12 +89,15 @@ func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message,
 	if rep.OriginalMessageID == "" {
 		return false, track.Ignore, false, nil
 	}
-	sent, err := p.Store.Messages(ctx, store.Query{RFCID: rep.OriginalMessageID, Direction: store.Out, From: v.Recipient.WithoutTag().Key()})
+	sent, err := p.Store.Messages(ctx, store.Query{RFCID: rep.OriginalMessageID, Direction: store.Out})
 	if err != nil {
 		return false, track.Ignore, false, err
 	}
 	action = track.Ignore
 	for _, orig := range sent {
+		if !orig.Sender.SameMailbox(v.Recipient) { // it is for the sender of what it speaks of
+			continue
+		}
 		events, err := p.Store.Events(ctx, orig.ID)
 		if err != nil {
 			return false, action, false, err
