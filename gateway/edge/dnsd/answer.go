@@ -4,8 +4,8 @@ import "encoding/binary"
 
 // respond appends the answer to one question to out; nothing appended means: stay silent. Over UDP,
 // most is the octets this server sends at all; over TCP it is 65,535 and the asker's size is ignored.
-func (s *Server) respond(out, packet []byte, most int) []byte {
-	var q query
+// q is scratch, so that a loop needs only one.
+func (s *Server) respond(q *query, out, packet []byte, most int) []byte {
 	switch q.parse(packet) {
 	case drop:
 		s.counts.malformed.Add(1)
@@ -24,13 +24,13 @@ func (s *Server) respond(out, packet []byte, most int) []byte {
 		return q.short(out, rcodeBadVers)
 	}
 	if q.signed {
-		return s.respondSigned(out, packet, &q, most)
+		return s.respondSigned(out, packet, q, most)
 	}
 	if q.qclass != classIN || q.qtype == typeAXFR || q.qtype == typeIXFR {
 		s.counts.refused.Add(1)
 		return q.short(out, rcodeRefused)
 	}
-	return s.answer(out, &q, most)
+	return s.answer(out, q, most)
 }
 
 // answer is for a well-formed question of class IN.
@@ -146,8 +146,7 @@ func (q *query) whole(out []byte, found section, most int) []byte {
 }
 
 // truncate cuts an answer down to its question with TC set.
-func truncate(answer, packet []byte) []byte {
-	var q query
+func (q *query) truncate(answer, packet []byte) []byte {
 	if q.parse(packet) != parsed {
 		return answer[:min(len(answer), headerLength)]
 	}

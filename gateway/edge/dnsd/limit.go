@@ -49,9 +49,6 @@ func newLimiter(rate int) *limiter {
 }
 
 func (l *limiter) take(from netip.Addr, now time.Time) limitVerdict {
-	if l == nil {
-		return limitPass
-	}
 	from = from.Unmap()
 	bits := 24
 	if from.Is6() {

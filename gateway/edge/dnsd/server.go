@@ -191,6 +191,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 func (s *Server) serveUDP(ctx context.Context, cancel context.CancelCauseFunc, conn *net.UDPConn) {
 	question := make([]byte, MaxUDPQuestion+1)
 	answer := make([]byte, 0, MaxUDPAnswer)
+	var q query
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(question)
 		if ctx.Err() != nil {
@@ -208,20 +209,30 @@ func (s *Server) serveUDP(ctx context.Context, cancel context.CancelCauseFunc, c
 			s.counts.malformed.Add(1)
 			continue
 		}
-		answer = s.respond(answer[:0], question[:n], MaxUDPAnswer)
+		answer = s.respond(&q, answer[:0], question[:n], MaxUDPAnswer)
 		if len(answer) == 0 {
 			continue
 		}
-		switch s.limit.take(from.Addr(), s.cfg.Clock()) {
+		switch s.take(from.Addr()) {
 		case limitDrop:
-			s.counts.limited.Add(1)
 			continue
 		case limitSlip:
-			s.counts.limited.Add(1)
-			answer = truncate(answer, question[:n])
+			answer = q.truncate(answer, question[:n])
 		}
 		if _, err := conn.WriteToUDPAddrPort(answer, from); err != nil && ctx.Err() != nil {
 			return
 		}
 	}
+}
+
+// take asks the limiter, and counts.
+func (s *Server) take(from netip.Addr) limitVerdict {
+	if s.limit == nil {
+		return limitPass
+	}
+	v := s.limit.take(from, s.cfg.Clock())
+	if v != limitPass {
+		s.counts.limited.Add(1)
+	}
+	return v
 }

@@ -95,6 +95,7 @@ func (s *Server) converse(conn net.Conn, peer netip.Addr) {
 	var size [2]byte
 	question := make([]byte, MaxTCPQuestion)
 	var answer []byte
+	var q query
 	for range MaxPerTCP {
 		if conn.SetDeadline(time.Now().Add(TCPIdle)) != nil {
 			return
@@ -111,13 +112,13 @@ func (s *Server) converse(conn net.Conn, peer netip.Addr) {
 			return
 		}
 		s.counts.tcp.Add(1)
-		if wantsTransfer(question[:n]) {
+		if q.wantsTransfer(question[:n]) {
 			if s.transfer(conn, peer, question[:n]) != nil {
 				return
 			}
 			continue
 		}
-		answer = s.respond(append(answer[:0], 0, 0), question[:n], 0xffff)
+		answer = s.respond(&q, append(answer[:0], 0, 0), question[:n], 0xffff)
 		if len(answer) <= 2 {
 			return
 		}
@@ -139,7 +140,6 @@ func linger(conn net.Conn) {
 }
 
 // wantsTransfer says whether the question is for a whole zone.
-func wantsTransfer(packet []byte) bool {
-	var q query
+func (q *query) wantsTransfer(packet []byte) bool {
 	return q.parse(packet) == parsed && (q.qtype == typeAXFR || q.qtype == typeIXFR)
 }

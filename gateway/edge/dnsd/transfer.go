@@ -37,7 +37,7 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	apex := snap.Zone(name)
 	if !ok || apex == nil || apex.Name != name || ask.Question[0].Qclass != dns.ClassINET {
 		s.cfg.Log.Warn("dns: zone transfer refused", "peer", peer.String(), "zone", name)
-		return writeFramed(conn, s.respond(nil, packet, 0xffff))
+		return writeFramed(conn, s.respond(new(query), nil, packet, 0xffff))
 	}
 	if err := conn.SetDeadline(time.Now().Add(transferTime)); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (s *Server) respondSigned(out, packet []byte, q *query, most int) []byte {
 		return q.short(out, rcodeFormat)
 	}
 	reply := new(dns.Msg)
-	if reply.Unpack(s.respond(nil, plain, most-tsigRoom)) != nil {
+	if reply.Unpack(s.respond(new(query), nil, plain, most-tsigRoom)) != nil {
 		return q.short(out, rcodeRefused)
 	}
 	reply.Compress = true
