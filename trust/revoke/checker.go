@@ -16,6 +16,7 @@ import (
 // Bounds of a Checker.
 const (
 	MaxURLs        = 2              // of a kind, tried for one certificate
+	MaxReading     = 4              // lists read at the same time
 	RetryAfter     = time.Minute    // how long a URL that failed is left alone
 	AskAgain       = time.Hour      // after which a responder is asked again, however long its answer holds
 	ListAge        = 12 * time.Hour // after which a list in use is fetched anew, however long it holds
@@ -39,6 +40,8 @@ type Checker struct {
 	cfg        Config
 	generation atomic.Uint64
 	lists      fetch.Flight[held]
+	loads      fetch.Flight[held]
+	slots      chan struct{} // one for each list being read
 	answers    fetch.Flight[asked]
 
 	mu   sync.Mutex
@@ -70,7 +73,7 @@ func New(cfg Config) *Checker {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Checker{cfg: cfg, held: map[string]held{}, ocsp: map[string]asked{}}
+	return &Checker{cfg: cfg, slots: make(chan struct{}, MaxReading), held: map[string]held{}, ocsp: map[string]asked{}}
 }
 
 // Generation changes whenever a newer list or answer has come in.
@@ -114,18 +117,23 @@ type inquiry struct {
 	passes bool     // one of them may pass by itself
 }
 
-func (i *inquiry) given() (Answer, bool) {
+// given asks the lists at hand: one that withdraws wins, else the newest that clears.
+func (i *inquiry) given() (best Answer, found bool) {
 	for _, l := range i.c.cfg.Given {
 		if !chain.SameName(l.Issuer, i.q.Cert.RawIssuer) {
 			continue
 		}
 		a, why := l.consult(i.q, i.points, "at hand")
-		if why == "" {
+		switch {
+		case why != "":
+			i.why = append(i.why, "the list at hand of "+stamp(l.ThisUpdate)+": "+why)
+		case a.State == Revoked:
 			return a, true
+		case !found || a.Evidence[0].ThisUpdate.After(best.Evidence[0].ThisUpdate):
+			best, found = a, true
 		}
-		i.why = append(i.why, "the list at hand of "+stamp(l.ThisUpdate)+": "+why)
 	}
-	return Answer{}, false
+	return best, found
 }
 
 // nothing: there is nowhere to ask. A certificate that names places of a kind we do not fetch from, or

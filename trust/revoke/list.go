@@ -31,8 +31,9 @@ type List struct {
 	digest    []byte // of the signed part
 	signed    []byte // the signed part itself, only where the algorithm needs it
 	scope     scope
-	unusable  string // why the list may not be used at all; "" = it may
-	records   []record
+	unusable  string     // why the list may not be used at all; "" = it may
+	chunks    [][]record // each sorted by itself
+	count     int
 	long      map[string]record
 
 	mu       sync.Mutex
@@ -57,7 +58,11 @@ func order(a, b record) int {
 }
 
 // Entries is the number of withdrawn certificates.
-func (l *List) Entries() int { return len(l.records) + len(l.long) }
+func (l *List) Entries() int { return l.count + len(l.long) }
+
+// chunkLen is how many records are kept together: memory grows with the octets that came, never
+// with the length that was announced, and nothing is copied when it grows.
+const chunkLen = 16_384
 
 // add takes the content octets of a serial number.
 func (l *List) add(serial []byte, reason uint8, at time.Time) error {
@@ -83,7 +88,17 @@ func (l *List) add(serial []byte, reason uint8, at time.Time) error {
 		return nil
 	}
 	r.n = uint8(copy(r.serial[:], serial))
-	l.records = append(l.records, r)
+	last := len(l.chunks) - 1
+	switch {
+	case last < 0:
+		l.chunks = append(l.chunks, nil)
+		last = 0
+	case len(l.chunks[last]) == chunkLen:
+		l.chunks = append(l.chunks, make([]record, 0, chunkLen))
+		last++
+	}
+	l.chunks[last] = append(l.chunks[last], r)
+	l.count++
 	return nil
 }
 
@@ -91,8 +106,10 @@ func (l *List) add(serial []byte, reason uint8, at time.Time) error {
 func trim(b []byte) []byte { return bytes.TrimLeft(b, "\x00") }
 
 func (l *List) index() {
-	if !slices.IsSortedFunc(l.records, order) {
-		slices.SortFunc(l.records, order)
+	for _, c := range l.chunks {
+		if !slices.IsSortedFunc(c, order) {
+			slices.SortFunc(c, order)
+		}
 	}
 }
 
@@ -105,11 +122,12 @@ func (l *List) find(serial *big.Int) (record, bool) {
 	}
 	var want record
 	want.n = uint8(copy(want.serial[:], b))
-	i, ok := slices.BinarySearchFunc(l.records, want, order)
-	if !ok {
-		return record{}, false
+	for _, c := range l.chunks {
+		if i, ok := slices.BinarySearchFunc(c, want, order); ok {
+			return c[i], true
+		}
 	}
-	return l.records[i], true
+	return record{}, false
 }
 
 // cause is the CRL reason in words (RFC 5280 §5.3.1).

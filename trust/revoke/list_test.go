@@ -127,6 +127,36 @@ func TestListsAtHand(t *testing.T) {
 	})
 }
 
+func TestOfSeveralListsAtHandTheOneThatWithdrawsWins(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	leaf := root.Leaf(t, "dr@clinic.example")
+	old, younger := read(t, root.List(t, nil, testpki.ListDates(-3, 30))), read(t, root.List(t, nil, testpki.ListDates(-1, 30)))
+	bad := read(t, root.List(t, []*x509.Certificate{leaf.Cert}, testpki.ListDates(-2, 30)))
+	ask := func(lists ...*revoke.List) revoke.Answer {
+		return revoke.New(revoke.Config{Given: lists}).Check(context.Background(), revoke.Query{Cert: leaf.Cert, Issuer: root.Cert, Time: testpki.Now})
+	}
+	if a := ask(old, younger, bad); a.State != revoke.Revoked {
+		t.Errorf("%+v", a)
+	}
+	if a := ask(old, younger); a.State != revoke.Good || !a.Evidence[0].ThisUpdate.Equal(younger.ThisUpdate) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAnnouncedIsNotAllocated: a few octets that announce a large list cost a few octets.
+func TestAnnouncedIsNotAllocated(t *testing.T) {
+	e := newEndless(testpki.Root(t, "Root").Cert.RawSubject, 1_500_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := revoke.ReadList(io.LimitReader(e, 2000)); err == nil {
+		t.Fatal("two thousand octets were read as a list")
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d octets were allocated", used)
+	}
+}
+
 func TestReadListRefuses(t *testing.T) {
 	root := testpki.Root(t, "Root")
 	good := root.List(t, []*x509.Certificate{root.Cert})

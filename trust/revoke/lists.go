@@ -14,7 +14,10 @@ import (
 
 // fromList consults the list of one URL: the one at hand, and with mayFetch a newly fetched one.
 func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answer, bool) {
-	h := i.c.have(url)
+	h, err := i.c.have(ctx, url)
+	if err != nil {
+		return Answer{}, false
+	}
 	if h.list != nil {
 		a, why := h.list.consult(i.q, i.points, url)
 		if why == "" {
@@ -53,14 +56,18 @@ func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answ
 	return Answer{}, false
 }
 
-// have is what is known of a URL; the first time, what the store kept.
-func (c *Checker) have(url string) held {
+// have is what is known of a URL; the first time, what the store kept. The error is ctx's.
+func (c *Checker) have(ctx context.Context, url string) (held, error) {
 	c.mu.Lock()
 	h, ok := c.held[url]
 	c.mu.Unlock()
 	if ok || c.cfg.Store == nil {
-		return h
+		return h, nil
 	}
+	return c.loads.Do(ctx, url, func(ctx context.Context) held { return c.load(ctx, url) })
+}
+
+func (c *Checker) load(ctx context.Context, url string) (h held) {
 	r, err := c.cfg.Store.Open(url)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -69,11 +76,22 @@ func (c *Checker) have(url string) held {
 		return h
 	}
 	defer r.Close()
-	if l, err := ReadList(io.LimitReader(r, MaxListOctets+1)); err == nil {
+	if l, err := c.read(ctx, io.LimitReader(r, MaxListOctets+1)); err == nil {
 		h.list = l
 		c.keep(url, h)
 	}
 	return h
+}
+
+// read reads a list when it is its turn: a few at a time, so that their memory adds up to little.
+func (c *Checker) read(ctx context.Context, r io.Reader) (*List, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+		return ReadList(r)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // keep stores what is known of a URL, forgetting others when there is too much.
@@ -118,7 +136,10 @@ func (c *Checker) remember(url string, q Query) {
 func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	inner, cancel := context.WithTimeout(ctx, ListTimeout)
 	defer cancel()
-	h := c.have(url)
+	h, err := c.have(inner, url)
+	if err != nil {
+		return h
+	}
 	l, unsaved, err := c.download(inner, url, &h, func(l *List) error {
 		if err := l.vouched(q); err != nil {
 			return err
@@ -166,7 +187,7 @@ func (c *Checker) download(ctx context.Context, url string, h *held, accept func
 	if c.cfg.Store != nil {
 		copied.to, copied.err = c.cfg.Store.Create(url)
 	}
-	if l, err = ReadList(io.TeeReader(resp.Body, copied)); err == nil {
+	if l, err = c.read(ctx, io.TeeReader(resp.Body, copied)); err == nil {
 		err = accept(l)
 	}
 	unsaved = copied.finish(err == nil)

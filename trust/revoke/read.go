@@ -142,6 +142,7 @@ func (l *List) readFrame(s *source) error {
 
 // readRest reads nextUpdate, the entries and the extensions, each of them optional.
 func (l *List) readRest(s *source, end int64) error {
+	entries := false
 	for s.off < end {
 		h, err := s.next()
 		if err != nil {
@@ -157,7 +158,8 @@ func (l *List) readRest(s *source, end int64) error {
 			if l.NextUpdate, ok = readTime(append(h.octets(), b...)); !ok {
 				return malformed("nextUpdate is no time")
 			}
-		case h.tag == 0x30 && l.records == nil:
+		case h.tag == 0x30 && !entries:
+			entries = true
 			if err := l.readEntries(s, s.off+h.n); err != nil {
 				return err
 			}
@@ -180,7 +182,6 @@ func (l *List) readRest(s *source, end int64) error {
 }
 
 func (l *List) readEntries(s *source, end int64) error {
-	l.records = make([]record, 0, min((end-s.off)/34+1, MaxListEntries)) // 34 octets: a usual entry
 	var buf []byte
 	for s.off < end {
 		h, err := s.next()
