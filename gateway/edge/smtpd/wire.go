@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -331,124 +330,6 @@ func (w *wire) makeRoom(size int) {
 	if w.end == len(w.buf) {
 		w.buf = append(w.buf, make([]byte, max(size, len(w.buf)))...)
 	}
-}
-
-// upgrade is STARTTLS (RFC 3207): what the peer sent after it in clear is dropped, TLS is made, and
-// the library starts anew, knowing nothing of before (EP-21).
-func (w *wire) upgrade(n int) error {
-	w.pos, w.end = 0, 0
-	w.say("220 2.0.0 Ready to start TLS")
-	if err := w.flush(); err != nil {
-		return err
-	}
-	if err := w.handshake(); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	w.handing = true
-	w.mu.Unlock()
-	return io.EOF
-}
-
-// handshake puts TLS over the connection. After a failure nothing can be said to the peer any more.
-func (w *wire) handshake() error {
-	c := tls.Server(w.conn, w.srv.tls)
-	c.SetDeadline(time.Now().Add(w.srv.limits.Handshake))
-	if err := c.HandshakeContext(w.srv.ctx); err != nil {
-		w.srv.cfg.Metrics.Refused(w.srv.cfg.Mode, ReasonHandshake)
-		w.srv.log.Info("tls handshake failed", "peer", w.remote, "session", w.id, "error", clean(err.Error(), 200))
-		w.mu.Lock()
-		w.closed = true
-		w.mu.Unlock()
-		w.conn.Close()
-		w.srv.gate.leave(w)
-		w.err = net.ErrClosed
-		return w.err
-	}
-	c.SetDeadline(time.Time{})
-	st := c.ConnectionState()
-	w.mu.Lock()
-	w.conn, w.secure = c, true
-	w.mu.Unlock()
-	w.tls = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
-	return nil
-}
-
-func (w *wire) stopped() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stopping
-}
-
-// stop tells the wire that the server shuts down: it says 421 at the next command.
-func (w *wire) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopping = true
-	if w.waiting {
-		w.conn.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-// cut ends the connection at once.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.conn.SetDeadline(time.Unix(1, 0))
-	if t, ok := w.conn.(*tls.Conn); ok {
-		t.NetConn().Close()
-		return
-	}
-	w.conn.Close()
-}
-
-// Close sends what is left to say and closes, or, after STARTTLS, hands the wire on.
-func (w *wire) Close() error {
-	w.mu.Lock()
-	if w.handing {
-		w.handing = false
-		w.mu.Unlock()
-		w.hushed, w.verb, w.inAuth, w.junk = true, "", false, 0
-		w.srv.secreIn.put(w)
-		return nil
-	}
-	if w.closed {
-		w.mu.Unlock()
-		return net.ErrClosed
-	}
-	w.closed = true
-	w.mu.Unlock()
-	w.flush() // best effort: the peer may be gone
-	if w.hangup {
-		w.linger()
-	}
-	err := w.conn.Close()
-	if w.err == nil {
-		w.err = net.ErrClosed
-	}
-	if w.pooled {
-		w.srv.gate.buffers.Put((*[bigBuffer]byte)(w.buf))
-		w.buf, w.pooled, w.pos, w.end = nil, false, 0, 0
-	}
-	w.srv.gate.leave(w)
-	return err
-}
-
-// linger reads what the peer still has under way: closing on unread octets resets the connection, and
-// the peer might never see why it was refused.
-func (w *wire) linger() {
-	const most, patience = 256 << 10, time.Second
-	if w.err != nil || w.stopped() {
-		return
-	}
-	switch c := w.conn.(type) {
-	case *net.TCPConn:
-		c.CloseWrite()
-	case *tls.Conn:
-		c.CloseWrite()
-	}
-	w.conn.SetReadDeadline(time.Now().Add(patience))
-	io.CopyN(io.Discard, w.conn, most)
 }
 
 // LocalAddr is the connection's.
