@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"postern/certs/dnscert"
@@ -92,6 +93,7 @@ type Config struct {
 	FaultTries int              // 0 = FaultTries
 	FaultWait  time.Duration    // 0 = FaultWait
 	FaultGap   time.Duration    // 0 = FaultGap; negative = none
+	Log        *slog.Logger     // told when our resolvers do not answer CERT questions; nil = silent
 }
 
 // Finder searches. It is safe for concurrent use; one place is asked by one search at a time.
@@ -106,6 +108,9 @@ type Finder struct {
 func New(cfg Config) *Finder {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.MaxTime <= 0 {
 		cfg.MaxTime = MaxTime

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"postern/certs/dnscert"
@@ -39,8 +40,8 @@ func places(cfg Config) []place {
 		out = append(out, place{Static, address, askKnown(cfg.Static), true})
 	}
 	if cfg.DNS != nil {
-		out = append(out, place{DNSAddress, dnscert.AddressName, askDNS(cfg.DNS), false},
-			place{DNSDomain, domain, askDNS(cfg.DNS), false})
+		ask := askDNS(cfg.DNS, cfg.Log)
+		out = append(out, place{DNSAddress, dnscert.AddressName, ask, false}, place{DNSDomain, domain, ask, false})
 	}
 	if cfg.LDAP != nil {
 		out = append(out, place{LDAPAddress, address, askLDAP(cfg.LDAP), false},
@@ -61,7 +62,7 @@ func askKnown(known Known) func(context.Context, addr.Address, string) (record, 
 	}
 }
 
-func askDNS(dns DNS) func(context.Context, addr.Address, string) (record, error) {
+func askDNS(dns DNS, log *slog.Logger) func(context.Context, addr.Address, string) (record, error) {
 	return func(ctx context.Context, _ addr.Address, name string) (record, error) {
 		got, err := dns.Find(ctx, name)
 		var failed *dnsclient.Error
@@ -73,7 +74,8 @@ func askDNS(dns DNS) func(context.Context, addr.Address, string) (record, error)
 			if got.TCP {
 				r.Answer += " over TCP"
 			}
-			if got.Authoritative {
+			if got.Authoritative { // CD-20: works, but slower and without the resolvers' cache
+				log.Warn("the configured DNS resolvers do not answer CERT questions; use others", "name", name, "answered_by", got.Server)
 				r.Notes = append(r.Notes, "the configured resolvers do not answer CERT questions; the domain's own name server was asked")
 			}
 			return r, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -390,4 +391,22 @@ func BenchmarkFindRemembered(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// When only the domain's own name server answered, the administrator is told, in the log and the trace.
+func TestAdministratorIsToldOfRefusingResolvers(t *testing.T) {
+	a := addr.MustParse("a@direct.example.org")
+	var log strings.Builder
+	f := discover.New(discover.Config{DNS: around{leaf(t, authority(t), issue.LeafOptions{Address: a}).Cert}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	got, err := f.Find(t.Context(), a)
+	if err != nil || got.Status != discover.Found || !strings.Contains(strings.Join(got.Trace.Steps[0].Notes, " "), "do not answer CERT") || !strings.Contains(log.String(), "do not answer CERT") {
+		t.Errorf("%v, %s, %q\n%+v", err, got.Status, log.String(), got.Trace.Steps)
+	}
+}
+
+// around is a DNS whose answers came past the resolvers.
+type around struct{ cert *x509.Certificate }
+
+func (r around) Find(context.Context, string) (dnscert.Answer, error) {
+	return dnscert.Answer{Certs: []*x509.Certificate{r.cert}, Authoritative: true, TTL: time.Minute, Server: "192.0.2.1:53"}, nil
 }

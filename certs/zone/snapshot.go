@@ -34,6 +34,7 @@ type Snapshot struct {
 	Left   []Left
 	Certs  []Published // what was published of the certificates given: the LDAP face shows the same
 	Serial uint32
+	Until  time.Time // when a certificate begins or ends next, and the snapshot should be built again; zero = never
 	count  int
 }
 
@@ -283,6 +284,7 @@ func (b *builder) mail() error {
 // certs publishes what can receive and is in date; the rest is listed in Left (CD-02, CD-03).
 func (b *builder) certs() error {
 	for _, c := range b.z.Certs {
+		b.s.turn(c.Cert, b.o.Now)
 		name, reason := b.certName(c)
 		if reason == "" && !b.o.All {
 			reason = unfit(c.Cert, b.o.Now)
@@ -301,6 +303,18 @@ func (b *builder) certs() error {
 		b.s.Certs = append(b.s.Certs, Published{mail, c.Cert})
 	}
 	return nil
+}
+
+// turn notes when the certificate next changes what may be published (CD-03).
+func (s *Snapshot) turn(c *x509.Certificate, now time.Time) {
+	if c == nil {
+		return
+	}
+	for _, at := range []time.Time{c.NotBefore, c.NotAfter.Add(time.Second)} {
+		if at.After(now) && (s.Until.IsZero() || at.Before(s.Until)) {
+			s.Until = at
+		}
+	}
 }
 
 func (b *builder) certName(c Cert) (name, reason string) {

@@ -87,6 +87,36 @@ func TestOnlyUsefulCertificatesArePublished(t *testing.T) {
 	}
 }
 
+func TestWhenToBuildAgain(t *testing.T) {
+	a := addr.MustParse("a@direct.example.org")
+	soon := leaf(t, issue.LeafOptions{Address: a, Life: 48 * time.Hour})
+	later := leaf(t, issue.LeafOptions{Address: a, Now: now.Add(24 * time.Hour)})
+	for _, tc := range []struct {
+		situation string
+		certs     []*x509.Certificate
+		want      time.Time
+	}{
+		{"nothing changes", nil, time.Time{}},
+		{"one ends", []*x509.Certificate{soon}, soon.NotAfter.Add(time.Second)},
+		{"another begins before that", []*x509.Certificate{soon, later}, later.NotBefore},
+		{"what is over changes nothing", []*x509.Certificate{leaf(t, issue.LeafOptions{Address: a, Now: now.AddDate(-2, 0, 0)})}, time.Time{}},
+	} {
+		z := zone.Zone{Domain: domain, NS: ns}
+		for _, c := range tc.certs {
+			z.Certs = append(z.Certs, zone.Cert{Address: a, Cert: c})
+		}
+		if s := build(t, z); !s.Until.Equal(tc.want) {
+			t.Errorf("%s: %v, want %v", tc.situation, s.Until, tc.want)
+		}
+		if !tc.want.IsZero() {
+			after, err := zone.Build([]zone.Zone{z}, zone.Options{Now: tc.want})
+			if err != nil || len(after.Certs) == len(build(t, z).Certs) {
+				t.Errorf("%s: nothing changed then (%v)", tc.situation, err)
+			}
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	a := addr.MustParse("a.b.c@direct.example.org")
 	s := build(t, zone.Zone{Domain: domain, NS: ns, Certs: []zone.Cert{{Address: a, Cert: leaf(t, issue.LeafOptions{Address: a})}}},

@@ -193,7 +193,7 @@ func (s *stage) third() {
 // discovery plays D1 to D18 and P1 to P4 as one message.
 func discovery(ctx context.Context, w without) (out []Outcome, err error) {
 	now := time.Now()
-	p, err := newPKI(ctx, now)
+	p, err := newPKI(ctx, now, w.quick)
 	if err != nil {
 		return nil, err
 	}

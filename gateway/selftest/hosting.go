@@ -32,7 +32,7 @@ type host struct {
 
 // hosting plays H1 to H4: what a stranger sees of a domain hosted here.
 func hosting(ctx context.Context, w without) (out []Outcome, err error) {
-	p, err := newPKI(ctx, time.Now())
+	p, err := newPKI(ctx, time.Now(), w.quick)
 	if err != nil {
 		return nil, err
 	}

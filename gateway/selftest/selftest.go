@@ -89,5 +89,6 @@ type without struct {
 	nextServer bool // only the first directory is asked (against CD-33)
 	anchors    bool // a foreign authority is trusted too (against AS-61)
 	ldap       bool // no directories at all (against CD-40)
+	quick      bool // P-256 instead of RSA: keys are made in no time, and answers are small
 	publish    bool // hosting publishes whatever certificate there is (against CD-03)
 }

@@ -28,7 +28,7 @@ import (
 // years is how long the authorities of a run have existed: longer than its expired certificates.
 const years = 5 * 365 * 24 * time.Hour
 
-// pki is the certificates of a run. All end-entity certificates share one RSA-2048 key: making keys is
+// pki is the certificates of a run. All end-entity certificates share one key (RSA-2048): making keys is
 // slow, and no scenario is about keys.
 type pki struct {
 	now     time.Time
@@ -39,16 +39,20 @@ type pki struct {
 	key     crypto.Signer
 }
 
-func newPKI(ctx context.Context, now time.Time) (*pki, error) {
+func newPKI(ctx context.Context, now time.Time, quick bool) (*pki, error) {
+	kind := issue.RSA2048
+	if quick {
+		kind = issue.P256
+	}
 	n, err := internet.New(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	p := &pki{now: now, net: n}
-	if p.key, err = issue.NewKey(issue.RSA2048); err != nil {
+	if p.key, err = issue.NewKey(kind); err != nil {
 		return nil, err
 	}
-	old := issue.AuthorityOptions{Name: "Selftest Root", Now: now.Add(-years)}
+	old := issue.AuthorityOptions{Name: "Selftest Root", Algorithm: kind, Now: now.Add(-years)}
 	if p.root, err = issue.NewAuthority(old); err != nil {
 		return nil, err
 	}
@@ -56,7 +60,7 @@ func newPKI(ctx context.Context, now time.Time) (*pki, error) {
 	if p.sub, err = p.root.Intermediate(old); err != nil {
 		return nil, err
 	}
-	p.foreign, err = issue.NewAuthority(issue.AuthorityOptions{Name: "Foreign Root", Now: now.Add(-years)})
+	p.foreign, err = issue.NewAuthority(issue.AuthorityOptions{Name: "Foreign Root", Algorithm: kind, Now: now.Add(-years)})
 	return p, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -453,4 +454,48 @@ func TestPortInUse(t *testing.T) {
 	if _, err := dnsd.Listen(t.Context(), l.Addr()); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("second listener: %v", err)
 	}
+}
+
+// Zones change under load: every answer is of one snapshot or the other, none is lost or mixed.
+func TestSwapUnderLoad(t *testing.T) {
+	s := newSite(t, dnsd.Config{Rate: -1})
+	z := s.zone
+	var snaps []*zone.Snapshot
+	for serial := range uint32(2) {
+		snap, err := zone.Build([]zone.Zone{z}, zone.Options{Now: time.Now(), Serial: serial + 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		snaps = append(snaps, snap)
+		z.Certs = z.Certs[:1]
+	}
+	s.server.Publish(snaps[0])
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				s.server.Publish(snaps[i%2])
+			}
+		}
+	})
+	for range 4 {
+		work.Go(func() {
+			for range 50 {
+				r := s.ask(t, "udp", "john.doe."+domain+".", dns.TypeCERT, 1232)
+				if len(r.Answer) != 1 || r.Rcode != 0 {
+					t.Errorf("while zones change: %v", r)
+				}
+				soa := s.ask(t, "udp", domain+".", dns.TypeSOA, 1232)
+				if n := soa.Answer[0].(*dns.SOA).Serial; n != 100 && n != 101 {
+					t.Errorf("serial %d", n)
+				}
+			}
+		})
+	}
+	time.AfterFunc(300*time.Millisecond, func() { close(stop) })
+	work.Wait()
 }
