@@ -41,7 +41,7 @@ func TestReadmeHandsOn(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"processed", "dispatched", "direct.clinic.example: delivered", "referral.html", "found"} {
+	for _, want := range []string{"processed", "dispatched", "direct.clinic.example: delivered", "referral.html", "found", "would be sent now", "would be believed"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the output does not say %q:\n%s", want, out)
 		}
