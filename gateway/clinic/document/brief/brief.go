@@ -107,7 +107,7 @@ func Of(d *ccda.Document) Brief {
 		listed(d, Block{Subject: Medicines, Title: "Medicines"}, ccda.Medications, ccda.DischargeRx),
 		recent(d, Block{Subject: Results, Title: "Recent results"}, ccda.Results),
 		recent(d, Block{Subject: Vitals, Title: "Vital signs"}, ccda.Vitals),
-		passages(d, Block{Subject: Judgement, Title: "Assessment"}, ccda.Assessment, ccda.Course),
+		passages(d, Block{Subject: Judgement, Title: "Assessment"}, ccda.Assessment, ccda.Impression, ccda.Course, ccda.PostDx, ccda.Found, ccda.Performed),
 		plan(d),
 	}}
 }
@@ -152,7 +152,7 @@ func why(d *ccda.Document) Block {
 		return b
 	}
 	second := Block{Subject: Why, Title: b.Title}
-	each(d, &second, []ccda.Kind{ccda.VisitReason, ccda.Complaint}, func(s *ccda.Section) { addPassage(&second, s) })
+	each(d, &second, []ccda.Kind{ccda.VisitReason, ccda.Complaint, ccda.Indication, ccda.PreDx}, func(s *ccda.Section) { addPassage(&second, s) })
 	if len(second.Texts) > 0 {
 		second.Title = "Why the patient was seen"
 		return second
@@ -164,6 +164,20 @@ func addPassage(b *Block, s *ccda.Section) {
 	words := ccda.Plain(s.Narrative, maxText)
 	if words == "" {
 		return
+	}
+	if lines := ccda.Lines(s, 20); len(lines) > 0 && lines[0].Row { // a table: its rows, without the heads
+		words = ""
+		for _, l := range lines {
+			words += l.Name
+			if l.Rest != "" {
+				words += " (" + l.Rest + ")"
+			}
+			words += "; "
+		}
+		words = strings.TrimSuffix(words, "; ")
+		if len(words) > maxText {
+			words = strings.ToValidUTF8(words[:maxText], "")
+		}
 	}
 	b.State = Stated
 	b.Texts = append(b.Texts, Text{Section: s.Anchor, Title: s.Name(), Words: words, Cut: len(words) >= maxText-8})

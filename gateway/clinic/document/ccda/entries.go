@@ -83,7 +83,7 @@ func concerns(act node) []node {
 		var out []node
 		for _, link := range []string{"entryRelationship", "component"} {
 			for er := range act.Elements(link) {
-				if o := er.Child("observation"); o.OK() && len(out) < maxInner {
+				if o := er.Child("observation"); o.OK() && !qualifying(o) && len(out) < maxInner {
 					out = append(out, o)
 				}
 			}
@@ -91,6 +91,22 @@ func concerns(act node) []node {
 		return out
 	}
 	return nil
+}
+
+// qualifying says whether an observation only qualifies what it hangs on: severity, reaction, status,
+// criticality, age, priority. QUIRK: some senders hang them on the concern, beside what they qualify.
+func qualifying(o node) bool {
+	switch o.Child("code").Attr("code") {
+	case "SEV", "33999-4", "11323-3", "82606-5", "445518008", "225773000":
+		return true
+	}
+	for t := range o.Elements("templateId") {
+		switch strings.TrimPrefix(t.Attr("root"), "2.16.840.1.113883.10.20.22.4.") {
+		case "5", "6", "8", "9", "28", "31", "143", "145":
+			return true
+		}
+	}
+	return false
 }
 
 func readProblems(d *Document, act node) []Item {
@@ -157,7 +173,7 @@ func readAllergies(d *Document, act node) []Item {
 			it.Name = noneKnown(kind)
 		}
 		if it.Name == "" {
-			it.Name = kind.Words()
+			it.Name = join(": ", allergyKind(kind), "substance not named")
 		}
 		it.Detail = reactions(o)
 		it.Start, it.End = readInterval(o.Child("effectiveTime"))
@@ -165,6 +181,39 @@ func readAllergies(d *Document, act node) []Item {
 		out = append(out, it)
 	}
 	return out
+}
+
+// allergyKind is the kind of an allergy in words, also where the sender left the words out.
+func allergyKind(c chart.Code) string {
+	if c.Display == "" && c.Text == "" {
+		switch c.Code {
+		case "419199007":
+			return "Allergy to substance"
+		case "416098002":
+			return "Allergy to drug"
+		case "414285001":
+			return "Allergy to food"
+		case "420134006", "418038007":
+			return "Propensity to adverse reactions"
+		case "419511003":
+			return "Propensity to adverse reactions to drug"
+		case "59037007":
+			return "Drug intolerance"
+		case "235719002":
+			return "Food intolerance"
+		}
+	}
+	return c.Words()
+}
+
+func join(sep string, parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, sep)
 }
 
 func noneKnown(kind chart.Code) string {

@@ -77,10 +77,12 @@ func cells(tr node, out []string) []string {
 func rowLine(tr node, heads []string) Line {
 	l := Line{ID: tr.Attr("ID"), Row: true}
 	var rest []string
-	for i, c := range cells(tr, nil) {
+	all := cells(tr, nil)
+	named := firstWords(all)
+	for i, c := range all {
 		switch {
 		case c == "":
-		case l.Name == "":
+		case i == named:
 			l.Name = c
 		case i < len(heads) && heads[i] != "":
 			rest = append(rest, heads[i]+": "+c)
@@ -90,6 +92,32 @@ func rowLine(tr node, heads []string) Line {
 	}
 	l.Rest = strings.Join(rest, " · ")
 	return l
+}
+
+// firstWords is the first cell that says what the row is about: not empty and not only a date or number;
+// if there is none, the first that is not empty.
+func firstWords(cells []string) int {
+	first := -1
+	for i, c := range cells {
+		if c == "" {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		letters, digits := 0, 0
+		for _, r := range c {
+			if unicode.IsLetter(r) {
+				letters++
+			} else if unicode.IsDigit(r) {
+				digits++
+			}
+		}
+		if letters > 3 && letters > digits || letters > 0 && digits == 0 {
+			return i
+		}
+	}
+	return first
 }
 
 // denies says whether a line states that there is nothing: "No known allergies", "None".

@@ -1,6 +1,8 @@
 package ccda
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
@@ -29,6 +31,7 @@ func readResults(d *Document, act node) []Item {
 func readResult(d *Document, o node, when chart.Time, group string) Item {
 	it := Item{Group: group}
 	d.named(&it, o.Child("code"), o)
+	it.Name = component(it.Name)
 	var values []string
 	for v := range o.Elements("value") {
 		if q := quantity(v); q != "" && len(values) < maxIDs {
@@ -38,6 +41,9 @@ func readResult(d *Document, o node, when chart.Time, group string) Item {
 	it.Value = strings.Join(values, "; ")
 	it.Flag = interpretation(o)
 	it.Detail = ranges(o)
+	if it.Flag == "" {
+		it.Flag = outside(o)
+	}
 	it.Status = o.Child("statusCode").Attr("code")
 	it.Negated = negated(o)
 	it.Start, _ = readInterval(o.Child("effectiveTime"))
@@ -45,6 +51,19 @@ func readResult(d *Document, o node, when chart.Time, group string) Item {
 		it.Start = when
 	}
 	return it
+}
+
+// component makes a LOINC name in parts readable: "GLUCOSE:MCNC:PT:BLD:QN:" is "GLUCOSE, BLD". The whole
+// name stays in the item's code.
+func component(name string) string {
+	parts := strings.Split(name, ":")
+	if len(parts) < 5 || strings.Contains(name, " - ") {
+		return name
+	}
+	if parts[3] == "" || parts[3] == "XXX" {
+		return parts[0]
+	}
+	return parts[0] + ", " + parts[3]
 }
 
 // quantity is the value of an observation of any data type, as text.
@@ -79,6 +98,41 @@ func interpretation(o node) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// textRange is a range written as "0.50-1.20 mg/dL", its unit in the third group.
+var textRange = regexp.MustCompile(`^\s*([0-9.]+)\s*-\s*([0-9.]+)\s*(\S*)\s*$`)
+
+// outside compares a number with the range the sender states beside it; the words say that it is a
+// comparison and not the sender's judgement. Different units are not compared.
+func outside(o node) string {
+	v := o.Child("value")
+	value, err := strconv.ParseFloat(trim(v.Attr("value")), 64)
+	r := o.Child("referenceRange", "observationRange")
+	if err != nil || !r.OK() {
+		return ""
+	}
+	low, high := r.Child("value", "low"), r.Child("value", "high")
+	lowText, highText := low.Attr("value"), high.Attr("value")
+	for _, side := range []node{low, high} {
+		if u := side.Attr("unit"); u != "" && u != v.Attr("unit") {
+			return ""
+		}
+	}
+	if lowText == "" && highText == "" {
+		m := textRange.FindStringSubmatch(r.Child("text").Text(100))
+		if m == nil || m[3] != "" && m[3] != v.Attr("unit") {
+			return ""
+		}
+		lowText, highText = m[1], m[2]
+	}
+	if x, err := strconv.ParseFloat(trim(lowText), 64); err == nil && value < x {
+		return "below the stated range"
+	}
+	if x, err := strconv.ParseFloat(trim(highText), 64); err == nil && value > x {
+		return "above the stated range"
+	}
+	return ""
 }
 
 func flagWord(code, display string) string {

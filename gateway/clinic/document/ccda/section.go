@@ -49,6 +49,12 @@ const (
 	Review       Kind = "review-of-systems"
 	GivenRx      Kind = "medications-administered"
 	CareTeam     Kind = "care-team"
+	Indication   Kind = "indication"
+	Impression   Kind = "impression"
+	PreDx        Kind = "preoperative-diagnosis"
+	PostDx       Kind = "postoperative-diagnosis"
+	Found        Kind = "findings"
+	Performed    Kind = "procedure-description"
 	Other        Kind = "other"
 )
 
@@ -185,6 +191,18 @@ func kindOfRarerCode(code string) Kind {
 		return GivenRx
 	case "85847-2":
 		return CareTeam
+	case "59768-2", "18785-6", "121060", "121109":
+		return Indication
+	case "19005-8", "121072":
+		return Impression
+	case "10219-4":
+		return PreDx
+	case "10218-6", "59769-0":
+		return PostDx
+	case "59776-5", "18782-3", "121070":
+		return Found
+	case "29554-3":
+		return Performed
 	}
 	return Other
 }

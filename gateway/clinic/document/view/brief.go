@@ -26,11 +26,23 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 	if c != nil {
 		writeComparison(p, c)
 	}
+	var silent []string // subjects the document has no section on
 	for _, column := range [][]brief.Subject{{brief.Problems, brief.Allergies}, {brief.Medicines}, {brief.Results, brief.Vitals}} {
+		said := 0
+		for _, s := range column {
+			if block := b.Block(s); block.State == brief.NotStated {
+				silent = append(silent, strings.ToLower(block.Title))
+			} else {
+				said++
+			}
+		}
+		if said == 0 {
+			continue
+		}
 		p.Open(page.Div, page.Cls(page.Column))
 		for _, s := range column {
 			block := b.Block(s)
-			if s == brief.Vitals && block.State != brief.Stated {
+			if block.State == brief.NotStated {
 				continue
 			}
 			p.Open(page.Div, page.Cls(page.Card))
@@ -40,17 +52,29 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 		}
 		p.Close()
 	}
+	width := page.Wide
 	if j := b.Block(brief.Judgement); j.State == brief.Stated {
-		p.Open(page.Div, page.Cls(page.Card, page.Card2))
+		if b.Block(brief.Plan).State != brief.NotStated {
+			width = page.Card2
+		}
+		p.Open(page.Div, page.Cls(page.Card, width))
 		cardHead(p, j, names)
 		writeTexts(p, j)
 		p.Close()
 	}
-	plan := b.Block(brief.Plan)
-	p.Open(page.Div, page.Cls(page.Card, page.Card2))
-	cardHead(p, plan, names)
-	writeLines(p, plan)
-	p.Close()
+	if plan := b.Block(brief.Plan); plan.State == brief.NotStated {
+		silent = append(silent, strings.ToLower(plan.Title))
+	} else {
+		p.Open(page.Div, page.Cls(page.Card, width))
+		cardHead(p, plan, names)
+		writeLines(p, plan)
+		p.Close()
+	}
+	if len(silent) > 0 {
+		p.Open(page.Div, page.Cls(page.Card, page.Wide))
+		p.Elem(page.P, "Not stated, the document has no section on: "+strings.Join(silent, ", ")+".", page.Cls(page.Answer))
+		p.Close()
+	}
 	p.Close()
 }
 

@@ -186,7 +186,7 @@ func writePatient(p *page.Writer, pt chart.Patient, at chart.Time) {
 		}
 	}
 	if ids == 0 {
-		fact(p, "Record number", "not stated")
+		fact(p, "Record number", "not stated"+socialSecurity(pt.IDs))
 	}
 	for i, t := range pt.Telecoms {
 		if i < 1 {
@@ -213,6 +213,16 @@ func sexWords(c chart.Code) string {
 
 // ssn is the naming system of social security numbers, which stay folded away.
 const ssn = "2.16.840.1.113883.4.1"
+
+// socialSecurity is the end of a social security number, where that is all there is.
+func socialSecurity(ids []chart.ID) string {
+	for _, id := range ids {
+		if n := len(id.Extension); id.Root == ssn && n >= 4 {
+			return ", social security number ending " + id.Extension[n-4:]
+		}
+	}
+	return ""
+}
 
 func idLabel(id chart.ID) string {
 	switch {
