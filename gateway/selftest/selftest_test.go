@@ -46,7 +46,7 @@ func TestScenariosCanFail(t *testing.T) {
 		fail string
 	}{
 		"stop rule":         {without{stop: true}, "D5 D6 D7 D8"},
-		"TCP":               {without{tcp: true}, "D14"},
+		"TCP":               {without{tcp: true}, "D14 D17"},
 		"dates":             {without{dates: true}, "D2 D4 D5 D6 D7 D8 D9 P5"},
 		"revocation":        {without{revocation: true}, "D17 P5"},
 		"AIA":               {without{aia: true}, "D18"},
