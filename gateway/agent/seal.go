@@ -101,13 +101,13 @@ func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verd
 		return v, nil, nil, fmt.Errorf("agent: find %s: %w", r, err)
 	}
 	v.Location, v.Name, v.Discovery = string(found.Location), found.Name, raw(found.Trace)
-	switch found.Status {
-	case discover.None:
+	switch {
+	case found.Status == discover.None, found.Status == discover.Found && len(found.Certs) == 0:
 		v.Reason = ReasonNotFound
 		v.Detail = fmt.Sprintf("No certificate for %s was found, neither for the address nor for %s.", r, r.Domain())
 		v.Remedy = "Check the address; if it is right, ask the recipient's gateway to publish a certificate."
 		return v, nil, nil, nil
-	case discover.Unknown:
+	case found.Status == discover.Unknown:
 		v.Reason, v.Temporary = ReasonUnknown, true
 		v.Detail = fmt.Sprintf("The name servers of %s gave no answer, so it is not known whether %s has a certificate.", r.Domain(), r)
 		v.Remedy = "The gateway tries again by itself."
@@ -153,6 +153,11 @@ func (a *Agent) proven(out *Sealed, usable [][]*x509.Certificate, approvals [][]
 				v.OK, v.Temporary, v.Reason, v.Detail = false, true, ReasonUnknown, err.Error()
 				break
 			}
+		}
+		if !v.OK { // not one of its certificates is used
+			continue
+		}
+		for _, c := range usable[i] {
 			if !seen[string(c.Raw)] {
 				seen[string(c.Raw)] = true
 				rs = append(rs, smime.Recipient{Cert: c})
