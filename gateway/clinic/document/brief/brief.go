@@ -102,9 +102,9 @@ const (
 func Of(d *ccda.Document) Brief {
 	return Brief{Blocks: []Block{
 		why(d),
-		listed(d, Block{Subject: Problems, Title: "Problems"}, ccda.Problems, ccda.DischargeDx, ccda.AdmissionDx),
+		listed(d, Block{Subject: Problems, Title: "Problems"}, ccda.DischargeDx, ccda.AdmissionDx, ccda.Problems),
 		listed(d, Block{Subject: Allergies, Title: "Allergies"}, ccda.Allergies),
-		listed(d, Block{Subject: Medicines, Title: "Medicines"}, ccda.Medications, ccda.DischargeRx),
+		listed(d, Block{Subject: Medicines, Title: "Medicines"}, ccda.DischargeRx, ccda.Medications),
 		recent(d, Block{Subject: Results, Title: "Recent results"}, ccda.Results),
 		recent(d, Block{Subject: Vitals, Title: "Vital signs"}, ccda.Vitals),
 		passages(d, Block{Subject: Judgement, Title: "Assessment"}, ccda.Assessment, ccda.Impression, ccda.Course, ccda.PostDx, ccda.Found, ccda.Performed),
@@ -192,12 +192,15 @@ func passages(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 	return b
 }
 
-// listed is a block of items that hold or are over. A section of the first kind that says something
-// silences those of the later kinds only if they repeat it.
+// listed is a block of items that hold or are over, a line that two sections repeat given once. In a
+// discharge summary what the patient goes home with comes before what was given in the hospital.
 func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 	seen := map[string]bool{}
 	each(d, &b, kinds, func(s *ccda.Section) {
 		for _, it := range d.SectionItems(s) {
+			if it.Group = ""; s.Kind != kinds[len(kinds)-1] || len(b.Anchors) > 1 {
+				it.Group = s.Name() // several sections share the block: each line says which
+			}
 			if k := key(it) + "|" + it.Status + "|" + it.Detail; seen[k] {
 				continue
 			} else {

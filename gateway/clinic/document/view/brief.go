@@ -174,7 +174,7 @@ func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
 		p.Text(" ")
 		p.Elem(page.Span, it.Flag, page.Cls(page.Flag))
 	}
-	if rest := join(" · ", itemDetail(it), statusText(it), since(it)); rest != "" {
+	if rest := join(" · ", itemDetail(it), statusText(it), since(it), group(it)); rest != "" {
 		p.Text(" ")
 		p.Elem(page.Span, rest, page.Cls(page.Detail))
 	}
@@ -192,6 +192,14 @@ func itemDetail(it ccda.Item) string {
 		return strings.ToValidUTF8(it.Detail[:300], "") + "…"
 	}
 	return it.Detail
+}
+
+// group names the section of a line where several share a block; a result's panel goes without saying.
+func group(it ccda.Item) string {
+	if it.Kind == ccda.Results || it.Kind == ccda.Vitals {
+		return ""
+	}
+	return it.Group
 }
 
 // statusText leaves out what goes without saying.

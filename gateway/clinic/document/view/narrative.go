@@ -25,11 +25,11 @@ type narrative struct {
 func writeNarrative(p *page.Writer, n xmltree.Node, m *media) {
 	nr := &narrative{p: p, media: m, first: n.ID()}
 	nr.findBlocks(n)
-	cls := page.Cls(page.Narrative)
-	if !hasElements(n) {
-		cls = page.Cls(page.Narrative, page.Lines)
+	if only := n.First(); !hasElements(n) && only.OK() && !only.Long() { // plain text: its line ends mean something
+		p.Elem(page.Div, strings.TrimSpace(string(only.Bytes())), page.Cls(page.Narrative, page.Lines), lang(n))
+		return
 	}
-	p.Open(page.Div, cls, lang(n))
+	p.Open(page.Div, page.Cls(page.Narrative), lang(n))
 	nr.flow(n, 0)
 	p.Close()
 }

@@ -223,6 +223,7 @@ func (b *builder) lookup(raw string, element bool) int32 {
 	if b.o.Spaces != nil && (element || prefix != "") {
 		name = b.short(prefix, local)
 	}
+	name = strings.ToValidUTF8(name, "\uFFFD")
 	if id, ok := b.names[name]; ok {
 		return id
 	}
