@@ -89,7 +89,7 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
 	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
-		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
+		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {
 		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
@@ -155,6 +155,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
 	inside.Go(func() { g.sweep(workers) })
+	inside.Go(func() { g.site.watch(workers) })
 	g.site.running = Running{Since: g.site.now().UTC(), Process: os.Getpid(), Addresses: g.Addresses()}
 	edges.Go(func() {
 		if err := control.Serve(ctx, g.control, Verbs{g.site}); err != nil && ctx.Err() == nil {

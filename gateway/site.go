@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +62,8 @@ type Site struct {
 	lock    *os.File
 	running Running       // set while a Gateway runs this site
 	changed chan struct{} // something that is published changed
+	mode    mode          // what an operator asked of the queue
+	waiting atomic.Int64  // jobs that waited when they were last counted
 }
 
 // Options are what a caller may set besides the configuration.
@@ -97,6 +100,9 @@ func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) 
 		return s, err
 	}
 	if err = s.openSpool(ctx, o); err != nil {
+		return s, err
+	}
+	if err = s.loadMode(ctx); err != nil {
 		return s, err
 	}
 	return s, s.assemble()
@@ -209,7 +215,8 @@ func (s *Site) assemble() error {
 	}
 	s.Pipeline = pipeline.New(pipeline.Config{Store: s.Store, Spool: s.Spool, Agent: s.Agent, Sender: s.out, Router: router{c}, Secrets: s.Keys,
 		Clocks:   pipeline.Clocks{T1: c.Notify.T1.D(), T2: c.Notify.T2.D(), Inside: c.Notify.Inside.D()},
-		Hostname: c.Hostname, Log: s.Log, Now: s.now, Final: c.Notify.FinalDelivery, Workers: map[queue.Class]int{}})
+		Hostname: c.Hostname, Log: s.Log, Now: s.now, Final: c.Notify.FinalDelivery, Workers: map[queue.Class]int{},
+		Paused: func() bool { return s.mode.get().Paused }})
 	return nil
 }
 

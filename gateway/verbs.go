@@ -45,6 +45,9 @@ type none struct{}
 func (v Verbs) Do(ctx context.Context, r control.Request) (control.Answer, error) {
 	f, ok := verbs()[r.Verb]
 	if !ok {
+		f, ok = operatorVerbs()[r.Verb]
+	}
+	if !ok {
 		return control.Answer{}, &control.Error{Kind: "usage", Text: fmt.Sprintf("gateway: no verb %q; is the running gateway another version?", r.Verb)}
 	}
 	a, err := f(ctx, v.s.As(r.Actor), r.Args, r.Body)

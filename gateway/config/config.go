@@ -49,6 +49,8 @@ type Config struct {
 	Notify        Notify    `toml:"notify"`
 	Trust         Trust     `toml:"trust"`
 	Log           Log       `toml:"log"`
+	Queue         Queue     `toml:"queue"`
+	Metrics       Metrics   `toml:"metrics"`
 
 	Peer map[string]Peer `toml:"peer"`
 }
@@ -120,6 +122,16 @@ type Log struct {
 	Level  string `toml:"level"`  // "debug", "info", "warn", "error"
 }
 
+// Queue bounds what waits.
+type Queue struct {
+	MaxWaiting int64 `toml:"max_waiting"` // jobs; above it new mail is put off (452) until there are fewer
+}
+
+// Metrics is the HTTP service for monitoring: /healthz, /readyz and /metrics.
+type Metrics struct {
+	Listen string `toml:"listen"` // host:port; "" is none. It has no login: keep it on loopback or a private network
+}
+
 // Duration is a time.Duration written as "90s" or "1h".
 type Duration time.Duration
 
@@ -149,6 +161,7 @@ func Default() Config {
 		Notify:   Notify{T1: Duration(time.Hour), T2: Duration(time.Hour), Inside: Duration(50 * time.Minute)},
 		Trust:    Trust{Fetch: true},
 		Log:      Log{Format: "text", Level: "info"},
+		Queue:    Queue{MaxWaiting: 500_000},
 	}
 }
 

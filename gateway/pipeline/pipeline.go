@@ -75,6 +75,7 @@ type Config struct {
 	Now      func() time.Time
 	Final    bool                // ask for final delivery on every message of ours (DN-11)
 	Workers  map[queue.Class]int // zero entries get defaults
+	Paused   func() bool         // nil: never; while true only clocks are worked
 }
 
 // Pipeline runs the stages. Run it once.
@@ -149,7 +150,12 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 			}
 		}
 		changed := p.Store.Changed()
-		jobs, err := p.Store.Claim(ctx, class, slots, store.Lanes{Busy: p.lanes.busy(), PerLane: MaxPerLane})
+		var jobs []queue.Job
+		var err error
+		paused := class != queue.Clerical && p.Paused != nil && p.Paused()
+		if !paused {
+			jobs, err = p.Store.Claim(ctx, class, slots, store.Lanes{Busy: p.lanes.busy(), PerLane: MaxPerLane})
+		}
 		if err != nil && ctx.Err() == nil {
 			p.Log.Error("claim failed", "class", class, "error", err)
 		}
@@ -164,15 +170,17 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 			})
 		}
 		if len(jobs) == 0 {
-			p.wait(ctx, class, changed)
+			p.wait(ctx, class, changed, paused)
 		}
 	}
 }
 
 // wait returns when something was committed, a job falls due, or a while has passed.
-func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan struct{}) {
+func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan struct{}, paused bool) {
 	d := idle
-	if due, err := p.Store.NextDue(ctx, class); err == nil && !due.IsZero() {
+	if paused {
+		// resuming is a commit
+	} else if due, err := p.Store.NextDue(ctx, class); err == nil && !due.IsZero() {
 		d = min(max(due.Sub(p.Now()), 50*time.Millisecond), idle)
 	}
 	t := time.NewTimer(d)

@@ -264,6 +264,9 @@ func (s *Store) room(why purpose, want int64) error {
 	return nil
 }
 
+// Room says whether so many octets of new messages may be written: nil, or an error that wraps ErrNoSpace.
+func (s *Store) Room(want int64) error { return s.room(forNew, want) }
+
 // diskError gives a full disk its name.
 func diskError(op string, err error) error {
 	if errors.Is(err, ErrNoSpace) {

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"postern/gateway/delivery/queue"
+	"postern/gateway/message"
+)
+
+// Selection names jobs: by number, by message, by lane (a destination domain), or all that are parked.
+// Exactly one is set.
+type Selection struct {
+	Job     int64      `json:"job,omitempty"`
+	Message message.ID `json:"message,omitempty"`
+	Lane    string     `json:"lane,omitempty"`
+	Parked  bool       `json:"parked,omitempty"`
+}
+
+// where is the selection as a condition. Jobs under way are never selected: their worker settles them.
+func (c Selection) where(now string) (string, []any, error) {
+	const idle = " AND (token='' OR due<=?)"
+	switch {
+	case c.Job > 0:
+		return "id=?" + idle, []any{c.Job, now}, nil
+	case c.Message != "":
+		return "message=?" + idle, []any{c.Message, now}, nil
+	case c.Lane != "":
+		return "lane=?" + idle, []any{c.Lane, now}, nil
+	case c.Parked:
+		return "parked<>''" + idle, []any{now}, nil
+	}
+	return "", nil, errors.New("store: no jobs are named")
+}
+
+// HoldJobs keeps jobs out of work until a person resumes them, and says how many. Clocks go on.
+func (s *Store) HoldJobs(ctx context.Context, c Selection, why string, entry AuditEntry) (int64, error) {
+	return s.operate(ctx, c, entry, "UPDATE job SET parked=?, token='', last_error=? WHERE parked='' AND kind<>'timer' AND ",
+		func(now string) []any { return []any{now, why} })
+}
+
+// ResumeJobs puts parked jobs back to work, each when it is due, with its attempts forgotten.
+func (s *Store) ResumeJobs(ctx context.Context, c Selection, entry AuditEntry) (int64, error) {
+	return s.operate(ctx, c, entry, "UPDATE job SET parked='', token='', attempts=0 WHERE parked<>'' AND ", func(string) []any { return nil })
+}
+
+// RetryJobs makes jobs due now, parked ones included, with their attempts forgotten. Clocks are left alone:
+// a clock that is hurried would say "failed" too early.
+func (s *Store) RetryJobs(ctx context.Context, c Selection, entry AuditEntry) (int64, error) {
+	return s.operate(ctx, c, entry, "UPDATE job SET parked='', token='', attempts=0, due=? WHERE kind<>'timer' AND ",
+		func(now string) []any { return []any{now} })
+}
+
+// operate runs one update of the selected jobs; nothing is audited when there were none.
+func (s *Store) operate(ctx context.Context, c Selection, entry AuditEntry, update string, first func(now string) []any) (n int64, err error) {
+	err = s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		now := stamp(s.now())
+		cond, args, err := c.where(now)
+		if err != nil {
+			return err
+		}
+		if n = w.exec(update+cond, append(first(now), args...)...); n > 0 {
+			w.audit(entry)
+		}
+		return w.err
+	}})
+	return n, err
+}
+
+// Take claims one job by its number, whatever its due time, so that it can be settled by hand. It fails
+// with ErrNotFound when there is no such job and ErrLeaseLost when a worker has it.
+func (s *Store) Take(ctx context.Context, id int64) (j queue.Job, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if !w.exists("SELECT 1 FROM job WHERE id=?", id) && w.err == nil {
+			return fmt.Errorf("job %d: %w", id, ErrNotFound)
+		}
+		now, tok := s.now(), s.token()
+		rows, err := tx.Query("UPDATE job SET token=?, due=? WHERE id=? AND (token='' OR due<=?) RETURNING "+jobColumns, tok, stamp(now.Add(LeaseTime)), id, stamp(now))
+		if err != nil {
+			return fmt.Errorf("store: take: %w", err)
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			return errors.Join(rows.Err(), fmt.Errorf("job %d is under way: %w", id, ErrLeaseLost))
+		}
+		if j, err = scanJob(rows); err != nil {
+			return err
+		}
+		j.Lease = queue.Lease{Job: id, Token: tok, Until: now.Add(LeaseTime)}
+		return rows.Err()
+	})
+	return j, err
+}
+
+// Depth is how many jobs of one class wait or are under way.
+type Depth struct {
+	Class  queue.Class `json:"class"`
+	Parked bool        `json:"parked"`
+	Jobs   int64       `json:"jobs"`
+}
+
+// Depths counts the queue. It reads an index of every job: ask now and then, not for each message.
+func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
+	return list(ctx, s, "SELECT class, parked<>'', count(*) FROM job GROUP BY class, parked<>''", nil, func(r *sql.Rows) (d Depth, err error) {
+		return d, r.Scan(&d.Class, &d.Parked, &d.Jobs)
+	})
+}
+
+// LastEvent is the cursor behind all events committed so far.
+func (s *Store) LastEvent(ctx context.Context) (seq int64, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM event").Scan(&seq)
+	return seq, err
+}
+
+// HeldCount is how many messages are held.
+func (s *Store) HeldCount(ctx context.Context) (n int64, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM held WHERE state='held'").Scan(&n)
+	return n, err
+}
