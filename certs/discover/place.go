@@ -25,7 +25,7 @@ type place struct {
 	location Location
 	name     func(addr.Address) (string, bool)
 	ask      func(ctx context.Context, a addr.Address, name string) (record, error) // error: the caller's store only
-	own      bool                                                                   // this site's own knowledge: never remembered
+	limit    time.Duration                                                          // of asking once; 0 = this site's own knowledge: no limit, never remembered
 }
 
 // places is the order of CD-40 after this site's own knowledge (AS-112).
@@ -34,18 +34,18 @@ func places(cfg Config) []place {
 	address := func(a addr.Address) (string, bool) { return a.WithoutTag().Key(), true }
 	domain := func(a addr.Address) (string, bool) { return a.Domain().String(), true }
 	if cfg.Local != nil {
-		out = append(out, place{Local, address, askKnown(cfg.Local), true})
+		out = append(out, place{Local, address, askKnown(cfg.Local), 0})
 	}
 	if cfg.Static != nil {
-		out = append(out, place{Static, address, askKnown(cfg.Static), true})
+		out = append(out, place{Static, address, askKnown(cfg.Static), 0})
 	}
 	if cfg.DNS != nil {
 		ask := askDNS(cfg.DNS, cfg.Log)
-		out = append(out, place{DNSAddress, dnscert.AddressName, ask, false}, place{DNSDomain, domain, ask, false})
+		out = append(out, place{DNSAddress, dnscert.AddressName, ask, timeDNS}, place{DNSDomain, domain, ask, timeDNS})
 	}
 	if cfg.LDAP != nil {
-		out = append(out, place{LDAPAddress, address, askLDAP(cfg.LDAP), false},
-			place{LDAPDomain, domain, askLDAP(cfg.LDAP), false})
+		out = append(out, place{LDAPAddress, address, askLDAP(cfg.LDAP), timeLDAP},
+			place{LDAPDomain, domain, askLDAP(cfg.LDAP), timeLDAP})
 	}
 	return out
 }
@@ -141,7 +141,7 @@ func found(list []*x509.Certificate) record {
 
 // look answers from memory or asks, at most one search at a time.
 func (f *Finder) look(ctx context.Context, p place, name string, a addr.Address) (record, error) {
-	if p.own {
+	if p.limit == 0 {
 		return p.ask(ctx, a, name)
 	}
 	key := string(p.location) + " " + name
@@ -162,7 +162,13 @@ func (f *Finder) look(ctx context.Context, p place, name string, a addr.Address)
 		return before, nil
 	}
 	began := f.cfg.Clock()
-	r, err := p.ask(ctx, a, name)
+	limit := p.limit
+	if before.Status == Unknown && f.givenUp(before) {
+		limit = timePassed
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r, err := p.ask(limited, a, name)
 	if err != nil {
 		return record{}, err
 	}
@@ -203,7 +209,11 @@ func (f *Finder) date(r *record, before record, now time.Time) {
 	if before.Status == Unknown && now.Sub(before.Retry) < faultForget {
 		r.Faults, r.Since = before.Faults+1, before.Since
 	}
-	r.Retry = now.Add(f.cfg.FaultGap)
+	gap := f.cfg.FaultGap
+	if gap > 0 && f.givenUp(*r) {
+		gap = f.cfg.FaultWait
+	}
+	r.Retry = now.Add(gap)
 }
 
 // outOfTime is the answer of a place that this search's own time did not suffice to ask.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"postern/certs"
@@ -409,4 +410,42 @@ type around struct{ cert *x509.Certificate }
 
 func (r around) Find(context.Context, string) (dnscert.Answer, error) {
 	return dnscert.Answer{Certs: []*x509.Certificate{r.cert}, Authoritative: true, TTL: time.Minute, Server: "192.0.2.1:53"}, nil
+}
+
+// A domain whose name servers swallow CERT questions but whose directory works: the directory is
+// reached after a few searches, and from then on each search is short.
+func TestSilentNameServersDoNotHideTheDirectory(t *testing.T) {
+	a := addr.MustParse("a@direct.example.org")
+	good := []*x509.Certificate{leaf(t, authority(t), issue.LeafOptions{Address: a}).Cert}
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{certs: map[string][]*x509.Certificate{ldapAddress: good}}
+		f := discover.New(discover.Config{DNS: slowDNS{}, LDAP: ldapSide{w}})
+		searches := 0
+		for {
+			began := time.Now()
+			got, err := f.Find(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > discover.MaxTime {
+				t.Fatalf("a search took %v", took)
+			}
+			if searches++; got.Status == discover.Found {
+				break
+			}
+			if searches == 6 {
+				t.Fatalf("not found after %d searches: %+v", searches, got.Trace.Steps)
+			}
+			time.Sleep(max(time.Minute, got.Retry))
+		}
+		began := time.Now()
+		if got, err := f.Find(t.Context(), a); err != nil || got.Status != discover.Found || time.Since(began) > time.Second {
+			t.Errorf("%v, %s after %v", err, got.Status, time.Since(began))
+		}
+		time.Sleep(2 * time.Hour) // everything is forgotten or to be asked again
+		began = time.Now()
+		if got, err := f.Find(t.Context(), a); err != nil || time.Since(began) > discover.MaxTime {
+			t.Errorf("%v, %s after %v", err, got.Status, time.Since(began))
+		}
+	})
 }

@@ -31,7 +31,7 @@ func (c *Client) askAuthority(ctx context.Context, q *question) (source, *dns.Ms
 				return source{}, nil, false
 			}
 			server := net.JoinHostPort(ip.String(), c.cfg.AuthorityPort)
-			msg, tcp, err := c.exchange(ctx, c.cfg.Authority, server, q)
+			msg, tcp, err := c.exchange(ctx, exchange{c.cfg.Authority, "udp", server}, q)
 			if err == nil && msg.Authoritative {
 				return source{server: server, tcp: tcp, authority: true}, msg, true
 			}
@@ -72,7 +72,7 @@ func (c *Client) Direct(ctx context.Context, network, server, name string) (Answ
 	if c.cfg.Authority == nil {
 		return Answer{}, q.fail(ErrTemporary, "asking name servers directly is switched off")
 	}
-	msg, err := c.once(ctx, c.cfg.Authority, network, server, q, true)
+	msg, err := c.once(ctx, exchange{c.cfg.Authority, network, server}, q, true)
 	switch {
 	case err != nil:
 		return Answer{}, q.fail(ErrTemporary, err.Error())

@@ -13,7 +13,8 @@
 // github.com/miekg/dns was taken for its complete record formats; sockets and retries are ours.
 //
 // Limits: 1,232 octets over UDP, 64 KiB over TCP, 8 CNAMEs, 100 records used of an answer, 3 s a try,
-// 3 rounds over the servers, 20 s a question, 10,000 cached answers for at most 1 h (nothing there:
+// 3 rounds over the servers, the last by TCP, 9 s for them and
+// 15 s in all a question, 10,000 cached answers for at most 1 h (nothing there:
 // 5 min), 16 foreign packets ignored a try.
 package dnsclient
 
@@ -38,7 +39,8 @@ const (
 	MaxCNAMEs      = 8                // links followed from a question
 	MaxRecords     = 100              // records taken from one answer
 	MaxStray       = 16               // packets with a foreign id or question ignored in one try
-	MaxQuestion    = 20 * time.Second // everything for one question
+	MaxQuestion    = 15 * time.Second // everything for one question
+	MaxResolving   = 9 * time.Second  // of it, for the resolvers; the rest is for the domain's own servers
 	MaxPositiveTTL = time.Hour        // CD-50
 	MaxNegativeTTL = 5 * time.Minute  // CD-51
 	DefaultTimeout = 3 * time.Second  // one try, as CD-20

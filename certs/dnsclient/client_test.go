@@ -92,15 +92,13 @@ func TestAnswersThatMeanSomething(t *testing.T) {
 		{"garbage first", func(_ string, q *dns.Msg) [][]byte {
 			return [][]byte{[]byte("garbage"), {0}, reply(q, 0, []string{cert})}
 		}, nil, 1, false, ""},
-		{"nothing but forgeries", func(_ string, q *dns.Msg) [][]byte {
-			var out [][]byte
-			for range dnsclient.MaxStray + 1 {
-				bad := reply(q, 0, []string{cert})
-				bad[1] ^= 1
-				out = append(out, bad)
+		{"nothing but forgeries over UDP: TCP", func(network string, q *dns.Msg) [][]byte {
+			if network == "tcp" {
+				return [][]byte{reply(q, 0, []string{cert})}
 			}
-			return out
-		}, dnsclient.ErrTemporary, 0, false, "packets that answer nothing"},
+			return forgeries(q)
+		}, nil, 1, true, ""},
+		{"nothing but forgeries", func(_ string, q *dns.Msg) [][]byte { return forgeries(q) }, dnsclient.ErrTemporary, 0, false, "another id"},
 		{"record of another name", func(_ string, q *dns.Msg) [][]byte {
 			return [][]byte{reply(q, 0, []string{strings.Replace(cert, name, "b.direct.example.org", 1)})}
 		}, dnsclient.ErrTemporary, 0, false, "other names"},
@@ -165,6 +163,17 @@ func TestAnswersThatMeanSomething(t *testing.T) {
 	}
 }
 
+// forgeries are answers with a wrong id, one more than are waited past.
+func forgeries(q *dns.Msg) [][]byte {
+	var out [][]byte
+	for range dnsclient.MaxStray + 1 {
+		bad := reply(q, 0, []string{strings.Replace(cert, "MAUCAQE=", "MAUCAQI=", 1)})
+		bad[1] ^= 1
+		out = append(out, bad)
+	}
+	return out
+}
+
 func TestServersInTurn(t *testing.T) {
 	good := newFake(t, func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 0, []string{cert})} })
 	broken := newFake(t, func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 2, nil)} })
@@ -185,6 +194,19 @@ func TestServersInTurn(t *testing.T) {
 	}
 	if broken.asked.Load() != 1 || mute.asked.Load() != dnsclient.DefaultTries {
 		t.Errorf("broken asked %d times, want 1; mute %d, want %d", broken.asked.Load(), mute.asked.Load(), dnsclient.DefaultTries)
+	}
+}
+
+func TestUDPIsSwallowed(t *testing.T) {
+	f := newFake(t, func(network string, q *dns.Msg) [][]byte {
+		if network == "udp" {
+			return nil
+		}
+		return [][]byte{reply(q, 0, []string{cert})}
+	})
+	got, err := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: 50 * time.Millisecond}).CERT(t.Context(), name)
+	if err != nil || !got.TCP || len(got.Trace) != dnsclient.DefaultTries {
+		t.Errorf("%v %+v", err, got)
 	}
 }
 

@@ -30,21 +30,27 @@ func (c *Client) exchangeAny(ctx context.Context, q *question) (source, *dns.Msg
 	if len(servers) == 0 {
 		return source{}, nil, q.fail(ErrTemporary, "no DNS server is configured")
 	}
+	resolving, cancel := context.WithTimeout(ctx, MaxResolving)
+	defer cancel()
 	why := "no answer"
 	dead := map[string]bool{} // servers that answered with a fault: asking again at once changes nothing
-	for round := 0; round < c.cfg.Tries && ctx.Err() == nil; round++ {
+	for round := 0; round < c.cfg.Tries && resolving.Err() == nil; round++ {
 		for _, server := range servers {
 			if dead[server] {
 				continue
 			}
-			msg, tcp, err := c.exchange(ctx, c.cfg.Dial, server, q)
+			network := "udp"
+			if round > 0 && round == c.cfg.Tries-1 {
+				network = "tcp" // QUIRK: firewalls that swallow large UDP answers
+			}
+			msg, tcp, err := c.exchange(resolving, exchange{c.cfg.Dial, network, server}, q)
 			if err == nil {
 				return source{server: server, tcp: tcp}, msg, nil
 			}
 			var fault faultError
 			dead[server] = errors.As(err, &fault)
 			why = fmt.Sprintf("%v from %s", err, server)
-			if ctx.Err() != nil {
+			if resolving.Err() != nil {
 				break
 			}
 		}
@@ -80,19 +86,33 @@ type faultError struct{ words string }
 
 func (e faultError) Error() string { return e.words }
 
-// exchange is one try with one server: UDP with EDNS0; TCP when truncated (CD-18) or when the server
-// does not understand EDNS0.
-func (c *Client) exchange(ctx context.Context, dial Dial, server string, q *question) (msg *dns.Msg, tcp bool, err error) {
-	msg, err = c.once(ctx, dial, "udp", server, q, true)
+// errStray ends a try over UDP that got only packets which do not answer the question.
+var errStray = fmt.Errorf("more than %d packets that answer nothing", MaxStray)
+
+// exchange is one try with one server.
+type exchange struct {
+	dial    Dial
+	network string
+	server  string
+}
+
+// exchange asks with EDNS0; again over TCP when the answer is truncated (CD-18) or when the server does
+// not understand EDNS0.
+func (c *Client) exchange(ctx context.Context, x exchange, q *question) (msg *dns.Msg, tcp bool, err error) {
+	msg, err = c.once(ctx, x, q, true)
+	tcp = x.network == "tcp"
 	switch {
+	case errors.Is(err, errStray): // somebody guesses answers (RFC 5452 §9.3): TCP is out of his reach
+		tcp, x.network = true, "tcp"
+		msg, err = c.once(ctx, x, q, true)
 	case err != nil:
-		return nil, false, err
-	case msg.Truncated:
-		tcp = true
-		msg, err = c.once(ctx, dial, "tcp", server, q, true)
+		return nil, tcp, err
+	case msg.Truncated && !tcp:
+		tcp, x.network = true, "tcp"
+		msg, err = c.once(ctx, x, q, true)
 	case msg.Rcode == dns.RcodeFormatError || msg.Rcode == dns.RcodeNotImplemented || msg.Rcode == dns.RcodeBadVers:
-		tcp = true // QUIRK: servers before RFC 6891 refuse the OPT record
-		msg, err = c.once(ctx, dial, "tcp", server, q, false)
+		tcp, x.network = true, "tcp" // QUIRK: servers before RFC 6891 refuse the OPT record
+		msg, err = c.once(ctx, x, q, false)
 	}
 	if err != nil {
 		return nil, tcp, err
@@ -114,16 +134,16 @@ func meaningful(msg *dns.Msg) error {
 }
 
 // once sends one question over one new socket, so that each has a random port beside its random id.
-func (c *Client) once(ctx context.Context, dial Dial, network, server string, q *question, edns bool) (*dns.Msg, error) {
+func (c *Client) once(ctx context.Context, x exchange, q *question, edns bool) (*dns.Msg, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	msg, err := c.talk(ctx, dial, network, server, q, edns)
-	step := Step{Server: server, Network: network, Question: q.name + " " + dns.TypeToString[q.qtype], Took: time.Since(begin)}
+	msg, err := c.talk(ctx, x, q, edns)
+	step := Step{Server: x.server, Network: x.network, Question: q.name + " " + dns.TypeToString[q.qtype], Took: time.Since(begin)}
 	var fault faultError
 	switch {
 	case err != nil:
-		step.Silent = !errors.As(err, &fault)
+		step.Silent = !errors.As(err, &fault) && !errors.Is(err, errStray)
 		err = plain(err, c.cfg.Timeout)
 		step.Answer = err.Error()
 	case msg.Truncated:
@@ -150,7 +170,7 @@ func plain(err error, timeout time.Duration) error {
 	return err
 }
 
-func (c *Client) talk(ctx context.Context, dial Dial, network, server string, q *question, edns bool) (*dns.Msg, error) {
+func (c *Client) talk(ctx context.Context, x exchange, q *question, edns bool) (*dns.Msg, error) {
 	ask := new(dns.Msg)
 	ask.SetQuestion(dns.Fqdn(q.name), q.qtype) // random id, RD set
 	if edns {
@@ -160,7 +180,7 @@ func (c *Client) talk(ctx context.Context, dial Dial, network, server string, q 
 	if err != nil {
 		return nil, faultError{"name cannot be asked for: " + err.Error()}
 	}
-	conn, err := dial(ctx, network, server)
+	conn, err := x.dial(ctx, x.network, x.server)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +192,7 @@ func (c *Client) talk(ctx context.Context, dial Dial, network, server string, q 
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) // wakes the read
 	defer stop()
-	if network == "tcp" {
+	if x.network == "tcp" {
 		return talkTCP(conn, ask, wire)
 	}
 	return talkUDP(conn, ask, wire)
@@ -194,7 +214,7 @@ func talkUDP(conn net.Conn, ask *dns.Msg, wire []byte) (*dns.Msg, error) {
 			return msg, nil
 		}
 	}
-	return nil, faultError{fmt.Sprintf("more than %d packets that answer nothing", MaxStray)}
+	return nil, errStray
 }
 
 func talkTCP(conn net.Conn, ask *dns.Msg, wire []byte) (*dns.Msg, error) {

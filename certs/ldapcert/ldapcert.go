@@ -10,7 +10,7 @@
 // github.com/go-ldap/ldap/v3 was taken for requests, filters and responses; it sees a server only
 // through a connection that checks each message's size, depth and number of elements first.
 //
-// Limits: 10 servers a domain, 4 addresses a server, 5 s to connect, 5 s an operation, 15 s a server,
+// Limits: 10 servers a domain, 4 addresses a server, 5 s to connect, 5 s an operation, 8 s a server,
 // 20 base DNs, 10 entries a search, 50 certificates, 512 KiB a message and 20,000 elements in it, 16
 // levels, 2 MiB a server.
 package ldapcert
@@ -42,7 +42,7 @@ const (
 	MaxBytes       = 2 << 20
 	ConnectTimeout = 5 * time.Second
 	SearchTimeout  = 5 * time.Second
-	ServerTimeout  = 15 * time.Second
+	ServerTimeout  = 8 * time.Second
 )
 
 // The two ways in which a search fails; every other error is the caller's context.
