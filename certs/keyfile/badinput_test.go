@@ -84,6 +84,7 @@ func TestBadFiles(t *testing.T) {
 		{"PKCS#12 with octets behind", "right", append(bytes.Clone(p12), 0), keyfile.ReasonUnreadable, "not a DER PKCS#12"},
 		{"PKCS#12 that asks for hours of hashing", "right", huge, keyfile.ReasonTooLarge, "password hashing rounds"},
 		{"BER PKCS#12", "right", append([]byte{0x30, 0x80}, p12[4:]...), keyfile.ReasonUnreadable, "openssl pkcs12"},
+		{"PKCS#7 of nothing", "", []byte("\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"), keyfile.ReasonUnreadable, "PKCS#7 bundle"},
 		{"key without certificate", "", key, keyfile.ReasonNoCert, "no certificate"},
 		{"certificate of another key", "", append(bytes.Clone(cert), block("PRIVATE KEY", pkcs8(t, foreign))...), keyfile.ReasonUnpaired, "belongs to none"},
 		{"RSA key of 1,024 bits, not of this certificate", "", append(bytes.Clone(cert), block("PRIVATE KEY", pkcs8(t, weak))...), keyfile.ReasonUnpaired, "belongs to none"},
@@ -168,6 +169,15 @@ func TestOpenSSLFiles(t *testing.T) {
 		var e *keyfile.Error
 		if _, err := keyfile.Credentials(file, "falsch"); !errors.As(err, &e) || e.Reason != keyfile.ReasonPassword {
 			t.Errorf("%s PEM, wrong password: %v", name, err)
+		}
+	}
+	// PKCS#7 bundles in both forms, beside nothing or beside the key.
+	write("two.pem", block("CERTIFICATE", two.Cert.Raw))
+	for form, key := range map[string][]byte{"DER": nil, "PEM": block("PRIVATE KEY", pkcs8(t, two.Key))} {
+		run("crl2pkcs7", "-nocrl", "-certfile", path("two.pem"), "-certfile", in, "-outform", form, "-out", path("bundle.p7b"))
+		got, err := keyfile.Parse(append(read("bundle.p7b"), key...), "")
+		if err != nil || len(got.Others)+len(got.Credentials) < 2 || (len(got.Credentials) == 1) != (key != nil) {
+			t.Errorf("PKCS#7 %s: %v, %d credentials, %d others", form, err, len(got.Credentials), len(got.Others))
 		}
 	}
 	for _, legacy := range []bool{false, true} {

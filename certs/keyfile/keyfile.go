@@ -1,5 +1,6 @@
 // Package keyfile reads and writes the files in which certificates and private keys travel: PEM
-// (PKCS#8 clear or encrypted, PKCS#1, SEC 1) and PKCS#12 (RFC 7292), modern and legacy.
+// (PKCS#8 clear or encrypted, PKCS#1, SEC 1), PKCS#12 (RFC 7292), modern and legacy, and PKCS#7
+// (certificates only).
 //
 // A file may hold several key pairs: a signing and an encryption certificate of one identity in one
 // PKCS#12 is the usual form of a single-use pair (RFC 9216). software.sslmate.com/src/go-pkcs12 was
@@ -20,6 +21,7 @@ import (
 	"fmt"
 
 	"postern/certs"
+	"postern/smime/cms"
 )
 
 // Limits of one file.
@@ -72,7 +74,7 @@ type Content struct {
 	Others      []*x509.Certificate // the certificates without one, in file order
 }
 
-// Parse reads a PEM or PKCS#12 file with at least one certificate. The password is used for
+// Parse reads a PEM, PKCS#12, PKCS#7 or bare DER file with at least one certificate. The password is used for
 // encrypted content only. A key without its certificate is an error; a certificate without a key is
 // not: it comes back in Others. Every failure is an *Error.
 func Parse(file []byte, password string) (Content, error) {
@@ -87,7 +89,7 @@ func Parse(file []byte, password string) (Content, error) {
 	case len(file) > 1 && file[0] == 0x30:
 		found, err = parseDER(file, password)
 	default:
-		err = fail(ReasonUnreadable, "give a PEM or PKCS#12 file", "neither PEM nor PKCS#12")
+		err = fail(ReasonUnreadable, "give a PEM, PKCS#12 or PKCS#7 file", "neither PEM nor PKCS#12")
 	}
 	if err != nil {
 		return Content{}, err
@@ -112,7 +114,38 @@ func parseDER(file []byte, password string) (parts, error) {
 	if cert, err := certs.Parse(file); err == nil {
 		return parts{certs: []*x509.Certificate{cert}}, nil
 	}
+	if isPKCS7(file) {
+		var found parts
+		return found, found.addBundle(file)
+	}
 	return parsePKCS12(file, password)
+}
+
+// isPKCS7 says whether a DER or BER file begins as a ContentInfo does: a SEQUENCE whose first element is
+// an object identifier. A PKCS#12 file has its version there.
+func isPKCS7(file []byte) bool {
+	if len(file) < 4 {
+		return false
+	}
+	at := 2
+	if n := int(file[1] & 0x7f); file[1] > 0x80 {
+		at += n
+	}
+	return at < len(file) && file[at] == 0x06
+}
+
+// addBundle takes the certificates of a certs-only PKCS#7 (.p7b, .p7c).
+func (p *parts) addBundle(der []byte) error {
+	list, _, err := cms.ParseBundle(der)
+	if err != nil {
+		return fail(ReasonUnreadable, "", "PKCS#7 bundle: %v", err)
+	}
+	for _, c := range list {
+		if err := p.addCert(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parts are the certificates and keys of a file before they are paired.

@@ -46,6 +46,10 @@ func parsePEM(file []byte, password string) (parts, error) {
 			if err := found.addKey(key); err != nil {
 				return found, err
 			}
+		case "PKCS7", "CMS":
+			if err := found.addBundle(block.Bytes); err != nil {
+				return found, err
+			}
 		case "ENCRYPTED PRIVATE KEY":
 			shrouded = append(shrouded, block.Bytes)
 		}
