@@ -19,6 +19,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"postern/gateway/edge/smtpd"
+	labpeer "postern/gateway/lab/peer"
 	"postern/gateway/lab/postfix"
 	"postern/gateway/message"
 	"postern/gateway/spool"
@@ -50,14 +51,21 @@ func (nothing) Abort()                                     {}
 //
 //	go test ./gateway/edge/smtpd -run xxx -bench Accept -benchtime 2s
 func BenchmarkAccept(b *testing.B) {
+	servers := []struct {
+		name  string
+		serve func() string
+	}{
+		{"postfix", sync.OnceValue(func() string { return benchPostfix(b) })}, {"durable", sync.OnceValue(func() string { return benchDurable(b) })},
+		{"nothing-stored", sync.OnceValue(func() string { return benchNothing(b) })}, {"go-smtp", sync.OnceValue(func() string { return benchLibrary(b) })},
+	}
 	for _, conns := range []int{1, 4, 16, 64} {
-		for _, s := range []struct {
-			name  string
-			serve func(testing.TB) string
-		}{
-			{"postfix", benchPostfix}, {"durable", benchDurable}, {"nothing-stored", benchNothing}, {"go-smtp", benchLibrary},
-		} {
-			b.Run(fmt.Sprintf("%s/conns=%d", s.name, conns), func(b *testing.B) { load(b, s.serve(b), conns) })
+		for _, s := range servers {
+			b.Run(fmt.Sprintf("%s/conns=%d", s.name, conns), func(b *testing.B) {
+				if s.name == "postfix" {
+					labpeer.Need(b, "postfix")
+				}
+				load(b, s.serve(), conns)
+			})
 		}
 	}
 }
@@ -144,22 +152,22 @@ func load(b *testing.B, address string, conns int) {
 	left.Store(int64(b.N))
 	took := make([][]time.Duration, conns)
 	var wg sync.WaitGroup
-	var all []net.Conn
+	var all []*session
 	for range conns {
-		c, err := net.Dial("tcp", address)
+		s, err := openSession(address)
 		if err != nil {
 			b.Fatal(err)
 		}
-		all = append(all, c)
+		all = append(all, s)
 	}
 	var before, after syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &before)
 	b.SetBytes(size)
 	b.ResetTimer()
-	for i, c := range all {
+	for i, s := range all {
 		wg.Go(func() {
 			var err error
-			if took[i], err = loadOne(c, message, &left); err != nil {
+			if took[i], err = s.load(message, &left); err != nil {
 				b.Error(err)
 			}
 		})
@@ -167,8 +175,8 @@ func load(b *testing.B, address string, conns int) {
 	wg.Wait()
 	b.StopTimer()
 	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
-	for _, c := range all {
-		c.Close()
+	for _, s := range all {
+		s.c.Close()
 	}
 	var flat []time.Duration
 	for _, t := range took {
@@ -182,17 +190,30 @@ func load(b *testing.B, address string, conns int) {
 	b.ReportMetric(float64(cpu)/float64(b.N)/1e3, "own-cpu-µs/msg") // client and server; for Postfix the client alone
 }
 
-func loadOne(c net.Conn, message []byte, left *atomic.Int64) (took []time.Duration, err error) {
-	r := bufio.NewReader(c)
-	if err := answers(r, "220"); err != nil {
+// session is one connection of the load, past EHLO.
+type session struct {
+	c net.Conn
+	r *bufio.Reader
+}
+
+func openSession(address string) (*session, error) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{c, bufio.NewReader(c)}
+	if err := answers(s.r, "220"); err != nil {
 		return nil, err
 	}
 	if _, err := io.WriteString(c, "EHLO load.example\r\n"); err != nil {
 		return nil, err
 	}
-	if err := answers(r, "250"); err != nil {
-		return nil, err
-	}
+	return s, answers(s.r, "250")
+}
+
+// load sends messages until none is left.
+func (s *session) load(message []byte, left *atomic.Int64) (took []time.Duration, err error) {
+	c, r := s.c, s.r
 	envelope := []byte("MAIL FROM:<a@hospital.example>\r\nRCPT TO:<x@clinic.example>\r\nDATA\r\n")
 	for left.Add(-1) >= 0 {
 		began := time.Now()
@@ -237,17 +258,17 @@ func BenchmarkData(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			line := strings.Repeat("x", 76) + "\r\n"
 			msg := []byte("From: a@hospital.example\r\n\r\n" + strings.Repeat(line, 25_000_000/len(line)) + ".\r\n")
-			c, err := net.Dial("tcp", serve(b))
+			s, err := openSession(serve(b))
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer c.Close()
+			defer s.c.Close()
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.SetBytes(int64(len(msg)))
 			b.ReportAllocs()
 			b.ResetTimer()
-			if _, err := loadOne(c, msg, &left); err != nil {
+			if _, err := s.load(msg, &left); err != nil {
 				b.Fatal(err)
 			}
 		})
