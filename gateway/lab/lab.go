@@ -175,7 +175,7 @@ func (l *Lab) busy(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		for _, j := range jobs {
-			if j.Kind != queue.Timer && j.LastError == "" || !j.Due.After(l.Clock.Now()) {
+			if !j.Parked && (j.Claimed || !j.Due.After(l.Clock.Now())) {
 				return true, nil
 			}
 		}

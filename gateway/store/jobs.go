@@ -168,12 +168,12 @@ func (s *Store) FreeLeases(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error, parked"
+const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error, parked, token<>''"
 
 func scanJob(rows *sql.Rows) (queue.Job, error) {
 	var j queue.Job
 	var rcpts, data, due, created, parked string
-	if err := rows.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError, &parked); err != nil {
+	if err := rows.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError, &parked, &j.Claimed); err != nil {
 		return j, fmt.Errorf("store: job: %w", err)
 	}
 	j.Data, j.Due, j.Created, j.Parked = json.RawMessage(data), parseStamp(due), parseStamp(created), parked != ""

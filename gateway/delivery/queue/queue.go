@@ -81,6 +81,7 @@ type Job struct {
 	Attempts   int
 	LastError  string
 	Parked     bool // kept out of work until a person acts
+	Claimed    bool // a worker has it, or had it when its process died
 	Lease      Lease
 }
 
