@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -240,15 +239,7 @@ func withUsage(t testing.TB, p person, ku x509.KeyUsage) *x509.Certificate {
 	t.Helper()
 	tmpl := *p.cert
 	tmpl.KeyUsage = ku
-	der, err := x509.CreateCertificate(rand.Reader, &tmpl, &tmpl, p.cert.PublicKey, p.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return issue(t, &tmpl, p.cert.PublicKey)
 }
 
 // stolenKeyID is a certificate of p's key that claims the subject key identifier of victim.
@@ -257,13 +248,5 @@ func stolenKeyID(t testing.TB, p, victim person) *x509.Certificate {
 	tmpl := *p.cert
 	tmpl.SubjectKeyId = victim.cert.SubjectKeyId
 	tmpl.SerialNumber = new(big.Int).Add(p.cert.SerialNumber, big.NewInt(1))
-	der, err := x509.CreateCertificate(rand.Reader, &tmpl, &tmpl, p.cert.PublicKey, p.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return issue(t, &tmpl, p.cert.PublicKey)
 }

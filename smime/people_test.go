@@ -96,6 +96,43 @@ func newPerson(t testing.TB, name, kind string) person {
 		KeyUsage:       x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment | x509.KeyUsageKeyAgreement,
 		ExtKeyUsage:    []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	}
+	return person{issue(t, tmpl, pub), key}
+}
+
+// issue makes a certificate under the test authority.
+func issue(t testing.TB, tmpl *x509.Certificate, pub any) *x509.Certificate {
+	t.Helper()
+	ca := authority(t)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, pub, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+var testAuthority struct {
+	sync.Mutex
+	person
+}
+
+// authority is the anchor of every test identity.
+func authority(t testing.TB) person {
+	t.Helper()
+	testAuthority.Lock()
+	defer testAuthority.Unlock()
+	if testAuthority.cert != nil {
+		return testAuthority.person
+	}
+	key, pub := newKey(t, "rsa2048")
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Authority", Organization: []string{"Postern Test"}},
+		NotBefore: testTime().AddDate(-2, 0, 0), NotAfter: testTime().AddDate(9, 0, 0), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte("test authority"),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, pub, key)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +141,8 @@ func newPerson(t testing.TB, name, kind string) person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return person{cert, key}
+	testAuthority.person = person{cert, key}
+	return testAuthority.person
 }
 
 func newKey(t testing.TB, kind string) (key, pub any) {

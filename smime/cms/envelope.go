@@ -259,8 +259,8 @@ func keyTransInfo(cek []byte, r Recipient, pub *rsa.PublicKey, rnd io.Reader) ([
 	return ber.Build(ber.Sequence, derInteger(nil), issuerAndSerial(r.Cert), transportAlgorithm(t), ber.Build(ber.OctetString, enc)), nil
 }
 
-// keyAgreeInfo is KeyAgreeRecipientInfo with an ephemeral key (RFC 5753 §3.1): X9.63 KDF with
-// SHA-256 for NIST curves, HKDF with SHA-256 for X25519 (RFC 8418 §2.2), AES-256 key wrap.
+// keyAgreeInfo is KeyAgreeRecipientInfo with an ephemeral key (RFC 5753 §3.1, RFC 8418 §2.1): X9.63
+// KDF with SHA-256, which more peers read than HKDF, for X25519 too; AES-256 key wrap.
 func keyAgreeInfo(cek []byte, c *x509.Certificate, pub *ecdh.PublicKey, rnd io.Reader) ([]byte, string, error) {
 	eph, err := pub.Curve().GenerateKey(rnd)
 	if err != nil {
@@ -272,7 +272,7 @@ func keyAgreeInfo(cek []byte, c *x509.Certificate, pub *ecdh.PublicKey, rnd io.R
 	}
 	kdf, keyAlg := oidECDHSHA256, oidECPublicKey
 	if pub.Curve() == ecdh.X25519() {
-		kdf, keyAlg = oidECDHHKDF256, oidX25519
+		keyAlg = oidX25519
 	}
 	scheme, _ := schemeOf(kdf)
 	wrapAlg := ber.Build(ber.Sequence, oidAES256Wrap.der())

@@ -124,6 +124,9 @@ func highTag(h Header, b []byte) (Header, int, error) {
 		}
 		h.Tag = h.Tag<<7 | uint32(b[n]&0x7f)
 		if b[n]&0x80 == 0 {
+			if h.Tag < 0x1f { // or 1f 00 would be a second way to write end-of-contents (X.690 §8.1.2.2)
+				return h, 0, fmt.Errorf("%w: tag number in the long form", ErrSyntax)
+			}
 			return h, n + 1, nil
 		}
 	}
