@@ -3,6 +3,7 @@ package smime
 import (
 	"bytes"
 	"crypto"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"hash"
@@ -118,7 +119,7 @@ func (x *opening) detached(head root, params map[string]string) error {
 		return err
 	}
 	alg, _ := hashOfMicalg(params["micalg"])
-	if alg == crypto.SHA1 && !x.o.Legacy {
+	if alg == crypto.SHA1 && (!x.o.Legacy || fips140.Enforced()) {
 		alg = crypto.SHA256
 	}
 	digest := alg.New()

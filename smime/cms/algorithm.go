@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto"
+	"crypto/fips140"
 	_ "crypto/sha1" // legacy digests and key identifiers
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -55,7 +56,7 @@ func digestOf(o oid) (digest, bool) {
 	case oidSHA512:
 		return digest{hash: crypto.SHA512}, true
 	case oidSHA1:
-		return digest{hash: crypto.SHA1, legacy: true}, true // AS-51
+		return digest{hash: crypto.SHA1, legacy: true}, !fips140.Enforced() // AS-51
 	case oidMD5:
 		return digest{forbidden: true}, true // AS-51
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/sha1"
 	"crypto/subtle"
@@ -26,7 +27,7 @@ type agreeScheme struct {
 func schemeOf(o oid) (agreeScheme, bool) {
 	switch o {
 	case oidECDHSHA1, oidCofactorSHA1: // a KDF, not a signature: OpenSSL's default
-		return agreeScheme{crypto.SHA1, false, "ecdh-x963-sha1"}, true
+		return agreeScheme{crypto.SHA1, false, "ecdh-x963-sha1"}, !fips140.Enforced()
 	case oidECDHSHA256, oidCofactorSHA256:
 		return agreeScheme{crypto.SHA256, false, "ecdh-x963-sha256"}, true
 	case oidECDHSHA384, oidCofactorSHA384:
@@ -75,7 +76,7 @@ func (s *share) unwrapAgreed(legacy bool) ([]byte, string, error) {
 	if !ok {
 		return nil, "", failf(ReasonUnsupported, "key wrap algorithm %s", wrapAlg.oid)
 	}
-	if wrapAlg.oid == oidTripleDESWrap && !legacy {
+	if wrapAlg.oid == oidTripleDESWrap && (!legacy || fips140.Enforced()) {
 		return nil, "", failf(ReasonLegacy, "3DES key wrap")
 	}
 	if s.agree.public == nil {

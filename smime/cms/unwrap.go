@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/subtle"
@@ -56,6 +57,9 @@ func (s *share) unwrapRSA(size int) ([]byte, string, error) {
 	}
 	switch s.alg.oid {
 	case oidRSA:
+		if fips140.Enforced() {
+			return nil, "", failf(ReasonUnsupported, "%s is not available in FIPS 140 only mode", PKCS1v15)
+		}
 		// A padding failure yields a random key of this size, in the same time (CMS-30).
 		//lint:ignore SA1019 must still be read (AS-54), with the countermeasure of CMS-30
 		b, err := dec.Decrypt(rand.Reader, s.encrypted, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size})
@@ -64,6 +68,9 @@ func (s *share) unwrapRSA(size int) ([]byte, string, error) {
 		o, name, err := parseOAEP(s.alg.params)
 		if err != nil {
 			return nil, "", err
+		}
+		if fips140.Enforced() && (o.Hash == crypto.SHA1 || o.MGFHash == crypto.SHA1) {
+			return nil, "", failf(ReasonUnsupported, "%s is not available in FIPS 140 only mode", name)
 		}
 		b, err := dec.Decrypt(rand.Reader, s.encrypted, o) // no second try as PKCS#1 v1.5 (CMS-33)
 		return b, name, err

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto"
+	"crypto/fips140"
 	"crypto/subtle"
 	"crypto/x509"
 	"time"
@@ -192,6 +193,9 @@ func (a *attributes) namesCertificate(c *x509.Certificate) error {
 	for _, typ := range []oid{oidAttrSigningCertificateV2, oidAttrSigningCertificate} {
 		if _, ok := a.values[typ]; !ok {
 			continue
+		}
+		if typ == oidAttrSigningCertificate && fips140.Enforced() {
+			continue // it is SHA-1, which only names here; CMS-10 lets it be ignored
 		}
 		v, err := a.single(typ)
 		if err != nil {
