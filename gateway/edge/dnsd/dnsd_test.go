@@ -445,6 +445,40 @@ func TestTCPConnectionsPerPeer(t *testing.T) {
 	}
 }
 
+// On all addresses of the machine, an answer leaves from the address that was asked.
+func TestAnswersLeaveFromTheAddressAsked(t *testing.T) {
+	snap, err := zone.Build([]zone.Zone{{Domain: addr.MustDomain(domain), NS: []zone.Host{{Name: "ns." + domain}}}}, zone.Options{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, listen := range []string{":0", "0.0.0.0:0"} {
+		server := dnsd.New(dnsd.Config{})
+		server.Publish(snap)
+		l, err := dnsd.Listen(t.Context(), listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(ctx, l) }()
+		_, port, _ := net.SplitHostPort(l.Addr())
+		asked := []string{"127.0.0.1", "127.0.0.2", "127.1.2.3"}
+		if listen == ":0" {
+			asked = append(asked, "::1")
+		}
+		for _, host := range asked {
+			s := &site{addr: net.JoinHostPort(host, port)} // a connected socket takes answers from this address only
+			if r := s.ask(t, "udp", domain+".", dns.TypeSOA, 1232); len(r.Answer) != 1 {
+				t.Errorf("%s %s: %v", listen, host, r)
+			}
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	l, err := dnsd.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {

@@ -135,7 +135,7 @@ func listenOnce(ctx context.Context, address string) (*Listener, error) {
 	l := &Listener{tcp: tcp}
 	bound := tcp.Addr().String()
 	for range udpSockets() {
-		conn, err := (&net.ListenConfig{Control: reusePort}).ListenPacket(ctx, "udp", bound)
+		conn, err := (&net.ListenConfig{Control: prepare}).ListenPacket(ctx, "udp", bound)
 		if err != nil {
 			l.Close()
 			return nil, err
@@ -187,13 +187,38 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	return nil
 }
 
+// socket is a UDP socket as the loop uses it.
+type socket interface {
+	read(p []byte) (int, netip.AddrPort, error)
+	write(p []byte, to netip.AddrPort) error
+}
+
+// plain is a socket bound to one address.
+type plain struct{ *net.UDPConn }
+
+func (c plain) read(p []byte) (int, netip.AddrPort, error) { return c.ReadFromUDPAddrPort(p) }
+
+func (c plain) write(p []byte, to netip.AddrPort) error {
+	_, err := c.WriteToUDPAddrPort(p, to)
+	return err
+}
+
+// socketOf chooses by whether the socket is bound to one address or to all of the machine.
+func socketOf(conn *net.UDPConn) socket {
+	if a, ok := conn.LocalAddr().(*net.UDPAddr); ok && a.IP.IsUnspecified() {
+		return &multihomed{UDPConn: conn}
+	}
+	return plain{conn}
+}
+
 // serveUDP is the loop of one socket: no allocation a question.
 func (s *Server) serveUDP(ctx context.Context, cancel context.CancelCauseFunc, conn *net.UDPConn) {
+	socket := socketOf(conn)
 	question := make([]byte, MaxUDPQuestion+1)
 	answer := make([]byte, 0, MaxUDPAnswer)
 	var q query
 	for {
-		n, from, err := conn.ReadFromUDPAddrPort(question)
+		n, from, err := socket.read(question)
 		if ctx.Err() != nil {
 			return
 		}
@@ -219,7 +244,7 @@ func (s *Server) serveUDP(ctx context.Context, cancel context.CancelCauseFunc, c
 		case limitSlip:
 			answer = q.truncate(answer, question[:n])
 		}
-		if _, err := conn.WriteToUDPAddrPort(answer, from); err != nil && ctx.Err() != nil {
+		if err := socket.write(answer, from); err != nil && ctx.Err() != nil {
 			return
 		}
 	}
