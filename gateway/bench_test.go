@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/gateway/clinic/document/sample"
+	"postern/gateway/delivery/track"
 	"postern/gateway/lab"
 	"postern/smime/addr"
 )
@@ -89,12 +90,28 @@ func (w *world) submitAll(sessions []*lab.Session, n int) {
 	}
 }
 
-// delivered waits until the clinic has filed n messages and everything is told.
+// delivered waits until the clinic has filed n messages and the hospital has both notices of each. It
+// follows the stream of events, so that watching costs little.
 func (w *world) delivered(n int) {
 	w.Helper()
-	w.ok(w.clinic.Until(w.ctx, "every message is to be filed", func() (bool, error) {
-		boxes, err := w.clinic.Store.Inboxes(w.ctx)
-		return boxes["intake"] == int64(n), err
+	cursor, seen := int64(0), 0
+	w.ok(w.hospital.Until(w.ctx, "every message is to be confirmed", func() (bool, error) {
+		for {
+			events, err := w.hospital.Store.EventsAfter(w.ctx, cursor, 1000)
+			for _, e := range events {
+				cursor = e.Seq
+				if e.Kind == track.Processed || e.Kind == track.Dispatched {
+					seen++
+				}
+			}
+			if err != nil || len(events) == 0 {
+				return seen == 2*n, err
+			}
+		}
 	}))
-	w.quiet()
+	boxes, err := w.clinic.Store.Inboxes(w.ctx)
+	w.ok(err)
+	if boxes["intake"] != int64(n) {
+		w.Fatalf("%d messages in the inbox, want %d", boxes["intake"], n)
+	}
 }
