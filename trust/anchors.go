@@ -9,6 +9,7 @@ import (
 
 	"postern/smime/addr"
 	"postern/trust/chain"
+	"postern/trust/policy"
 )
 
 // AnchorSet is the anchors of one domain and direction, indexed once. It is never changed, so it may
@@ -65,11 +66,24 @@ type SettingsSource interface {
 	TrustSettings(ctx context.Context, local addr.Domain) (Settings, error)
 }
 
-// Fixed is one AnchorSet for every domain and direction and one choice of Settings: for offline
-// commands and tests.
+// PolicySet is a domain's own rules for one direction and use. Version changes whenever a policy does:
+// a cached approval ends with it. The zero PolicySet has no rules.
+type PolicySet struct {
+	Version  string
+	Policies []*policy.Policy
+}
+
+// PolicySource is where the Evaluator finds a domain's policies (AS-66).
+type PolicySource interface {
+	TrustPolicies(ctx context.Context, local addr.Domain, dir Direction, use Use) (PolicySet, error)
+}
+
+// Fixed is one AnchorSet for every domain and direction and one choice of Settings
+// and policies: for offline commands and tests.
 type Fixed struct {
 	Set      *AnchorSet
 	Settings Settings
+	Policies PolicySet
 }
 
 // Anchors is the set.
@@ -79,3 +93,8 @@ func (f Fixed) Anchors(context.Context, addr.Domain, Direction) (*AnchorSet, err
 
 // TrustSettings is the settings.
 func (f Fixed) TrustSettings(context.Context, addr.Domain) (Settings, error) { return f.Settings, nil }
+
+// TrustPolicies is the policies.
+func (f Fixed) TrustPolicies(context.Context, addr.Domain, Direction, Use) (PolicySet, error) {
+	return f.Policies, nil
+}

@@ -85,6 +85,22 @@ func TestRemovedAnchorIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+func TestNewPolicyEndsACachedApproval(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	leaf := root.Leaf(t, "dr@clinic.example")
+	s := &store{in: []*x509.Certificate{root.Cert}, policies: rules(t, "anything: true")}
+	e := trust.New(trust.Config{Anchors: s, Policies: s, Clock: func() time.Time { return atNow }})
+	for _, want := range []bool{false, true} {
+		if d := decide(t, e, incoming(leaf.Cert)); !d.OK() || d.Cached != want {
+			t.Fatalf("%+v", d)
+		}
+	}
+	s.policies = rules(t, "nothing: false")
+	if d := decide(t, e, incoming(leaf.Cert)); d.Reason != trust.OwnPolicy {
+		t.Fatalf("the old policy still decides: %+v", d)
+	}
+}
+
 func TestEveryReasonSaysWhatToDo(t *testing.T) {
 	for _, r := range trust.Reasons() {
 		if len(r.Explain()) < 30 || len(r.Remedy()) < 30 || r.WhoActs() == "" {

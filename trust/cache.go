@@ -20,6 +20,7 @@ type cacheKey struct {
 	use       Use
 	anchors   string // version of the sets asked
 	settings  Settings
+	policies  string // version of the domain's own rules
 }
 
 // cached is an approval with the span in which asking again would give it again: inside every

@@ -24,6 +24,7 @@ type Config struct {
 	Anchors    Anchors
 	Settings   SettingsSource   // nil = the default Settings everywhere
 	Fetcher    fetch.Fetcher    // fetches missing issuers; nil = no network
+	Policies   PolicySource     // a domain's own rules; nil = none
 	Revocation Revocation       // nil = revocation is not asked, and the trace says so
 	Clock      func() time.Time // nil = time.Now
 }
@@ -63,15 +64,19 @@ func (e *Evaluator) Evaluate(ctx context.Context, q Question) (Decision, error) 
 			return Decision{}, fmt.Errorf("trust: settings of %s: %w", q.Local, err)
 		}
 	}
+	rules, err := e.policies(ctx, q)
+	if err != nil {
+		return Decision{}, err
+	}
 	key := cacheKey{
 		cert: sha256.Sum256(q.Cert.Raw), peer: q.Peer.Key(), local: q.Local, direction: q.Direction,
-		purpose: q.Purpose, use: q.Use, anchors: version(sets), settings: settings,
+		purpose: q.Purpose, use: q.Use, anchors: version(sets), settings: settings, policies: rules.Version,
 	}
 	generation := e.generation()
 	if hit, ok := e.cache.get(key, q.Time, generation); ok {
 		return hit.again(q.Time), nil
 	}
-	i := &inquiry{e: e, q: q, sets: sets, settings: settings, key: key}
+	i := &inquiry{e: e, q: q, sets: sets, settings: settings, rules: rules, key: key}
 	d := i.decide(ctx)
 	if err := ctx.Err(); err != nil {
 		return Decision{}, fmt.Errorf("trust: %w", err)
@@ -129,6 +134,17 @@ func (e *Evaluator) complete(q Question) (Question, error) {
 		return q, fmt.Errorf("%w: use %q", ErrQuestion, q.Use)
 	}
 	return q, nil
+}
+
+func (e *Evaluator) policies(ctx context.Context, q Question) (PolicySet, error) {
+	if e.cfg.Policies == nil {
+		return PolicySet{}, nil
+	}
+	set, err := e.cfg.Policies.TrustPolicies(ctx, q.Local, q.Direction, q.Use)
+	if err != nil {
+		return PolicySet{}, fmt.Errorf("trust: policies of %s: %w", q.Local, err)
+	}
+	return set, nil
 }
 
 // namedSet is the anchors of one direction.

@@ -18,6 +18,7 @@ import (
 	"postern/smime/addr"
 	"postern/trust"
 	"postern/trust/internal/testpki"
+	"postern/trust/policy"
 )
 
 var (
@@ -31,6 +32,7 @@ var (
 type store struct {
 	in, out  []*x509.Certificate
 	settings trust.Settings
+	policies trust.PolicySet
 	err      error
 }
 
@@ -45,8 +47,21 @@ func (s store) TrustSettings(context.Context, addr.Domain) (trust.Settings, erro
 	return s.settings, nil
 }
 
+func (s store) TrustPolicies(context.Context, addr.Domain, trust.Direction, trust.Use) (trust.PolicySet, error) {
+	return s.policies, nil
+}
+
+// rules is a policy set of one rule.
+func rules(t *testing.T, text string) trust.PolicySet {
+	p, err := policy.Compile("house rules", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trust.PolicySet{Version: text, Policies: []*policy.Policy{p}}
+}
+
 func evaluator(s store) *trust.Evaluator {
-	return trust.New(trust.Config{Anchors: s, Settings: s, Clock: func() time.Time { return atNow }})
+	return trust.New(trust.Config{Anchors: s, Settings: s, Policies: s, Clock: func() time.Time { return atNow }})
 }
 
 func incoming(c *x509.Certificate, extra ...*x509.Certificate) trust.Question {
@@ -182,6 +197,9 @@ func situations(t *testing.T) []situation {
 		{"policy demanded and absent", anchors, incoming(policySub.Leaf(t, "dr@clinic.example").Cert, policySub.Cert), trust.Policy, "policy"},
 		{"unknown critical extension in the leaf", anchors, incoming(root.Leaf(t, "dr@clinic.example", critical).Cert), trust.UnknownCritical, oidOdd.String()},
 		{"unknown critical extension in an issuer", anchors, incoming(oddSub.Leaf(t, "dr@clinic.example").Cert, oddSub.Cert), trust.UnknownCritical, "Odd"},
+		{"own policy refuses", store{in: anchors.in, policies: rules(t, "rsa-only: cert.key == 'rsa'")}, incoming(leaf.Cert, sub.Cert), trust.OwnPolicy, "rsa-only"},
+		{"own policy allows", store{in: anchors.in, policies: rules(t, "curves: cert.key == 'ecdsa'")}, incoming(leaf.Cert, sub.Cert), "", ""},
+		{"own policy cannot make an unsound chain sound", store{in: anchors.in, policies: rules(t, "anything: true")}, incoming(leaf.Cert), trust.Untrusted, "Sub"},
 		{"RSA 1024", anchors, incoming(root.LeafWith(t, testpki.RSAKey(t, 1024, 0), "dr@clinic.example").Cert), trust.WeakKey, "1024"},
 		{"RSA 1024 stays refused as legacy", legacy, incoming(root.LeafWith(t, testpki.RSAKey(t, 1024, 0), "dr@clinic.example").Cert), trust.WeakKey, "1024"},
 		{"SHA-1 below the anchor", rsaStore, incoming(sha1Leaf), trust.WeakSignature, "SHA1"},

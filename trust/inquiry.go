@@ -17,6 +17,7 @@ type inquiry struct {
 	q        Question
 	sets     []namedSet
 	settings Settings
+	rules    PolicySet
 	key      cacheKey
 
 	bound       string

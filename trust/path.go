@@ -42,7 +42,10 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(),
 		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection},
 	}, func(path []*x509.Certificate) bool {
-		v := i.revocation(ctx, path, budget)
+		v := i.ownRules(path) // before the network is asked
+		if v.reason == "" {
+			v = i.revocation(ctx, path, budget)
+		}
 		if v.reason == "" {
 			return true
 		}
@@ -65,6 +68,21 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 		return res, against, true
 	}
 	return res, verdict{}, false
+}
+
+// ownRules asks the domain's policies about a path (AS-66): they can only refuse.
+func (i *inquiry) ownRules(path []*x509.Certificate) verdict {
+	for _, p := range i.rules.Policies {
+		s := Step{Asked: "does the domain's own policy allow it", Of: p.Name, Rule: "AS-66", Verdict: VerdictPass}
+		v := p.Judge(path)
+		if !v.Pass {
+			s.Verdict, s.Reason, s.Answer = VerdictRefused, OwnPolicy, v.Detail
+			i.add(s)
+			return verdict{OwnPolicy, v.Detail}
+		}
+		i.add(s)
+	}
+	return verdict{}
 }
 
 func (i *inquiry) chainSets() []*chain.Set {

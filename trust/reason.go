@@ -33,6 +33,7 @@ const (
 	KeyUsage          Reason = "key_usage"
 	CAAsLeaf          Reason = "ca_as_leaf"
 	NoAnchors         Reason = "no_anchors"
+	OwnPolicy         Reason = "own_policy"
 	IssuerUnavailable Reason = "issuer_unavailable" // temporary
 	Revoked           Reason = "revoked"
 	RevocationUnknown Reason = "revocation_unknown" // temporary
@@ -132,6 +133,10 @@ var advices = map[Reason]advice{
 		"The certificate is an issuing authority's own and must not stand for an address.",
 		"The partner must issue itself an end-entity certificate under this authority and use that.",
 		Peer},
+	OwnPolicy: {
+		"This domain's own policy about certificates refuses it, although its chain is sound.",
+		"If the policy is right, the partner needs a certificate that meets it; the rule is named above. If it is too strict, change the policy for this direction.",
+		Administrator},
 	NoAnchors: {
 		"This domain has no trust anchors in this direction, so it trusts nobody.",
 		"Add an anchor or a bundle: postern trust anchor add.",

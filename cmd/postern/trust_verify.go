@@ -26,7 +26,7 @@ func trustVerifyCommand() command {
 		name:  "trust verify",
 		short: "decide whether one certificate is trusted, and explain why",
 		help: `usage: postern trust verify --anchor FILE... [--intermediate FILE...] [--crl FILE...] [--at TIME]
-                           [--address A] [--use sign|encrypt] [--legacy] [--hard-fail]
+                           [--address A] [--use sign|encrypt] [--policy NAME|FILE...] [--legacy] [--hard-fail]
                            [--online] [--allow PREFIX...] [--json] CERT
 
 Decides whether CERT has a valid path to one of the anchors, step by step: key, dates, usage,
@@ -39,6 +39,7 @@ one file are fine); lists are DER or PEM; "-" as CERT is standard input.
   --at TIME            judge at this time (RFC 3339, or a date) instead of now
   --address A          also ask that the certificate is bound to this address
   --use sign|encrypt   what it is to be used for; without it either will do
+  --policy NAME|FILE   also ask this policy: a ready-made one, or a file (postern trust policy test --help)
   --legacy             allow SHA-1 signatures below the anchor, for old evidence
   --hard-fail          what cannot be checked for revocation is not trusted
   --online             fetch missing issuers, lists and OCSP answers
@@ -55,10 +56,10 @@ Example: postern trust verify --anchor community.p7b --address dr@clinic.example
 
 // verifyFlags is the command line of trust verify.
 type verifyFlags struct {
-	anchors, intermediates, crls, allow listFlag
-	at, address, use                    string
-	legacy, hardFail, online, json      bool
-	cert                                string
+	anchors, intermediates, crls, allow, policies listFlag
+	at, address, use                              string
+	legacy, hardFail, online, json                bool
+	cert                                          string
 }
 
 func parseVerify(c *console, args []string) (*verifyFlags, error) {
@@ -68,6 +69,7 @@ func parseVerify(c *console, args []string) (*verifyFlags, error) {
 	fs.Var(&f.intermediates, "intermediate", "")
 	fs.Var(&f.crls, "crl", "")
 	fs.Var(&f.allow, "allow", "")
+	fs.Var(&f.policies, "policy", "")
 	fs.StringVar(&f.at, "at", "", "")
 	fs.StringVar(&f.address, "address", "", "")
 	fs.StringVar(&f.use, "use", "", "")
@@ -215,7 +217,14 @@ func (f *verifyFlags) evaluator(at time.Time) (*trust.Evaluator, error) {
 		anchors = append(anchors, certs...)
 	}
 	fixed.Set = trust.NewAnchorSet(anchors)
-	cfg := trust.Config{Anchors: fixed, Settings: fixed, Clock: func() time.Time { return at }}
+	for _, name := range f.policies {
+		p, err := readPolicy(&console{in: bytes.NewReader(nil)}, name)
+		if err != nil {
+			return nil, err
+		}
+		fixed.Policies.Policies = append(fixed.Policies.Policies, p)
+	}
+	cfg := trust.Config{Anchors: fixed, Settings: fixed, Policies: fixed, Clock: func() time.Time { return at }}
 	lists, err := f.lists()
 	if err != nil {
 		return nil, err
