@@ -55,7 +55,7 @@ func Open(src io.ReaderAt, size int64, label string) (*Text, error) {
 		t := plain(src, size, 3)
 		t.Repairs = append(t.Repairs, "a byte-order mark stood in front of the text and was skipped")
 		t.notDeclared(declared(head[3:]), "UTF-8")
-		t.notSample(head[3:])
+		t.notSample(head[3:], int64(n) == size)
 		return t, nil
 	case bytes.HasPrefix(head, []byte("\xFF\xFE")) && !bytes.HasPrefix(head, []byte("\xFF\xFE\x00\x00")):
 		return decode(src, size, "UTF-16LE", "")
@@ -82,7 +82,7 @@ func byLabel(src io.ReaderAt, size int64, head []byte, label string) (*Text, err
 		if strings.HasPrefix(label, "utf-16") || label == "ucs-2" {
 			t.Repairs = append(t.Repairs, "the text says it is UTF-16 but is not; read as UTF-8")
 		}
-		t.notSample(head)
+		t.notSample(head, int64(len(head)) == size)
 		return t, nil
 	case "iso-8859-1", "latin1", "iso8859-1", "iso_8859-1", "windows-1252", "cp1252", "iso-8859-15":
 		if high && valid {
@@ -102,7 +102,7 @@ func byLabel(src io.ReaderAt, size int64, head []byte, label string) (*Text, err
 	} else if err != nil {
 		t.Repairs = append(t.Repairs, fmt.Sprintf("the text names an unknown encoding %q; read as UTF-8", clip(label)))
 	}
-	t.notSample(head)
+	t.notSample(head, int64(len(head)) == size)
 	return t, nil
 }
 
@@ -111,8 +111,8 @@ func plain(src io.ReaderAt, size, skip int64) *Text {
 }
 
 // notSample turns to Windows-1252 when the sample is no UTF-8 at all: not one valid multi-byte sequence.
-func (t *Text) notSample(head []byte) {
-	if !highBytes(head) || validPrefix(head, false) || multibyte(head) {
+func (t *Text) notSample(head []byte, whole bool) {
+	if !highBytes(head) || validPrefix(head, whole) || multibyte(head) {
 		return // stray bytes, if any, are decoded one by one in Append
 	}
 	t.Name, t.Single = "Windows-1252", true

@@ -352,8 +352,8 @@ func FuzzRead(f *testing.F) {
 		if !utf8.ValidString(out) {
 			t.Fatal("text that is no UTF-8")
 		}
-		// Where the standard library reads without a fault, so do we, and the same.
-		if want, err := tokens(b); err == nil && tree.Encoding == "UTF-8" && utf8.Valid(b) && len(b) > 0 && tree.Damage != "" && !strings.Contains(tree.Damage, "root") && !bytes.Contains(b, []byte("<?")) {
+		// Where the standard library reads elements without a fault, so do we; of declarations it knows less.
+		if want, err := tokens(b); err == nil && tree.Encoding == "UTF-8" && utf8.Valid(b) && len(b) > 0 && tree.Damage != "" && !strings.Contains(tree.Damage, "root") && !bytes.Contains(b, []byte("<?")) && !bytes.Contains(b, []byte("<!")) {
 			t.Fatalf("damage %q where encoding/xml reads %s", tree.Damage, want)
 		}
 	})
