@@ -204,6 +204,14 @@ func TestHostile(t *testing.T) {
 			p.expect("552 5.3.4")
 			p.closed()
 		}},
+		"the peer dies inside the last chunk": {reason: smtpd.ReasonAborted, abuse: func(t *testing.T, p *peer) {
+			play(t, p, toData[:3])
+			p.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(mail)+1000, mail))
+			if err := p.conn.(*net.TCPConn).CloseWrite(); err != nil { // what the system sends for a process that is killed
+				t.Fatal(err)
+			}
+			p.drained()
+		}},
 		"BDAT left by RSET": {reason: smtpd.ReasonAbandoned, abuse: func(t *testing.T, p *peer) {
 			play(t, p, toData[:3])
 			p.send("BDAT 6\r\nX: x\r\n")

@@ -263,6 +263,11 @@ func (w *wire) readChunk(p []byte) (int, error) {
 	n, err := w.receive(p, w.pace.deadline(w.srv.limits))
 	w.chunk -= int64(n)
 	w.pace.octets += int64(n)
+	if err == io.EOF && w.chunk > 0 {
+		// The library takes the end of the connection for the end of the chunk, and after BDAT … LAST would
+		// accept the half of a message that a dying peer had sent.
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 
