@@ -28,6 +28,7 @@ func (x *transaction) message(how tail) {
 	final := g.code == 0
 	if final {
 		x.a.Stage = StageFinal
+		x.s.allSent.Store(true)
 		if g, err = x.s.read(x.s.c.limits.DataDone); err != nil {
 			x.noAnswer(err)
 			return

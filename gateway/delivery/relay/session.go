@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,9 @@ type session struct {
 	reused bool // used before by another Send
 	broken bool // not to be used again, not even for QUIT
 	spent  bool // not to be used again
+
+	allSent atomic.Bool  // the whole message is on its way
+	told    atomic.Int64 // when it was first noticed that ctx had ended, in Unix nanoseconds
 }
 
 // connect makes a session. On failure it says why; inClear means that only TLS failed and need not
@@ -80,18 +84,38 @@ func (s *session) use(conn net.Conn) {
 	s.w = bufio.NewWriterSize(conn, smallBody+4096)
 }
 
-// follow makes the end of ctx end whatever the session waits for.
+// follow makes the end of ctx end whatever the session waits for (see stopAt).
 func (s *session) follow(ctx context.Context) (stop func()) {
 	s.ctx = ctx
-	cancel := context.AfterFunc(ctx, func() { s.conn.SetDeadline(time.Unix(1, 0)) })
+	s.allSent.Store(false)
+	s.told.Store(0)
+	cancel := context.AfterFunc(ctx, func() { s.conn.SetDeadline(s.stopAt()) })
 	return func() { cancel() }
+}
+
+// finalPatience is how long the answer to a message is still waited for after ctx ended, once all of it
+// was sent: leaving without the answer makes two messages of one.
+const finalPatience = 5 * time.Second
+
+// stopAt is when to stop after ctx ended: at once, or a little after the end when only the answer to
+// the message is missing.
+func (s *session) stopAt() time.Time {
+	if !s.allSent.Load() {
+		return time.Unix(1, 0)
+	}
+	s.told.CompareAndSwap(0, time.Now().UnixNano())
+	return time.Unix(0, s.told.Load()).Add(finalPatience)
 }
 
 // deadline sets the time for what comes next.
 func (s *session) deadline(d time.Duration) {
-	s.conn.SetDeadline(time.Now().Add(d))
-	if s.ctx.Err() != nil { // AfterFunc may have run before
-		s.conn.SetDeadline(time.Unix(1, 0))
+	at := time.Now().Add(d)
+	s.conn.SetDeadline(at)
+	if s.ctx.Err() == nil {
+		return
+	}
+	if stop := s.stopAt(); stop.Before(at) { // AfterFunc may have run before
+		s.conn.SetDeadline(stop)
 	}
 }
 

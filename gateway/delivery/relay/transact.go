@@ -35,6 +35,9 @@ func (d *delivery) try(t target, reuse bool) again {
 	dead := d.converse(s, &a)
 	stop()
 	s.reused = false
+	if d.ctx.Err() != nil {
+		s.spent = true // the end of ctx may still be about to stop it
+	}
 	if s.broken {
 		s.conn.Close()
 	} else {
@@ -192,6 +195,7 @@ func (x *transaction) group(mail string, how tail) (more bool) {
 	if err := w.Flush(); err != nil {
 		return x.brokenMail(err)
 	}
+	x.s.allSent.Store(how == tailWhole)
 	g, err := x.s.read(x.s.c.limits.Command)
 	if err != nil {
 		return x.brokenMail(err)

@@ -172,6 +172,33 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// Told to stop when all is sent, it waits a moment for the answer: leaving would make two of the message.
+func TestStoppedBeforeTheAnswer(t *testing.T) {
+	for name, ext := range map[string][]string{"DATA": {"X"}, "BDAT in one flight": {"PIPELINING", "CHUNKING"}} {
+		t.Run(name, func(t *testing.T) {
+			h := (&host{ext: ext, pause: 50 * time.Millisecond}).start(t, "127.0.0.1:0")
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			c := client(t, names{}, nil)
+			done := make(chan relay.Result, 1)
+			go func() {
+				r, _ := c.Send(ctx, static(h), relay.Envelope{From: from, To: to("b@h.example")}, text(mail))
+				done <- r
+			}()
+			for { // until the peer has all of it
+				if mails, seen, _ := h.got(); len(mails) > 0 || strings.Contains(strings.Join(seen, " "), "BDAT") {
+					break
+				}
+				<-time.After(time.Millisecond)
+			}
+			cancel()
+			if r := <-done; r.Outcomes[0].Status != relay.Delivered {
+				t.Error(show(r))
+			}
+		})
+	}
+}
+
 // A peer that answers each command just in time can still not keep a worker.
 func TestSlowOnTheWhole(t *testing.T) {
 	h := (&host{ext: []string{"X"}, pause: 60 * time.Millisecond}).start(t, "127.0.0.1:0")
