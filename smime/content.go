@@ -128,18 +128,14 @@ func (x *opening) detached(head root, params map[string]string) error {
 		return fmt.Errorf("smime: scratch: %w", err)
 	}
 	split.feed(head.start[head.header.Size:])
-	for {
-		b, err := x.plain.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return lift(err)
-		}
+	if err := x.stream(func(b []byte) error {
 		if _, err := s.Write(b); err != nil {
 			return fmt.Errorf("smime: scratch: %w", err)
 		}
 		split.feed(b)
+		return nil
+	}); err != nil {
+		return err
 	}
 	split.finish()
 	return x.signedParts(s, split, known{alg, digest})

@@ -4,7 +4,9 @@ import (
 	"crypto"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -157,19 +159,8 @@ func (e *entity) write(w io.Writer) error {
 	if _, err := io.WriteString(w, e.head+e.wrapper); err != nil {
 		return fmt.Errorf("smime: write: %w", err)
 	}
-	buf := make([]byte, min(copyChunk, max(e.inner.Size(), 1)))
-	for off := int64(0); off < e.inner.Size(); {
-		n, err := e.inner.ReadAt(buf[:min(int64(len(buf)), e.inner.Size()-off)], off)
-		if n == 0 && err != nil {
-			return fmt.Errorf("smime: read message: %w", err)
-		}
-		if e.signature == nil {
-			digest.Write(buf[:n])
-		}
-		if _, err := w.Write(buf[:n]); err != nil {
-			return fmt.Errorf("smime: write: %w", err)
-		}
-		off += int64(n)
+	if err := e.copy(w, digest); err != nil {
+		return err
 	}
 	if e.signature == nil {
 		var err error
@@ -191,6 +182,42 @@ func (e *entity) write(w io.Writer) error {
 		return fmt.Errorf("smime: write: %w", err)
 	}
 	return nil
+}
+
+// copy passes the inner message to w; reading and digesting run one piece ahead of encrypting in a
+// large one.
+func (e *entity) copy(w io.Writer, digest hash.Hash) error {
+	if e.signature != nil {
+		digest = nil // made in a pass of its own
+	}
+	r := newReader(e.inner, digest)
+	use := func(b []byte) error {
+		if _, err := w.Write(b); err != nil {
+			return fmt.Errorf("smime: write: %w", err)
+		}
+		return nil
+	}
+	for range overlapAfter {
+		b, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("smime: read message: %w", err)
+		}
+		if err := use(b); err != nil {
+			return err
+		}
+	}
+	r.double()
+	next := func() ([]byte, error) {
+		b, err := r.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = fmt.Errorf("smime: read message: %w", err)
+		}
+		return b, err
+	}
+	return overlap(next, use)
 }
 
 // counter counts what passes.

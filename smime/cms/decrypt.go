@@ -46,7 +46,8 @@ type Plaintext struct {
 	cbc    cipher.BlockMode
 	block  int
 	buf    []byte
-	held   int // octets at the front of buf: the block held back
+	spare  []byte // the other buffer, when a piece must outlive the following call
+	held   int    // octets at the front of buf: the block held back
 	out    []byte
 	failed int // constant-time flag
 	done   bool
@@ -220,6 +221,14 @@ func (p *Plaintext) choose(st suite, iv []byte, candidates []unwrapped, plausibl
 	return candidates[max(found, 0)], nil
 }
 
+// Double lets every later piece stay valid during one following call of Next, so that one goroutine
+// may decrypt while another works on the piece before.
+func (p *Plaintext) Double() {
+	if p.cbc != nil && p.spare == nil {
+		p.spare = make([]byte, len(p.buf))
+	}
+}
+
 // Next is the next piece of plaintext, valid until the following call; io.EOF after the last.
 func (p *Plaintext) Next() ([]byte, error) {
 	if p.cbc == nil { // held whole
@@ -237,7 +246,11 @@ func (p *Plaintext) Next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	if p.out != nil { // the block held back last time moves to the front
-		copy(p.buf, p.buf[len(p.out):len(p.out)+p.held])
+		from := p.buf[len(p.out) : len(p.out)+p.held]
+		if p.spare != nil {
+			p.buf, p.spare = p.spare, p.buf
+		}
+		copy(p.buf, from)
 	}
 	n, err := io.ReadFull(p.src, p.buf[p.held:p.held+chunkSize])
 	if err != nil && !atEnd(err) {
@@ -299,6 +312,7 @@ func (p *Plaintext) Finished() bool { return p.done }
 // Close releases what the plaintext holds and wipes the buffer.
 func (p *Plaintext) Close() {
 	clear(p.buf)
+	clear(p.spare)
 	if p.free != nil {
 		p.free()
 		p.free = nil
