@@ -119,6 +119,21 @@ func TestNowhereToGo(t *testing.T) {
 	}
 }
 
+// A host with many dead addresses leaves room for the next host.
+func TestManyAddresses(t *testing.T) {
+	h := (&host{}).start(t, "127.0.0.1:0")
+	dns := twoHosts()
+	dns.addrs["mx1.h.example"] = nil
+	for i := range 50 {
+		dns.addrs["mx1.h.example"] = append(dns.addrs["mx1.h.example"], netip.AddrFrom4([4]byte{127, 0, 7, byte(i)}))
+	}
+	cl := client(t, dns, func(c *relay.Config) { c.Port = int(h.addr().Port()) })
+	r, err := cl.Send(context.Background(), domainRoute(), relay.Envelope{From: from, To: to("b@h.example")}, text(mail))
+	if err != nil || r.Outcomes[0].Status != relay.Delivered || len(r.Attempts) != relay.MaxPerHost+1 {
+		t.Errorf("%v %s", err, show(r))
+	}
+}
+
 func TestImplicitMX(t *testing.T) {
 	h := (&host{}).start(t, "127.0.0.1:0")
 	cl := client(t, names{addrs: map[string][]netip.Addr{"h.example": {netip.MustParseAddr("127.0.0.1")}}}, func(c *relay.Config) { c.Port = int(h.addr().Port()) })

@@ -140,6 +140,7 @@ type Result struct {
 const (
 	MaxRecipients = 1000 // of one Send
 	MaxTargets    = 10   // addresses tried in one Send
+	MaxPerHost    = 4    // of one host, so that its many addresses do not hide the next host
 	MaxTrace      = 32   // attempts kept of one Send
 	MaxWords      = 500  // octets of a peer's reply that are kept
 )

@@ -43,7 +43,7 @@ func (c *Client) targets(ctx context.Context, r Route) ([]target, *Outcome) {
 			}
 			continue
 		}
-		for _, a := range addrs {
+		for _, a := range addrs[:min(len(addrs), MaxPerHost)] {
 			out = append(out, target{host: h, addr: netip.AddrPortFrom(a.Unmap(), uint16(port))})
 		}
 		if len(out) >= MaxTargets {

@@ -14,7 +14,8 @@
 // net.Conn. The line beneath it is ours (see wire), for what the library at v0.25.1 gets wrong or slow
 // and cannot be told: a bare CR after a leading dot vanishes from DATA, `STARTTLS x` is answered 220,
 // one read deadline spans all of DATA, DATA is read octet by octet, each reply of a pipelined group is
-// its own write. Each of these is a test here, so that a better library is noticed.
+// its own write, replies repeat a peer's control characters, a BDAT transfer left by RSET can give its
+// result to the next. Tests pin the first kind, so that a better library is noticed.
 //
 // Limits (type Limits has all, with their defaults): 35 MiB a message, 100 recipients, 1,024 octets a
 // command line, 12,288 an AUTH line, 20 refused commands and 3 failed logins a session, 1,000
