@@ -177,8 +177,19 @@ func newKey(t testing.TB, kind string) (key, pub any) {
 func fromCorpus(t testing.TB, certFile, keyFile string) person {
 	t.Helper()
 	dir := corpus.Dir(t, "smime")
+	return readPair(t, filepath.Join(dir, certFile), filepath.Join(dir, keyFile))
+}
+
+// readPerson reads what files wrote.
+func readPerson(t testing.TB, dir, name string) person {
+	t.Helper()
+	return readPair(t, filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"))
+}
+
+func readPair(t testing.TB, certFile, keyFile string) person {
+	t.Helper()
 	read := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
