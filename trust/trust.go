@@ -5,14 +5,14 @@
 // The Evaluator answers a Question with a Decision: an Approval or a Reason, and a Trace that says
 // what was asked, what answered, which rule decided, what to do and who must do it. Work is done
 // cheapest first and the network comes last: local checks, then the path from what is at hand, then
-// missing issuers (at most 4 fetches), then revocation, and that only for a path that reaches an
-// anchor. A question refused before sends no packet.
+// missing issuers (at most 4 fetches), then the domain's own policies, then revocation, and that only
+// for a path that reaches an anchor. A question refused before sends no packet.
 //
 // What it does not do: find certificates (certs/discover), verify message signatures (smime), keep
 // anchors (the caller's store) or refresh bundles (trust/bundle). The public root store is irrelevant.
 //
-// Limits: those of trust/chain for a path; 4 AIA and 16 revocation fetches a decision; an Approval
-// lives 10 minutes; 20,000 decisions are cached.
+// Limits: those of trust/chain for a path; 4 AIA and 16 revocation fetches a decision; 100 steps a
+// Trace; an Approval lives 10 minutes; 20,000 approvals are cached.
 package trust
 
 import (
