@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -189,7 +190,7 @@ func UnboundStub(t testing.TB, zone, server string) string {
 	return fmt.Sprintf("stub-zone:\n\tname: %q\n\tstub-addr: %s@%s\n", zone, host, port)
 }
 
-// NSD runs nsd over one zone file.
+// NSD runs nsd over one zone file, with one server process a processor.
 func NSD(t testing.TB, zone, file string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "nsd")
@@ -204,14 +205,15 @@ func NSD(t testing.TB, zone, file string) (address string) {
 	database: ""
 	xfrdfile: %q
 	zonelistfile: %q
-	server-count: 1
+	server-count: %d
+	reuseport: yes
 	rrl-ratelimit: 0
 remote-control:
 	control-enable: no
 zone:
 	name: %q
 	zonefile: %q
-`, port, dir, filepath.Join(dir, "nsd.pid"), filepath.Join(dir, "xfrd.state"), filepath.Join(dir, "zone.list"), zone, file))
+`, port, dir, filepath.Join(dir, "nsd.pid"), filepath.Join(dir, "xfrd.state"), filepath.Join(dir, "zone.list"), runtime.NumCPU(), zone, file))
 	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	Start(t, answers(address, zone), program, "-d", "-c", conf)
 	return address
