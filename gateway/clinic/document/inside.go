@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
@@ -27,7 +28,13 @@ func (d *Document) openInside() error {
 		case err != nil:
 			return err
 		default:
-			d.Inside = append(d.Inside, inner.Summary)
+			s := inner.Summary
+			if room := max(0, maxInsideItems-d.hint.spent.items); len(s.Items) > room {
+				s.Items = slices.Clone(s.Items[:room])
+				s.Problems = append(s.Problems, chart.Finding{Severity: chart.Note, Rule: "lines-cut", Text: "Not all coded lines are listed: there are too many in all documents together."})
+			}
+			d.hint.spent.items += len(s.Items)
+			d.Inside = append(d.Inside, s)
 		}
 	}
 	d.adopt()

@@ -118,7 +118,7 @@ func (d *Document) plainZip(a *xdm.Archive) {
 		if strings.HasPrefix(f.Name, "__MACOSX/") || strings.HasSuffix(f.Name, ".DS_Store") {
 			continue
 		}
-		d.parts = append(d.parts, Part{Name: f.Name, open: archivePart(a, f)})
+		d.parts = append(d.parts, Part{Name: baseName(f.Name), open: archivePart(a, f)})
 	}
 	if len(d.parts) == 0 {
 		d.finding(chart.Problem, "empty-zip", "The archive holds no file that can be opened.")

@@ -51,7 +51,11 @@ func (d *Document) Parts() []Part { return d.parts }
 type budget struct {
 	docs  int   // documents opened
 	bytes int64 // bytes of them
+	items int   // coded lines kept in their summaries
 }
+
+// maxInsideItems is how many coded lines the summaries of all documents inside one file keep.
+const maxInsideItems = 20000
 
 // MaxInsideBytes is how many bytes of documents are taken out of one file, containers in it included.
 const MaxInsideBytes = 256 << 20
@@ -118,6 +122,14 @@ func (d *Document) readXML() error {
 	t, err := xmltree.Read(d.src, d.size, o)
 	if err != nil {
 		return err
+	}
+	if root := t.Root().Name(); root == "?:ClinicalDocument" { // a namespace of the sender's own
+		o.Spaces[t.RootSpace] = ""
+		space := t.RootSpace
+		if t, err = xmltree.Read(d.src, d.size, o); err != nil {
+			return err
+		}
+		t.Repairs = append(t.Repairs, "the document is in the namespace "+clip(space, 80)+" instead of HL7's and is read all the same")
 	}
 	d.XML, d.Encoding, d.Repairs = t, t.Encoding, t.Repairs
 	if c, err := ccda.FromTree(t); err == nil {

@@ -24,7 +24,7 @@ func sniff(head []byte) Kind {
 	switch {
 	case isHL7(text):
 		return HL7v2
-	case text[0] == '{' || text[0] == '[':
+	case isJSON(text):
 		return JSON
 	case text[0] == '<':
 		return sniffMarkup(text)
@@ -166,9 +166,10 @@ func sniffElement(b []byte) Kind {
 	return XML
 }
 
-// isMail says whether the text begins with a mail header: two or more fields, one of them a mail's own.
+// isMail says whether the text begins with a mail header: a field only mail has, or a sender together
+// with a receiver, subject or date. "Date: … / Patient: …" is a note and no mail.
 func isMail(b []byte) bool {
-	fields, own := 0, false
+	seen := map[string]bool{}
 	for line := range bytes.Lines(b[:min(len(b), 8<<10)]) {
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
@@ -179,18 +180,19 @@ func isMail(b []byte) bool {
 		}
 		name, _, ok := bytes.Cut(line, []byte(":"))
 		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t<>|") {
-			if fields == 0 && bytes.HasPrefix(line, []byte("From ")) {
+			if len(seen) == 0 && bytes.HasPrefix(line, []byte("From ")) {
 				continue // mbox line
 			}
 			break
 		}
-		fields++
-		switch strings.ToLower(string(name)) {
-		case "from", "to", "received", "message-id", "mime-version", "content-type", "subject", "return-path", "content-transfer-encoding", "delivered-to", "date", "x-direct-context":
-			own = true
+		seen[strings.ToLower(string(name))] = true
+	}
+	for _, only := range []string{"received", "message-id", "mime-version", "content-type", "return-path", "content-transfer-encoding", "delivered-to", "x-direct-context"} {
+		if seen[only] {
+			return true
 		}
 	}
-	return own && fields >= 1
+	return seen["from"] && (seen["to"] || seen["subject"] || seen["date"]) || seen["subject"] && seen["to"]
 }
 
 // wide says whether the text looks like UTF-16: a mark, or every second byte zero at the start.
@@ -213,6 +215,21 @@ func textual(b []byte) bool {
 		return false
 	}
 	return utf8.Valid(b[:len(b)-min(3, len(b))]) || odd == 0
+}
+
+// isJSON says whether the text begins like a JSON object or list, and not like "[Note] Dear colleague".
+func isJSON(b []byte) bool {
+	if b[0] != '{' && b[0] != '[' {
+		return false
+	}
+	next := bytes.TrimLeft(b[1:], " \t\r\n")
+	if len(next) == 0 {
+		return false
+	}
+	if b[0] == '{' {
+		return next[0] == '"' || next[0] == '}'
+	}
+	return strings.IndexByte(`{["]-0123456789`, next[0]) >= 0 || bytes.HasPrefix(next, []byte("true")) || bytes.HasPrefix(next, []byte("false")) || bytes.HasPrefix(next, []byte("null"))
 }
 
 // trimMark drops a UTF-16 byte-order mark.

@@ -74,9 +74,9 @@ func FromTree(t *xmltree.Tree) (*Document, error) {
 	}
 	d := &Document{Tree: t, Root: root, Repairs: t.Repairs}
 	d.Header = readHeader(root)
-	for body := range root.Elements("component") {
-		if sb := body.Child("structuredBody"); sb.OK() {
-			d.Sections = sections(sb, 1, d.Sections)
+	for body := range root.Elements("") {
+		if name := body.Name(); name == "component" || name == "structuredBody" {
+			d.Sections = sections(body, d.Sections)
 		}
 		if nx := body.Child("nonXMLBody", "text"); nx.OK() && d.NonXML == nil {
 			d.NonXML = &NonXML{MediaType: nx.Attr("mediaType"), Base64: nx.Attr("representation") == "B64",

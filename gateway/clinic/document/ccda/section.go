@@ -61,22 +61,23 @@ const (
 // The limits of a body.
 const (
 	MaxSections = 10000 // sections that are listed; deeper or further ones are shown inside their parent's page
-	maxNesting  = 20    // sections in sections
+	maxNesting  = 20    // levels of sections in sections that are told apart
 )
 
 // Section is one section of the body.
 type Section struct {
-	Anchor    string       // "s1", "s2" … in document order: the link target in the page
-	Kind      Kind         //
-	Level     int          // 1 = directly in the body
-	Title     string       // as the sender wrote it; "" when there is none
-	Code      chart.Code   //
-	Templates []chart.ID   //
-	Null      string       // null flavour: the sender says there is no information
-	Privacy   chart.Code   // confidentiality of this section, where it has its own
-	Narrative xmltree.Node // the text element, or absent
-	Node      xmltree.Node // the section element
-	Entries   int          // entry elements
+	Anchor    string         // "s1", "s2" … in document order: the link target in the page
+	Kind      Kind           //
+	Level     int            // 1 = directly in the body
+	Title     string         // as the sender wrote it; "" when there is none
+	Code      chart.Code     //
+	Templates []chart.ID     //
+	Null      string         // null flavour: the sender says there is no information
+	Privacy   chart.Code     // confidentiality of this section, where it has its own
+	Narrative xmltree.Node   // the text element, or absent
+	Node      xmltree.Node   // the section element
+	More      []xmltree.Node // further text elements, which no schema allows but some senders write
+	Entries   int            // entry elements
 
 	from, to int // its items in Document.items
 }
@@ -99,14 +100,19 @@ func (s *Section) Name() string {
 // Empty says whether the narrative holds no text and no picture.
 func (s *Section) Empty() bool {
 	empty := true
-	s.Narrative.Walk(func(n xmltree.Node) bool {
-		if n.IsText() && strings.TrimSpace(string(n.Bytes())) != "" || n.Name() == "renderMultiMedia" {
-			empty = false
-		}
-		return empty
-	}, nil)
+	for _, text := range append([]xmltree.Node{s.Narrative}, s.More...) {
+		text.Walk(func(n xmltree.Node) bool {
+			if n.IsText() && strings.TrimSpace(string(n.Bytes())) != "" || n.Name() == "renderMultiMedia" {
+				empty = false
+			}
+			return empty
+		}, nil)
+	}
 	return empty
 }
+
+// maxTexts is how many further text elements of one section are shown.
+const maxTexts = 100
 
 // kindOfCode is the kind a LOINC section code stands for.
 func kindOfCode(code string) Kind {
@@ -243,17 +249,27 @@ func kindOfArc(arc string) Kind {
 	return Other
 }
 
-// sections collects the sections below n in document order, nested ones behind their parent.
-func sections(n xmltree.Node, level int, out []*Section) []*Section {
-	for c := range n.Elements("component") {
-		for s := range c.Elements("section") {
-			if len(out) >= MaxSections || level > maxNesting {
-				return out
+// sections collects every section below n in document order, nested ones behind their parent, also
+// where a sender left out the component around them.
+func sections(n xmltree.Node, out []*Section) []*Section {
+	level := 0
+	n.Walk(func(c xmltree.Node) bool {
+		switch {
+		case c.Name() == "section":
+			if len(out) >= MaxSections {
+				return false
 			}
-			out = append(out, readSection(s, level))
-			out = sections(s, level+1, out)
+			level++
+			out = append(out, readSection(c, min(level, maxNesting)))
+		case c.Name() == "text" || c.Name() == "entry":
+			return false
 		}
-	}
+		return true
+	}, func(c xmltree.Node) {
+		if c.Name() == "section" {
+			level--
+		}
+	})
 	return out
 }
 
@@ -265,6 +281,11 @@ func readSection(n xmltree.Node, level int) *Section {
 	for id := range n.Elements("templateId") {
 		if len(s.Templates) < maxIDs {
 			s.Templates = append(s.Templates, readID(id))
+		}
+	}
+	for t := range n.Elements("text") {
+		if t.ID() != s.Narrative.ID() && len(s.More) < maxTexts {
+			s.More = append(s.More, t)
 		}
 	}
 	for range n.Elements("entry") {

@@ -317,6 +317,9 @@ func (v CDA) section(p *page.Writer, s *ccda.Section, m *media) {
 	} else if s.Narrative.OK() {
 		writeNarrative(p, s.Narrative, m)
 	}
+	for _, text := range s.More {
+		writeNarrative(p, text, m)
+	}
 	m.leftOver(p, s)
 	v.entries(p, s)
 	p.Close()

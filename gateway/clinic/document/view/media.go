@@ -143,21 +143,32 @@ func Embedded(v xmltree.Node, limit int64) (raw []byte, whole bool) {
 	return raw, true
 }
 
+// looksBase64 says whether text without a stated representation is base64: lines of its alphabet only,
+// without a blank inside, long enough not to be a word.
 func looksBase64(b []byte) bool {
 	b = bytes.TrimSpace(b)
-	if len(b) < 16 {
-		return false
-	}
-	for _, c := range b[:min(len(b), 256)] {
-		if !inAlphabet(c) && c != '\n' && c != '\r' && c != ' ' && c != '\t' {
+	run, longest := 0, 0
+	for _, c := range b[:min(len(b), 1024)] {
+		switch {
+		case inAlphabet(c):
+			run++
+			longest = max(longest, run)
+		case c == '\n' || c == '\r':
+			run = 0
+		default:
 			return false
 		}
 	}
-	return true
+	return longest >= 40
 }
 
-// alphabet lets only base64 characters through.
-type alphabet struct{ r io.Reader }
+// alphabet lets only base64 characters through, and nothing of the references (&#13;) and marks
+// (<![CDATA[) that XML may hold between them.
+type alphabet struct {
+	r    io.Reader
+	skip byte // what ends the part left out, 0 = none
+	mark int  // how much of "<![CDATA[" was seen
+}
 
 func inAlphabet(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '='
@@ -168,7 +179,7 @@ func (a *alphabet) Read(b []byte) (int, error) {
 		n, err := a.r.Read(b)
 		k := 0
 		for _, c := range b[:n] {
-			if inAlphabet(c) {
+			if a.keep(c) {
 				b[k] = c
 				k++
 			}
@@ -177,6 +188,31 @@ func (a *alphabet) Read(b []byte) (int, error) {
 			return k, err
 		}
 	}
+}
+
+func (a *alphabet) keep(c byte) bool {
+	const cdata = "<![CDATA["
+	switch {
+	case a.skip != 0:
+		if a.mark > 0 && a.mark < len(cdata) && c == cdata[a.mark] {
+			if a.mark++; a.mark == len(cdata) {
+				a.skip, a.mark = 0, 0
+			}
+			return false
+		}
+		a.mark = 0
+		if c == a.skip {
+			a.skip = 0
+		}
+		return false
+	case c == '&':
+		a.skip = ';'
+		return false
+	case c == '<':
+		a.skip, a.mark = '>', 1
+		return false
+	}
+	return inAlphabet(c)
 }
 
 // checkPicture says whether bytes are a picture of a type and size that a browser may be handed.

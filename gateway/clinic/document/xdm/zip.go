@@ -47,7 +47,8 @@ type Archive struct {
 	Odd      []string // entries that were left out, and why, in words
 	src      io.ReaderAt
 	size     int64
-	unpacked int64
+	unpacked int64          // bytes of all files opened so far, each counted once
+	opened   map[int64]bool // by the place of the file
 }
 
 // ReadArchive reads the directory of a zip archive. Entries that are encrypted, links, of an unknown
@@ -57,7 +58,7 @@ func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{src: src, size: size}
+	a := &Archive{src: src, size: size, opened: map[int64]bool{}}
 	var packed int64
 	for i := 0; len(dir) >= 46 && binary.LittleEndian.Uint32(dir) == 0x02014b50; i++ {
 		if i >= MaxEntries {
@@ -188,7 +189,11 @@ func (a *Archive) Open(f File) (io.ReaderAt, int64, error) {
 		}
 		return io.NewSectionReader(a.src, at, f.packed), f.Size, nil
 	}
-	if a.unpacked += f.Size; a.unpacked > MaxTotal {
+	if !a.opened[f.at] {
+		a.opened[f.at] = true
+		a.unpacked += f.Size
+	}
+	if a.unpacked > MaxTotal {
 		return nil, 0, fmt.Errorf("%w: more than %d MiB unpacked", ErrBadZip, MaxTotal>>20)
 	}
 	var out bytes.Buffer
