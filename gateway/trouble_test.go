@@ -13,6 +13,7 @@ import (
 	"postern/certs/issue"
 	"postern/gateway"
 	"postern/gateway/config"
+	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
 	"postern/gateway/lab"
 	"postern/gateway/lab/faultdisk"
@@ -214,5 +215,39 @@ func TestSweepKeepsWhatIsNeeded(t *testing.T) {
 	}
 	if _, err := w.hospital.Admin().Trace(w.ctx, id); err != nil {
 		t.Errorf("the trace is gone: %v", err)
+	}
+}
+
+// A message that this gateway can never send on, whatever the fault, ends with a word to its sender.
+func TestPoisonIsTold(t *testing.T) {
+	w := newWorld(t, "")
+	w.DNS.Set("away.example", lab.ServFail)
+	lost := addr.MustParse("dr@away.example")
+	id := w.send(w.hospital, w.note(w.dr, lost), w.dr, lost)
+	w.ok(w.hospital.Until(w.ctx, "a retry is to be noted", func() (bool, error) {
+		l, err := w.hospital.Ladder(w.ctx, id, lost)
+		return has(l, track.Deferred), err
+	}))
+	w.quiet()
+	m, err := w.hospital.Store.Message(w.ctx, id)
+	w.ok(err)
+	w.ok(w.hospital.Store.ForgetBlob(w.ctx, m.Blob)) // its bytes are gone
+	for range queue.MaxAttempts {
+		w.items(w.hospital, "dr", 0)
+		w.ok(w.Advance(w.ctx, 20*time.Minute))
+		w.quiet()
+		if l, err := w.hospital.Ladder(w.ctx, id, lost); err != nil || l.State == track.StateFailed {
+			break
+		}
+	}
+	l := w.reach(w.hospital, id, lost, track.StateFailed)
+	if l.Failure != track.Refused {
+		t.Errorf("failed by %s", l.Failure)
+	}
+	w.oneDSN(id, "5.3.0", lost)
+	lines, err := w.hospital.Admin().Queue(w.ctx, id)
+	w.ok(err)
+	if len(lines) != 1 || !strings.Contains(lines[0].LastError, "missing") {
+		t.Errorf("queue %+v, want the parked job with its fault", lines)
 	}
 }

@@ -15,7 +15,7 @@ type Advice struct {
 // Reasons lists the agent's own reasons.
 func Reasons() []string {
 	return []string{ReasonNoSigningKey, ReasonNotFound, ReasonUnknown, ReasonNotInHeader, ReasonSenderMismatch, ReasonNoSender,
-		ReasonNullSender, ReasonHeader, ReasonNoticeOnly, ReasonNotBound, ReasonBlindCopy, ReasonHopRefused, ReasonHopAway, ReasonNoAddress, ReasonNoProcessed, ReasonNoDispatched}
+		ReasonNullSender, ReasonHeader, ReasonNoticeOnly, ReasonNotBound, ReasonBlindCopy, ReasonHopRefused, ReasonHopAway, ReasonNoAddress, ReasonNoProcessed, ReasonNoDispatched, ReasonFault}
 }
 
 // AdviceOn is the advice on any reason a verdict may carry: the agent's, trust's or smime's. Every reason
@@ -67,6 +67,9 @@ func AdviceOn(reason string) Advice {
 	case ReasonNoDispatched:
 		return Advice{"The other gateway accepted the message and did not say in time that it reached its destination. It may have arrived.",
 			"Telephone to make sure before you send it again.", you}
+	case ReasonFault:
+		return Advice{"This gateway itself failed, again and again, to send the message on; the job is parked with the fault.",
+			"See `postern queue` for the fault. Once it is mended, the sender sends the message again.", admin}
 	case ReasonHeader:
 		return Advice{"The signed header cannot be read without guessing.", "The partner must correct its header; the trace names the fault.", peer}
 	}

@@ -88,6 +88,7 @@ const (
 	ReasonNoAddress    = "unknown_address"
 	ReasonNoProcessed  = "no_processed_notice"
 	ReasonNoDispatched = "no_dispatched_notice"
+	ReasonFault        = "internal_fault"
 )
 
 // Verdict is what was decided about one recipient, and how.

@@ -211,7 +211,7 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 		return
 	}
 	if err != nil {
-		step = p.fault(log, j, err)
+		step = p.fault(ctx, log, j, err)
 	}
 	p.commit(ctx, log, j, step)
 }
@@ -232,7 +232,7 @@ func (p *Pipeline) commit(ctx context.Context, log *slog.Logger, j queue.Job, st
 		_, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step)
 		if err != nil && try >= commitTries && !errors.Is(err, store.ErrLeaseLost) {
 			log.Error("step not committed; the job is settled as failed", "error", err)
-			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, p.fault(log, j, fmt.Errorf("its outcome could not be written: %w", err)))
+			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, p.fault(ctx, log, j, fmt.Errorf("its outcome could not be written: %w", err)))
 		}
 		switch {
 		case err == nil:
@@ -277,15 +277,19 @@ func (p *Pipeline) renew(ctx context.Context, log *slog.Logger, l queue.Lease) {
 	}
 }
 
-// fault settles a job that met an internal fault: again later, or parked once it is poison.
-func (p *Pipeline) fault(log *slog.Logger, j queue.Job, err error) store.Step {
+// fault settles a job that met an internal fault: again later, or parked once it is poison. It is tried on
+// while not even that can be told.
+func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err error) store.Step {
 	s := &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Error: err.Error()}
 	if j.Attempts+1 >= queue.MaxAttempts {
-		s.Fate = queue.Park
-		log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)
-	} else {
-		log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
+		step, told := p.poison(context.WithoutCancel(ctx), j, err)
+		if told == nil {
+			log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)
+			return step
+		}
+		log.Error("a job that failed too often cannot be given up yet", "error", told)
 	}
+	log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
 	return store.Step{Settle: s}
 }
 
