@@ -15,9 +15,10 @@ import (
 
 // Bounds of a Checker.
 const (
-	MaxURLs        = 2              // of a kind, tried for one certificate
-	MaxReading     = 4              // lists read at the same time
-	RetryAfter     = time.Minute    // how long a URL that failed is left alone
+	MaxURLs        = 2 // of a kind, tried for one certificate
+	MaxReading     = 4 // lists read at the same time
+	LongestRetry   = 16 * time.Minute
+	RetryAfter     = time.Minute    // how long a URL that failed once is left alone; doubled at each further failure
 	AskAgain       = time.Hour      // after which a responder is asked again, however long its answer holds
 	ListAge        = 12 * time.Hour // after which a list in use is fetched anew, however long it holds
 	ListTimeout    = 30 * time.Second
@@ -56,6 +57,7 @@ type held struct {
 	err     error     // of the last fetch
 	unsaved error     // why the list is in memory only
 	retry   time.Time // not fetched again before
+	failed  int       // how often in a row
 	fetched time.Time // when the list came, or was said to be unchanged; zero = out of the store
 	etag    string
 	changed string // Last-Modified
@@ -66,6 +68,12 @@ type asked struct {
 	answer Answer
 	err    error
 	until  time.Time
+	failed int // how often in a row
+}
+
+// patience is how long to leave a place alone that failed so often in a row.
+func patience(failed int) time.Duration {
+	return min(RetryAfter<<min(max(failed-1, 0), 10), LongestRetry)
 }
 
 // New makes a Checker.
@@ -233,7 +241,7 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	defer cancel()
 	a, err := askOCSP(inner, c.cfg.Fetcher, url, q)
 	now := c.cfg.Clock()
-	got := asked{answer: a, err: err, until: now.Add(RetryAfter)}
+	got := asked{answer: a, err: err}
 	if err == nil {
 		got.until = now.Add(AskAgain)
 		if a.Until.Before(got.until) {
@@ -248,6 +256,10 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old, had := c.ocsp[key]
+	if err != nil {
+		got.failed = old.failed + 1
+		got.until = now.Add(patience(got.failed))
+	}
 	if had && err != nil && old.err == nil && now.Before(old.answer.Evidence[0].NextUpdate) {
 		got.answer, got.err = old.answer, nil // what it said before still holds
 		got.answer.Until = got.until

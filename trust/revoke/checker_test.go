@@ -179,6 +179,13 @@ func TestAFailedPlaceIsLeftAlone(t *testing.T) {
 		t.Errorf("%d requests within a minute", w.requests())
 	}
 	w.clock.now = w.clock.now.Add(revoke.RetryAfter + time.Second)
+	w.ask(t, c, revoke.Unknown)
+	w.clock.now = w.clock.now.Add(revoke.RetryAfter + time.Second)
+	w.ask(t, c, revoke.Unknown)
+	if w.requests() != 2 {
+		t.Errorf("%d requests: the second failure is not followed by a longer pause", w.requests())
+	}
+	w.clock.now = w.clock.now.Add(revoke.LongestRetry)
 	w.put("/l.crl", w.root.List(t, nil))
 	w.ask(t, c, revoke.Good)
 }

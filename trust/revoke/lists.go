@@ -156,10 +156,11 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
 	}
 	now := c.cfg.Clock()
-	h.err, h.query, h.retry = err, q, now.Add(RetryAfter)
+	h.failed++
 	if err == nil {
-		h.fetched = now
+		h.fetched, h.failed = now, 0
 	}
+	h.err, h.query, h.retry = err, q, now.Add(patience(h.failed))
 	if l != nil {
 		h.list, h.unsaved = l, unsaved
 	}

@@ -15,7 +15,7 @@
 // Limits: a list 64 MiB and 2,000,000 entries of 28 octets in memory (56 MB; measured 34 MB for
 // 1,200,000), as they come and not as announced; 4 lists read at a time;
 // one entry or header 64 KiB; an OCSP answer 64 KiB; 2 URLs of a kind tried for a certificate; a
-// failed URL is left alone for a minute; 10,000 OCSP answers and 4,000,000 entries are kept.
+// failed URL is left alone for 1 to 16 minutes; 10,000 OCSP answers and 4,000,000 entries are kept.
 package revoke
 
 import (
