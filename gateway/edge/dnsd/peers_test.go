@@ -224,3 +224,36 @@ func processorTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// A zone of many messages: dig checks the signature of each.
+func TestDigTransfersALargeZone(t *testing.T) {
+	const secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
+	site := newSite(t, dnsd.Config{Rate: -1})
+	z := site.zone
+	for i := range 300 {
+		z.Certs = append(z.Certs, zone.Cert{Address: addr.MustParse(fmt.Sprintf("p%d@%s", i, domain)), Cert: site.john.Cert})
+	}
+	snap, err := zone.Build([]zone.Zone{z}, zone.Options{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, server := start(t, dnsd.Config{Transfer: []dnsd.Secondary{{From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Key: "copy.example", Secret: secret}}}, snap)
+	host, port, _ := strings.Cut(server, ":")
+	for _, algorithm := range []string{"hmac-sha256", "hmac-sha512"} {
+		out, err := exec.Command(peer.Need(t, "dig"), "@"+host, "-p", port, domain, "AXFR", "-y", algorithm+":copy.example:"+secret).CombinedOutput()
+		text := string(out)
+		if err != nil || strings.Count(text, "\tCERT\t") != 304 || strings.Count(text, "\tSOA\t") != 2 || strings.Contains(text, "verify") || !strings.Contains(text, "messages ") {
+			t.Errorf("%s: %v, %d certificates\n%.2000s", algorithm, err, strings.Count(text, "\tCERT\t"), text)
+		}
+		if strings.Contains(text, "(messages 1,") {
+			t.Error("one message only: the chain of signatures was not tried")
+		}
+	}
+	out, _ := exec.Command(peer.Need(t, "dig"), "@"+host, "-p", port, domain, "AXFR", "-y", "hmac-md5:copy.example:"+secret).CombinedOutput()
+	if !strings.Contains(string(out), "Transfer failed") {
+		t.Errorf("MD5 is accepted:\n%s", out)
+	}
+	if out, _ := exec.Command(peer.Need(t, "dig"), "@"+host, "-p", port, "p1."+domain, "AXFR", "-y", "hmac-sha256:copy.example:"+secret).CombinedOutput(); !strings.Contains(string(out), "Transfer failed") {
+		t.Errorf("a name inside the zone is handed over:\n%s", out)
+	}
+}
