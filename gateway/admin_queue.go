@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/gateway/audit"
+	"postern/gateway/backup"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/store"
 )
@@ -174,6 +176,11 @@ func operatorVerbs() map[string]verb {
 		"queue.mode":    with(func(ctx context.Context, a Admin, action string) (Mode, error) { return a.SetMode(ctx, action) }),
 		"queue.operate": with(func(ctx context.Context, a Admin, in QueueArg) (int64, error) { return a.OperateQueue(ctx, in) }),
 		"queue.drop":    with(func(ctx context.Context, a Admin, id int64) (none, error) { return a.DropJob(ctx, id) }),
-		"queue.depth":   with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
+		"backup":        with(func(ctx context.Context, a Admin, dir string) (backup.Manifest, error) { return a.Backup(ctx, dir) }),
+		"audit.list":    with(func(ctx context.Context, a Admin, in AuditArg) ([]audit.Entry, error) { return a.AuditList(ctx, in) }),
+		"audit.verify": with(func(ctx context.Context, a Admin, known []audit.Head) (Audited, error) {
+			return a.AuditVerify(ctx, known)
+		}),
+		"queue.depth": with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
 	}
 }

@@ -272,6 +272,8 @@ func (g *Gateway) sweep(ctx context.Context) {
 // Sweep lets go of expired held mail and of bytes no row needs: the row goes first, so bytes are never
 // named that are not there. Then it moves what is kept out of segments that are mostly free.
 func (s *Site) Sweep(ctx context.Context) error {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
 	if _, err := s.Store.ExpireHeld(ctx); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ var floors = map[string]int{
 	"gateway/delivery/route": 5, "gateway/delivery/track": 5, "gateway/delivery/queue": 6, "gateway/clinic/inbox": 6,
 	"gateway/clinic/compose": 6, "gateway/clinic/": 6, "gateway/agent": 6,
 	"gateway/edge/": 7, "gateway/delivery/relay": 7, "gateway/store": 7,
-	"gateway/pipeline": 8, "gateway": 9, "gateway/lab/": 10, "gateway/lab": 10, "gateway/selftest": 11, "gateway/demo": 11,
+	"gateway/pipeline": 8, "gateway/backup": 8, "gateway": 9, "gateway/lab/": 10, "gateway/lab": 10, "gateway/selftest": 11, "gateway/demo": 11,
 	"gateway/bench": 11, "cmd/postern": 12,
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,10 @@ type Site struct {
 	changed chan struct{} // something that is published changed
 	mode    mode          // what an operator asked of the queue
 	waiting atomic.Int64  // jobs that waited when they were last counted
+	keeping sync.Mutex    // held by what must not meet the sweep, and by the sweep
+
+	keyNumber string // of the master key, for people
+	lost      int    // blobs without their bytes when the spool was recovered
 }
 
 // Options are what a caller may set besides the configuration.
@@ -133,7 +138,7 @@ func (s *Site) openKeys(ctx context.Context, o Options) error {
 	if err := master.Matches(check); err != nil {
 		return err
 	}
-	s.Keys = keys.NewRing(master)
+	s.Keys, s.keyNumber = keys.NewRing(master), master.Number()
 	orgs, err := s.Store.Orgs(ctx)
 	if err != nil {
 		return err
@@ -159,7 +164,7 @@ func (s *Site) openSpool(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("gateway: recover the spool: %w", err)
 	}
-	if rep.Lost+rep.Damaged > 0 {
+	if s.lost = rep.Lost + rep.Damaged; s.lost > 0 {
 		s.Log.Error("bytes of stored messages are lost or damaged; restore them from a backup", "lost", rep.LostIDs, "damaged", rep.BadIDs)
 	}
 	s.Log.Debug("spool recovered", "live", rep.Live, "removed", rep.Removed, "torn", rep.Torn)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
 	"postern/gateway/audit"
 )
@@ -64,4 +65,20 @@ func (s *Store) Audit(ctx context.Context, f func(audit.Entry) error) error {
 		}
 	}
 	return rows.Err()
+}
+
+// AuditEntries is every entry of every node's chain, as audit.Verify takes them.
+func (s *Store) AuditEntries(ctx context.Context) iter.Seq2[audit.Entry, error] {
+	return func(yield func(audit.Entry, error) bool) {
+		stopped := errors.New("stopped")
+		err := s.Audit(ctx, func(e audit.Entry) error {
+			if !yield(e, nil) {
+				return stopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stopped) {
+			yield(audit.Entry{}, err)
+		}
+	}
 }

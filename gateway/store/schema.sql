@@ -30,6 +30,7 @@ CREATE TABLE account_address (
 CREATE TABLE blob (
   id TEXT PRIMARY KEY, org TEXT NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL,
   wrapped_key BLOB NOT NULL, place TEXT NOT NULL, created TEXT NOT NULL);
+CREATE INDEX blob_created ON blob(created);
 
 CREATE TABLE message (
   id TEXT PRIMARY KEY, org TEXT NOT NULL REFERENCES org(id), direction TEXT NOT NULL, kind TEXT NOT NULL,
@@ -41,6 +42,10 @@ CREATE TABLE message (
 CREATE INDEX message_rfc ON message(rfc_id);
 CREATE INDEX message_about ON message(about);
 CREATE INDEX message_received ON message(received);
+-- Which message needs a blob: asked of every old blob by the sweep.
+CREATE INDEX message_blob ON message(blob);
+CREATE INDEX message_sealed ON message(sealed_blob) WHERE sealed_blob <> '';
+CREATE INDEX message_opened ON message(opened_blob) WHERE opened_blob <> '';
 CREATE UNIQUE INDEX message_idempotency ON message(org, principal, idempotency) WHERE idempotency <> '';
 
 CREATE TABLE job (
@@ -65,6 +70,7 @@ CREATE TABLE item (
 CREATE INDEX item_thread ON item(inbox, thread);
 CREATE INDEX item_rfc ON item(inbox, rfc_id);
 CREATE INDEX item_message ON item(message);
+CREATE INDEX item_blob ON item(blob);
 
 -- What discovery found or did not find, until it expires: it survives a restart.
 CREATE TABLE lookup_memory (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires TEXT NOT NULL);
@@ -90,6 +96,7 @@ CREATE TABLE held (
   recipients TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, trace TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, at TEXT NOT NULL, expires TEXT NOT NULL, state TEXT NOT NULL);
 CREATE INDEX held_at ON held(state, at);
+CREATE INDEX held_blob ON held(blob);
 CREATE INDEX held_peer ON held(peer, state, at);
 CREATE TABLE anchor (
   domain TEXT NOT NULL REFERENCES domain(name), fingerprint TEXT NOT NULL, org TEXT NOT NULL,

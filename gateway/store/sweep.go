@@ -20,9 +20,10 @@ func (s *Store) Unreferenced(ctx context.Context, n int) ([]spool.Blob, error) {
 	return list(ctx, s, `SELECT b.id, b.org, b.size, b.sha256, b.wrapped_key, b.place FROM blob b
 		WHERE b.created<=? AND NOT EXISTS (SELECT 1 FROM item i WHERE i.blob=b.id)
 		AND NOT EXISTS (SELECT 1 FROM held h WHERE h.blob=b.id AND h.state='held')
-		AND NOT EXISTS (SELECT 1 FROM message m WHERE (m.blob=b.id OR m.sealed_blob=b.id OR m.opened_blob=b.id)
-			AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
-		LIMIT ?`, []any{before, before, n}, scanBlob)
+		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
+		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.sealed_blob<>'' AND m.sealed_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
+		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.opened_blob<>'' AND m.opened_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
+		LIMIT ?`, []any{before, before, before, before, n}, scanBlob)
 }
 
 // ForgetBlob removes a blob's row and with it its key: from then on its bytes are unreadable everywhere.
