@@ -18,6 +18,7 @@ import (
 
 // Postfix is the next hop: TLS, PIPELINING, CHUNKING and per-recipient answers of somebody else's making.
 func TestPostfixNextHop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	chain := filepath.Join(dir, "chain.pem")
 	key, err := x509.MarshalPKCS8PrivateKey(testCert().PrivateKey)

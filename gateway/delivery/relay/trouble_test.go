@@ -13,6 +13,7 @@ import (
 )
 
 func TestTrouble(t *testing.T) {
+	t.Parallel()
 	large := strings.Repeat("a line of text\r\n", 10000)
 	quick := func(c *relay.Config) {
 		c.Limits = relay.Limits{Command: 200 * time.Millisecond, DataInit: 200 * time.Millisecond, DataBlock: 200 * time.Millisecond, DataDone: 200 * time.Millisecond}

@@ -14,6 +14,7 @@ import (
 // TestEdgeCases is the SMTP part of the network's edge testing tool (spec of edge protocols, section 6),
 // by its case numbers, as far as one server can be asked.
 func TestEdgeCases(t *testing.T) {
+	t.Parallel()
 	secure := []step{{"EHLO ett.example\r\n", "250"}, {"STARTTLS\r\n", "220"}, {"!tls", ""}, {"EHLO ett.example\r\n", "250"}}
 	login := append(append([]step{}, secure...), step{"AUTH PLAIN " + plainAnn + "\r\n", "235"})
 	rcpt := append(append([]step{}, login...), step{"MAIL FROM:<ann@clinic.example>\r\n", "250"}, step{"RCPT TO:<dr.lee@hospital.example>\r\n", "250"})

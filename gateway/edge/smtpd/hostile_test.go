@@ -17,6 +17,7 @@ import (
 // TestHostile is the table of protocol abuses: what must happen to each, while good mail goes through
 // beside it and after it.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	toData := []step{{"EHLO h\r\n", "250"}, {"MAIL FROM:<a@b.example>\r\n", "250"}, {"RCPT TO:<a@clinic.example>\r\n", "250"}, {"DATA\r\n", "354"}}
 	for name, c := range map[string]struct {
 		change func(*smtpd.Limits)
@@ -422,6 +423,7 @@ func TestIdleCrowd(t *testing.T) {
 }
 
 func TestShutdown(t *testing.T) {
+	t.Parallel()
 	s := &site{slow: make(chan struct{})}
 	srv, address := start(t, s)
 	idle, busy, stuck := dial(t, address), dial(t, address), dial(t, address)

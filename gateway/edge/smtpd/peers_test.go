@@ -86,6 +86,7 @@ func TestRelayToServer(t *testing.T) {
 
 // Postfix hands on what it was given: it is sender here, over STARTTLS, with its own DATA writer.
 func TestPostfixSender(t *testing.T) {
+	t.Parallel()
 	s := &site{}
 	address := serve(t, s, smtpd.Peer, nil)
 	host, port, _ := net.SplitHostPort(address)
@@ -123,6 +124,7 @@ func TestPostfixSender(t *testing.T) {
 
 // swaks is the mail client of the people who set gateways up.
 func TestSwaks(t *testing.T) {
+	t.Parallel()
 	program := labpeer.Need(t, "swaks")
 	if exec.Command(labpeer.Need(t, "perl"), "-MNet::SSLeay", "-e", "1").Run() != nil {
 		labpeer.Missing(t, "swaks without Net::SSLeay (libnet-ssleay-perl) has no TLS")
