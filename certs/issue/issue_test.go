@@ -45,6 +45,10 @@ func made(t testing.TB) map[string]*x509.Certificate {
 	out := map[string]*x509.Certificate{}
 	for _, alg := range []issue.Algorithm{issue.RSA2048, issue.P256} {
 		root := authority(t, alg)
+		key, err := issue.NewKey(alg) // one for all: making RSA keys is slow
+		if err != nil {
+			t.Fatal(err)
+		}
 		sub, err := root.Intermediate(issue.AuthorityOptions{Name: "Pilot Issuing", Organization: "Example Clinic", Algorithm: alg, Now: now,
 			CRL: []string{"http://pki.example.org/root.crl"}, AIA: []string{"http://pki.example.org/root.cer"}})
 		if err != nil {
@@ -53,7 +57,7 @@ func made(t testing.TB) map[string]*x509.Certificate {
 		out[fmt.Sprint(alg, " root")], out[fmt.Sprint(alg, " intermediate")] = root.Cert, sub.Cert
 		for _, use := range []issue.Use{issue.Dual, issue.Sign, issue.Encrypt} {
 			for name, o := range map[string]issue.LeafOptions{"address": {Address: john}, "domain": {Domain: clinic}, "long address": {Address: verbose}} {
-				o.Use, o.Algorithm, o.Now, o.Organization = use, alg, now, "Example Clinic"
+				o.Use, o.Key, o.Now, o.Organization = use, key, now, "Example Clinic"
 				o.CRL, o.AIA = []string{"http://pki.example.org/sub.crl"}, []string{"http://pki.example.org/sub.cer"}
 				c, err := sub.Leaf(o)
 				if err != nil {

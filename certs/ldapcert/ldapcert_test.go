@@ -195,7 +195,12 @@ func TestDirectories(t *testing.T) {
 	} {
 		t.Run(tc.situation, func(t *testing.T) {
 			f := newFake(t, tc.handler)
-			got, err := finder(resolver{srv: []dnsclient.SRV{at(t, f.addr)}}).Find(t.Context(), domain, "a@direct.example.org")
+			timeout := 20 * time.Second
+			if strings.HasPrefix(tc.situation, "stalls") {
+				timeout = 200 * time.Millisecond
+			}
+			finder := ldapcert.New(ldapcert.Config{Resolver: resolver{srv: []dnsclient.SRV{at(t, f.addr)}}, Dial: (&net.Dialer{}).DialContext, Timeout: timeout})
+			got, err := finder.Find(t.Context(), domain, "a@direct.example.org")
 			if !errors.Is(err, tc.kind) || len(got.Certs) != tc.certs {
 				t.Fatalf("%d certificates, error %v; want %d, %v", len(got.Certs), err, tc.certs, tc.kind)
 			}
