@@ -42,6 +42,7 @@ type Document struct {
 	Repairs  []string
 
 	items []Item
+	told  map[string]told
 	ids   map[string]xmltree.Node // narrative anchors by their ID, filled when first asked
 }
 

@@ -17,12 +17,34 @@ func (d *Document) refer(it *Item, acts ...node) {
 			if !ok || id == "" {
 				continue
 			}
-			if n, ok := d.ByID(id); ok {
-				it.Anchor, it.Narrative = id, Plain(n, maxWords)
+			if w, ok := d.wordsAt(id); ok {
+				it.Anchor, it.Narrative = id, w.itself
 				return
 			}
 		}
 	}
+}
+
+// told is the text at a narrative anchor: of the element itself, and of the row or paragraph around it.
+type told struct{ itself, row string }
+
+// maxTold is how many of them are remembered, so that many lines that point at one text cost one reading.
+const maxTold = 64
+
+func (d *Document) wordsAt(id string) (told, bool) {
+	if w, ok := d.told[id]; ok {
+		return w, true
+	}
+	n, ok := d.ByID(id)
+	if !ok {
+		return told{}, false
+	}
+	if d.told == nil || len(d.told) >= maxTold {
+		d.told = map[string]told{}
+	}
+	w := told{Plain(n, maxWords), Plain(rowOf(n), maxWords)}
+	d.told[id] = w
+	return w, true
 }
 
 // maxAnchors is how many narrative anchors are indexed.

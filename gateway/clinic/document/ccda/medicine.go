@@ -39,8 +39,8 @@ func readMedicines(d *Document, act node) []Item {
 // unended judges a medicine that is "completed" but has no end. QUIRK: R1.1 exporters (NextGen, Kareo)
 // call every medicine completed, meaning that the act of recording it is; only the text can tell.
 func (d *Document) unended(it Item) string {
-	n, _ := d.ByID(it.Anchor)
-	switch over, active := statusWords(Plain(rowOf(n), maxWords)); {
+	w, _ := d.wordsAt(it.Anchor)
+	switch over, active := statusWords(w.row); {
 	case active != "" && over == "":
 		return "active"
 	case over != "":

@@ -136,8 +136,8 @@ func disagreement(d *Document, it Item) string {
 	if it.Anchor == "" || it.Narrative == "" {
 		return ""
 	}
-	n, _ := d.ByID(it.Anchor)
-	row := Plain(rowOf(n), maxWords)
+	w, _ := d.wordsAt(it.Anchor)
+	row := w.row
 	if it.Value != "" && len(row) < 400 {
 		if num := number(it.Value); num != "" && hasDigit(row) && !holdsNumber(row, num) {
 			return fmt.Sprintf("the entry says %s, the text says “%s”", it.Value, clip(row, 120))

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,7 +86,7 @@ func (c Class) name() string {
 func Cls(list ...Class) Attr {
 	var out []string
 	for _, c := range list {
-		if c != Plain && c < classes {
+		if c != Plain && c < classes && !slices.Contains(out, c.name()) {
 			out = append(out, c.name())
 		}
 	}
