@@ -122,6 +122,24 @@ func TestPortInUse(t *testing.T) {
 	w.ok(w.clinic.Start(w.ctx)) // nothing was left half open
 }
 
+func TestMissingTLSFile(t *testing.T) {
+	w := newWorld(t, "")
+	w.ok(w.clinic.Stop())
+	cert := filepath.Join(w.clinic.Dir, "tls", "cert.pem")
+	kept, err := os.ReadFile(cert)
+	w.ok(err)
+	w.ok(os.Remove(cert))
+	if err := w.clinic.Start(w.ctx); err == nil || !strings.Contains(err.Error(), cert) || !strings.Contains(err.Error(), w.clinic.File+" line ") {
+		t.Errorf("without the certificate: %v", err)
+	}
+	w.ok(os.WriteFile(cert, []byte("no PEM"), 0o600))
+	if err := w.clinic.Start(w.ctx); err == nil || !strings.Contains(err.Error(), cert) {
+		t.Errorf("with a spoilt certificate: %v", err)
+	}
+	w.ok(os.WriteFile(cert, kept, 0o600))
+	w.ok(w.clinic.Start(w.ctx))
+}
+
 func TestOneProcessASite(t *testing.T) {
 	w := newWorld(t, "")
 	c, err := config.Load(w.clinic.File)

@@ -1,0 +1,22 @@
+package gateway_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"postern/gateway/delivery/track"
+)
+
+// A site that was stopped leaves no goroutine behind, whatever it was doing.
+func TestNothingRunsAfterStop(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	w := newWorld(t, "")
+	id := w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	w.reach(w.hospital, id, w.intake, track.StateDelivered)
+	for range 20 {
+		w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	}
+	w.ok(w.Close())
+	goleak.VerifyNone(t, before)
+}
