@@ -8,7 +8,8 @@
 // place is asked, and if that one has nothing either, the answer is still "not known", never "no
 // certificate". What was found or not found is remembered by TTL, over restarts if a Memory is given.
 //
-// Limits: 60 s a search (15 s a place in DNS, 25 s in LDAP, 5 s at a place passed by before), 10,000 remembered places, Found at most 1 h, None at most 5 min.
+// Limits: 60 s a search (15 s a place in DNS, 25 s in LDAP, 5 s at a place passed by before), 10,000 remembered places with
+// 64 MiB of certificates, Found at most 1 h, None at most 5 min.
 package discover
 
 import (
@@ -36,6 +37,8 @@ const (
 	timeLDAP    = 25 * time.Second // one place in LDAP
 	timePassed  = 5 * time.Second  // a place passed by before: it must not take the time of those after it
 	MaxPlaces   = 10000            // places remembered in the process
+	MaxOctets   = 64 << 20         // of certificates among them
+	MaxValue    = 512 << 10        // octets of one value in the lasting Memory
 
 )
 

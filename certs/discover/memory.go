@@ -15,7 +15,7 @@ import (
 )
 
 // Memory keeps what was found over restarts: a small store of values by key. Values may be dropped
-// at any time, and should be once they have expired. Keys have at most 600 octets, values 512 KiB.
+// at any time, and should be once they have expired. Keys have at most 600 octets, values MaxValue.
 type Memory interface {
 	Load(ctx context.Context, key string) (value []byte, ok bool, err error)
 	Save(ctx context.Context, key string, value []byte, expires time.Time) error
@@ -54,6 +54,7 @@ func (r record) fresh(now time.Time) bool {
 type memory struct {
 	mu      sync.Mutex
 	max     int
+	octets  int // of certificates in all records
 	byKey   map[string]*list.Element
 	order   list.List // of remembered, most recently used in front
 	lasting Memory
@@ -101,6 +102,9 @@ func (m *memory) save(ctx context.Context, key string, r record) error {
 	if err != nil {
 		return fmt.Errorf("discover: %w", err)
 	}
+	if len(value) > MaxValue {
+		return nil // only a hostile directory is so large: it is asked again after a restart
+	}
 	expires := r.Expires
 	if r.Status == Unknown {
 		expires = r.Retry.Add(faultForget)
@@ -112,16 +116,29 @@ func (m *memory) keep(key string, r record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, ok := m.byKey[key]; ok {
-		e.Value = remembered{key, r}
-		m.order.MoveToFront(e)
-		return
+		m.forget(e)
 	}
 	m.byKey[key] = m.order.PushFront(remembered{key, r})
-	for m.order.Len() > m.max {
-		last := m.order.Back()
-		m.order.Remove(last)
-		delete(m.byKey, last.Value.(remembered).key)
+	m.octets += r.size()
+	for m.order.Len() > m.max || m.octets > MaxOctets && m.order.Len() > 1 {
+		m.forget(m.order.Back())
 	}
+}
+
+func (m *memory) forget(e *list.Element) {
+	old := e.Value.(remembered)
+	m.order.Remove(e)
+	delete(m.byKey, old.key)
+	m.octets -= old.record.size()
+}
+
+// size is the octets of the record's certificates.
+func (r record) size() int {
+	n := 0
+	for _, der := range r.DER {
+		n += len(der)
+	}
+	return n
 }
 
 func decodeRecord(value []byte) (record, error) {

@@ -449,3 +449,34 @@ func TestSilentNameServersDoNotHideTheDirectory(t *testing.T) {
 		}
 	})
 }
+
+// Hostile directories full of certificates do not fill the memory of this process.
+func TestMemoryIsBoundedInOctets(t *testing.T) {
+	ca := authority(t)
+	fat := leaf(t, ca, issue.LeafOptions{Address: addr.MustParse("a@direct.example.org"), AIA: []string{"http://pki.example/" + strings.Repeat("x", 60000)}}).Cert
+	var all []*x509.Certificate
+	for range 50 {
+		all = append(all, fat)
+	}
+	saved := &kept{m: map[string][]byte{}}
+	w := &world{certs: map[string][]*x509.Certificate{}, ttl: time.Hour}
+	var now clock
+	f := discover.New(discover.Config{DNS: dnsSide{w}, Memory: saved, Clock: now.Now})
+	const names = 30 // of 3 MB each
+	for i := range names {
+		w.certs[fmt.Sprintf("dns a%d.direct.example.org", i)] = all
+	}
+	for range 2 {
+		for i := range names {
+			if got, err := f.Find(t.Context(), addr.MustParse(fmt.Sprintf("a%d@direct.example.org", i))); err != nil || len(got.Certs) != 50 {
+				t.Fatal(err, len(got.Certs))
+			}
+		}
+	}
+	if len(w.asked) != 2*names { // 90 MB do not fit into 64: going round, each is gone when it is wanted again
+		t.Errorf("asked %d times, want %d", len(w.asked), 2*names)
+	}
+	if len(saved.m) != 0 {
+		t.Errorf("%d values larger than allowed were saved", len(saved.m))
+	}
+}

@@ -33,10 +33,11 @@ func (r *reply) left(now time.Time) time.Duration { return max(0, r.expires.Sub(
 
 // cache keeps replies until they expire, the least recently used leaving first when it is full.
 type cache struct {
-	mu    sync.Mutex
-	max   int
-	byKey map[key]*list.Element
-	order list.List // of entry, most recently used in front
+	mu     sync.Mutex
+	max    int
+	octets int // of all records
+	byKey  map[key]*list.Element
+	order  list.List // of entry, most recently used in front
 }
 
 type entry struct {
@@ -55,8 +56,7 @@ func (c *cache) get(k key, now time.Time) (*reply, bool) {
 	}
 	r := e.Value.(entry).reply
 	if !now.Before(r.expires) {
-		c.order.Remove(e)
-		delete(c.byKey, k)
+		c.forget(e)
 		return nil, false
 	}
 	c.order.MoveToFront(e)
@@ -70,16 +70,29 @@ func (c *cache) put(k key, r *reply, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[k]; ok {
-		e.Value = entry{k, r}
-		c.order.MoveToFront(e)
-		return
+		c.forget(e)
 	}
 	c.byKey[k] = c.order.PushFront(entry{k, r})
-	for c.order.Len() > c.max {
-		last := c.order.Back()
-		c.order.Remove(last)
-		delete(c.byKey, last.Value.(entry).key)
+	c.octets += r.size()
+	for c.order.Len() > c.max || c.octets > MaxCacheOctets && c.order.Len() > 1 {
+		c.forget(c.order.Back())
 	}
+}
+
+func (c *cache) forget(e *list.Element) {
+	old := e.Value.(entry)
+	c.order.Remove(e)
+	delete(c.byKey, old.key)
+	c.octets -= old.reply.size()
+}
+
+// size is about the octets of the reply's records.
+func (r *reply) size() int {
+	n := 0
+	for _, rr := range r.records {
+		n += dns.Len(rr)
+	}
+	return n
 }
 
 // flights lets equal questions share one answer. The first asker asks under its own context; when
