@@ -16,6 +16,7 @@ import (
 	"postern/gateway/auth"
 	"postern/gateway/edge/control"
 	"postern/gateway/edge/dnsd"
+	"postern/gateway/edge/metrics"
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/edge/tlsfile"
 	"postern/gateway/spool"
@@ -30,6 +31,9 @@ type Gateway struct {
 	dns     *dnsd.Server
 	dnsAt   []*dnsd.Listener
 	control net.Listener
+
+	metrics   *metrics.Set
+	metricsAt net.Listener // nil: not wanted
 }
 
 // served is one SMTP server with its socket.
@@ -55,6 +59,9 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 			return g, fmt.Errorf("gateway: %s: %w", s.Config.Where("tls", "certificate"), err)
 		}
 		tlsConfig = src.Config()
+	}
+	if err := g.bindMetrics(); err != nil {
+		return g, err
 	}
 	logins := auth.NewService(auth.Config{Accounts: s.Store, Clock: s.now})
 	for _, l := range []struct {
@@ -89,7 +96,7 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
 	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
-		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
+		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Metrics: smtpMetrics{g.metrics}, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {
 		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
@@ -111,6 +118,9 @@ func (g *Gateway) Addresses() map[string][]string {
 	for _, l := range g.dnsAt {
 		out["dns.listen"] = append(out["dns.listen"], l.Addr())
 	}
+	if g.metricsAt != nil {
+		out["metrics.listen"] = []string{g.metricsAt.Addr().String()}
+	}
 	return out
 }
 
@@ -120,6 +130,9 @@ func (g *Gateway) closeSockets() {
 	}
 	for _, l := range g.dnsAt {
 		l.Close()
+	}
+	if g.metricsAt != nil {
+		g.metricsAt.Close()
 	}
 	if g.control != nil {
 		g.control.Close()
@@ -156,6 +169,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
 	inside.Go(func() { g.sweep(workers) })
 	inside.Go(func() { g.site.watch(workers) })
+	inside.Go(func() { g.follow(workers) })
+	if g.metricsAt != nil {
+		inside.Go(func() { // until the workers end: draining is to be seen
+			if err := g.metrics.Serve(workers, g.metricsAt); err != nil && workers.Err() == nil {
+				cancel(fmt.Errorf("gateway: metrics: %w", err))
+			}
+		})
+	}
 	g.site.running = Running{Since: g.site.now().UTC(), Process: os.Getpid(), Addresses: g.Addresses()}
 	edges.Go(func() {
 		if err := control.Serve(ctx, g.control, Verbs{g.site}); err != nil && ctx.Err() == nil {

@@ -73,9 +73,10 @@ type Config struct {
 	Hostname string // Reporting-MTA and Reporting-UA
 	Log      *slog.Logger
 	Now      func() time.Time
-	Final    bool                // ask for final delivery on every message of ours (DN-11)
-	Workers  map[queue.Class]int // zero entries get defaults
-	Paused   func() bool         // nil: never; while true only clocks are worked
+	Final    bool                                                 // ask for final delivery on every message of ours (DN-11)
+	Workers  map[queue.Class]int                                  // zero entries get defaults
+	Watch    func(k queue.Kind, f queue.Fate, took time.Duration) // nil: nobody counts; set before Run
+	Paused   func() bool                                          // nil: never; while true only clocks are worked
 }
 
 // Pipeline runs the stages. Run it once.
@@ -198,6 +199,7 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 	alive, end := context.WithCancel(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { p.renew(alive, log, j.Lease) })
+	began := time.Now()
 	step, err := p.stage(ctx, j)
 	end()
 	renewing.Wait()
@@ -214,6 +216,9 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 		step = p.fault(ctx, log, j, err)
 	}
 	p.commit(ctx, log, j, step)
+	if p.Watch != nil && step.Settle != nil {
+		p.Watch(j.Kind, step.Settle.Fate, time.Since(began))
+	}
 }
 
 // commitWait is the first wait before a step is committed again; it doubles up to idle.

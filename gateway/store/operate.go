@@ -121,3 +121,11 @@ func (s *Store) HeldCount(ctx context.Context) (n int64, err error) {
 	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM held WHERE state='held'").Scan(&n)
 	return n, err
 }
+
+// Writable says whether the database can commit now: an error names why not.
+func (s *Store) Writable(ctx context.Context) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO meta VALUES ('written', ?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", stamp(s.now()))
+		return err
+	})
+}

@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+
+	"postern/gateway/delivery/queue"
+	"postern/gateway/edge/metrics"
+	"postern/gateway/edge/smtpd"
+)
+
+// bindMetrics binds the monitoring service, where the configuration wants one.
+func (g *Gateway) bindMetrics() error {
+	s := g.site
+	g.metrics = metrics.New(metrics.Config{Gauges: s.gauges, NotReady: s.NotReady})
+	s.Pipeline.Watch = func(k queue.Kind, f queue.Fate, took time.Duration) { g.metrics.Job(string(k), string(f), took) }
+	at := s.Config.Metrics.Listen
+	if at == "" {
+		return nil
+	}
+	var err error
+	if g.metricsAt, err = net.Listen("tcp", at); err != nil {
+		return fmt.Errorf("gateway: metrics.listen in %s: %w", s.Config.Path, err)
+	}
+	if ip := g.metricsAt.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		g.log.Warn("metrics.listen is not on loopback: whoever reaches it reads the gateway's counts without a login", "address", at)
+	}
+	return nil
+}
+
+// gauges reads what is counted in the database and on the disk.
+func (s *Site) gauges(ctx context.Context) ([]metrics.Gauge, error) {
+	depths, err := s.Store.Depths(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.Store.HeldCount(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []metrics.Gauge
+	for _, d := range depths {
+		out = append(out, metrics.Gauge{Name: "queue_jobs", Help: "Jobs waiting or under way; parked ones wait for a person.",
+			Labels: map[string]string{"class": string(d.Class), "parked": fmt.Sprint(d.Parked)}, Value: float64(d.Jobs)})
+	}
+	for _, class := range queue.Classes() {
+		due, err := s.Store.NextDue(ctx, class)
+		if err != nil {
+			return nil, err
+		}
+		late := 0.0
+		if !due.IsZero() {
+			late = max(0, s.now().Sub(due).Seconds())
+		}
+		out = append(out, metrics.Gauge{Name: "queue_late_seconds", Help: "How long the job that is due longest has waited for a worker.",
+			Labels: map[string]string{"class": string(class)}, Value: late})
+	}
+	st, m := s.Spool.Stats(), s.mode.get()
+	flag := map[bool]float64{true: 1}
+	plain := func(name, help string, v float64) { out = append(out, metrics.Gauge{Name: name, Help: help, Value: v}) }
+	plain("held_messages", "Inbound messages refused and kept.", float64(held))
+	plain("queue_paused", "1 while an operator has the queue paused.", flag[m.Paused])
+	plain("queue_draining", "1 while no new mail is taken.", flag[m.Draining])
+	plain("spool_free_octets", "Octets left on the disk of the spool.", float64(st.Free))
+	plain("spool_batches", "Group commits since the start.", float64(st.Batches))
+	plain("spool_records", "Blobs made durable by them.", float64(st.Records))
+	plain("spool_failures", "Group commits that a write or sync failed.", float64(st.Failures))
+	return out, nil
+}
+
+// NotReady says, in words, why no mail can be taken now.
+func (s *Site) NotReady(ctx context.Context) (why []string) {
+	if err := s.Admit(ctx, s.Config.SMTP.MaxSize/10); err != nil {
+		why = append(why, err.Error())
+	}
+	if err := s.Store.Writable(ctx); err != nil {
+		why = append(why, err.Error())
+	}
+	return why
+}
+
+// follow counts rungs as they are committed.
+func (g *Gateway) follow(ctx context.Context) {
+	db := g.site.Store
+	at, err := db.LastEvent(ctx)
+	for {
+		changed := db.Changed()
+		for more := err == nil; more; {
+			events, e := db.EventsAfter(ctx, at, 500)
+			if e != nil {
+				break
+			}
+			for _, ev := range events {
+				at = ev.Seq
+				g.metrics.Event(string(ev.Kind), reasonOf(ev.Evidence))
+			}
+			more = len(events) == 500
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		if err != nil {
+			at, err = db.LastEvent(ctx)
+		}
+	}
+}
+
+// reasonOf is the reason an event names in its evidence.
+func reasonOf(evidence json.RawMessage) string {
+	var e struct {
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal(evidence, &e) // evidence without a reason is no fault
+	return e.Reason
+}
+
+// smtpMetrics are the metrics as the SMTP edges want them.
+type smtpMetrics struct{ *metrics.Set }
+
+func (m smtpMetrics) Connections(l smtpd.Mode, n int) { m.Set.Connections(string(l), n) }
+func (m smtpMetrics) Refused(l smtpd.Mode, r smtpd.Reason) {
+	m.Set.Refused(string(l), string(r))
+}
+func (m smtpMetrics) Accepted(l smtpd.Mode, octets int64, took time.Duration) {
+	m.Set.Accepted(string(l), octets, took)
+}
+func (m smtpMetrics) Login(l smtpd.Mode, ok bool)              { m.Set.Login(string(l), ok) }
+func (m smtpMetrics) Durable(l smtpd.Mode, took time.Duration) { m.Set.Durable(string(l), took) }
