@@ -138,7 +138,7 @@ func contains(list []string, s string) bool {
 // checkInbox bounds the name of an inbox: it is shown, typed and put in file names.
 func checkInbox(name string) error {
 	if len(name) > 60 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || strings.HasPrefix(name, ".") {
-		return fmt.Errorf("gateway: inbox name %q: use up to 60 of a-z, 0-9, - _ and .", name)
+		return fmt.Errorf("gateway: inbox name %q: use up to 60 characters of a-z, 0-9, dot, hyphen and underscore", name)
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (s *Site) openKeys(ctx context.Context, o Options) error {
 
 func (s *Site) openSpool(ctx context.Context, o Options) error {
 	var err error
-	if s.Spool, err = spool.Open(spool.Config{Dir: s.Config.Spool(), FS: o.Disk, Keys: s.Keys, Now: o.Now}); err != nil {
+	if s.Spool, err = spool.Open(spool.Config{Dir: s.Config.Spool(), FS: o.Disk, Keys: s.Keys, Site: s.Org, Now: o.Now}); err != nil {
 		return err
 	}
 	rep, err := s.Spool.Recover(ctx, s.Store.BlobRows(ctx))

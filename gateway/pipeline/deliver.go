@@ -105,6 +105,19 @@ func (p *Pipeline) lost(ctx context.Context, step *store.Step, m store.Message, 
 	return nil
 }
 
+// edgeTLS is how an edge is spoken to. The link carries plain content, so what is not known means TLS (EP-02).
+func edgeTLS(setting string) relay.TLSMode {
+	switch setting {
+	case "implicit":
+		return relay.Implicit
+	case "opportunistic":
+		return relay.Opportunistic
+	case "none":
+		return relay.None
+	}
+	return relay.Required
+}
+
 // toEdge sends the opened message to the edge over TLS with its login.
 func (p *Pipeline) toEdge(ctx context.Context, m store.Message, r addr.Address, e route.Edge) (relay.Result, error) {
 	body, err := p.blob(ctx, m.OpenedBlob)
@@ -112,10 +125,7 @@ func (p *Pipeline) toEdge(ctx context.Context, m store.Message, r addr.Address, 
 		return relay.Result{}, err
 	}
 	defer body.Close()
-	hop := relay.Route{Host: e.Host, Port: e.Port, TLS: relay.TLSMode(e.TLS), Login: e.Login, Private: true}
-	if e.TLS == "opportunistic" {
-		hop.TLS = relay.Opportunistic
-	}
+	hop := relay.Route{Host: e.Host, Port: e.Port, TLS: edgeTLS(e.TLS), Login: e.Login, Private: true}
 	if len(e.Password) > 0 {
 		secret, err := p.Secrets.OpenSecret(m.Submission.Org, EdgePurpose(e), e.Password)
 		if err != nil {
