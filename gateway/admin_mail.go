@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/relay"
 	"postern/gateway/delivery/track"
 	"postern/gateway/message"
 	"postern/gateway/store"
@@ -32,8 +33,11 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 	if !mb.Known {
 		return "", fmt.Errorf("gateway: %s is not an address of ours: `postern address add %s` first", in.From, in.From)
 	}
-	if len(in.Recipients) == 0 {
+	switch n := len(in.Recipients); {
+	case n == 0:
 		return "", errors.New("gateway: no recipient")
+	case n > relay.MaxRecipients:
+		return "", fmt.Errorf("gateway: %d recipients, at most %d of one message", n, relay.MaxRecipients)
 	}
 	w, err := a.s.Spool.Create(a.s.Org)
 	if err != nil {

@@ -238,6 +238,12 @@ func TestWhatSendReads(t *testing.T) {
 	if _, err := w.hospital.Send(w.ctx, lf, addr.MustParse("dr@elsewhere.example"), w.intake); err == nil {
 		t.Error("sent in the name of a stranger")
 	}
+	if _, err := w.hospital.Send(w.ctx, lf, w.dr); err == nil {
+		t.Error("sent to nobody")
+	}
+	if _, err := w.hospital.Send(w.ctx, lf, w.dr, make([]addr.Address, 1001)...); err == nil || !strings.Contains(err.Error(), "1001") {
+		t.Errorf("sent to 1001 recipients: %v", err)
+	}
 	// An idempotency key makes the second submission the first.
 	var first message.ID
 	for i := range 2 {

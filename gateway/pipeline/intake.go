@@ -24,7 +24,7 @@ func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message
 			return m.ID, err
 		}
 	}
-	sub.Received = p.Now()
+	sub.Received, sub.Recipients = p.Now(), once(sub.Recipients)
 	m := store.Message{ID: p.newID(), Submission: sub, Direction: store.In, Kind: message.Mail, Facts: f, Blob: b.ID, Size: b.Size, Received: sub.Received}
 	job := queue.Job{Org: sub.Org, Message: m.ID, Kind: queue.Open, Recipients: sub.Recipients}
 	step := store.Step{Blobs: []spool.Blob{b}}
@@ -47,6 +47,19 @@ func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message
 	p.Log.Info("accepted", "message", m.ID, "direction", m.Direction, "edge", sub.Edge, "peer", sub.Peer,
 		"recipients", len(sub.Recipients), "size", b.Size)
 	return m.ID, nil
+}
+
+// once is the recipients without repetitions: an address in other letters is the same one.
+func once(as []addr.Address) []addr.Address {
+	seen := make(map[string]bool, len(as))
+	out := make([]addr.Address, 0, len(as))
+	for _, a := range as {
+		if !seen[a.Key()] {
+			seen[a.Key()] = true
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // outbound completes a submission of ours: who it is from, and the header lines it lacks.
