@@ -225,3 +225,31 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTooManyCertificates(t *testing.T) {
+	ca, err := issue.NewAuthority(issue.AuthorityOptions{Name: "Pilot", Algorithm: issue.P256, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := issue.NewKey(issue.P256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file []byte
+	for i := range keyfile.MaxCerts + 1 {
+		if i == keyfile.MaxCerts {
+			if got, err := keyfile.Parse(file, ""); err != nil || len(got.Others) != keyfile.MaxCerts {
+				t.Errorf("as many as allowed: %v", err)
+			}
+		}
+		c, err := ca.Leaf(issue.LeafOptions{Domain: addr.MustDomain("direct.example.org"), Key: key, Now: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, block("CERTIFICATE", c.Cert.Raw)...)
+	}
+	var e *keyfile.Error
+	if _, err := keyfile.Parse(file, ""); !errors.As(err, &e) || e.Reason != keyfile.ReasonTooLarge {
+		t.Errorf("one more: %v", err)
+	}
+}

@@ -386,3 +386,62 @@ mail: none@direct.example.org
 		}
 	}
 }
+
+func TestBounds(t *testing.T) {
+	cert := string(leaf(t, issue.LeafOptions{Address: addr.MustParse("a@direct.example.org")}).Cert.Raw)
+	t.Run("base DNs", func(t *testing.T) {
+		searches := 0
+		f := newFake(t, func(conn net.Conn, id int64, op *ber.Packet) bool {
+			switch base, _ := op.Children[0].Value.(string); {
+			case op.Tag == opBind:
+				conn.Write(result(id, opBindDone, 0))
+			case base == "":
+				var many []string
+				for i := range ldapcert.MaxBases + 5 {
+					many = append(many, fmt.Sprintf("dc=b%d", i))
+				}
+				conn.Write(entry(id, "", "namingContexts", many...))
+				conn.Write(result(id, opDone, 0))
+			default:
+				searches++
+				conn.Write(result(id, opDone, 0))
+			}
+			return true
+		})
+		got, err := finder(resolver{srv: []dnsclient.SRV{at(t, f.addr)}}).Find(t.Context(), domain, "x")
+		if !errors.Is(err, ldapcert.ErrNotFound) || searches != ldapcert.MaxBases || !strings.Contains(strings.Join(got.Notes, " "), "only 20 of 25 base DNs") {
+			t.Errorf("%v, %d searches, %v", err, searches, got.Notes)
+		}
+	})
+	t.Run("values", func(t *testing.T) {
+		var values []string
+		for range ldapcert.MaxCerts {
+			values = append(values, "rubbish")
+		}
+		f := newFake(t, serving("userCertificate", append(values, cert)...))
+		if got, err := finder(resolver{srv: []dnsclient.SRV{at(t, f.addr)}}).Find(t.Context(), domain, "x"); !errors.Is(err, ldapcert.ErrNotFound) || len(got.Notes) > 50 {
+			t.Errorf("%v: %d certificates, %d notes", err, len(got.Certs), len(got.Notes))
+		}
+	})
+	t.Run("addresses", func(t *testing.T) {
+		dialled := 0
+		f := ldapcert.New(ldapcert.Config{Resolver: manyAddrs{}, Dial: func(context.Context, string, string) (net.Conn, error) {
+			dialled++
+			return nil, errors.New("refused")
+		}})
+		if _, err := f.Find(t.Context(), domain, "x"); !errors.Is(err, ldapcert.ErrTemporary) || dialled != ldapcert.MaxAddrs {
+			t.Errorf("%v, %d dialled", err, dialled)
+		}
+	})
+}
+
+// manyAddrs is a host with more addresses than are tried.
+type manyAddrs struct{}
+
+func (manyAddrs) SRV(context.Context, string) ([]dnsclient.SRV, error) {
+	return []dnsclient.SRV{{Target: "ldap.example", Port: 389}}, nil
+}
+
+func (manyAddrs) Addrs(context.Context, string) ([]netip.Addr, error) {
+	return make([]netip.Addr, ldapcert.MaxAddrs+3), nil
+}

@@ -3,6 +3,7 @@ package survey_test
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -169,5 +170,34 @@ func TestNobodyAnswers(t *testing.T) {
 		survey.Expected{Domain: domain, Certs: map[string][]string{john.String(): {"00"}}})
 	if err != nil || r.Count(survey.Good)+r.Count(survey.Bad) != 0 || r.Count(survey.Unknown) == 0 {
 		t.Errorf("%v: %+v", err, r)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	z := zone.Zone{Domain: domain, NS: []zone.Host{{Name: "ns.direct.example.org"}}, MX: []zone.MX{{Host: "ns.direct.example.org"}}}
+	for i := range survey.MaxServers + 2 {
+		z.NS[0].Addrs = append(z.NS[0].Addrs, netip.AddrFrom4([4]byte{127, 0, 0, byte(i + 1)}))
+	}
+	want := map[string][]string{}
+	for i := range survey.MaxNames + 7 {
+		want[fmt.Sprintf("a%d@direct.example.org", i)] = []string{"00"}
+	}
+	r, err := survey.Domain(t.Context(), site(t, z, true, nil), survey.Expected{Domain: domain, Certs: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, servers, rest := 0, 0, ""
+	for _, l := range r.Looks {
+		switch {
+		case strings.HasPrefix(l.What, "certificate of"):
+			names++
+		case strings.HasPrefix(l.What, "name server"):
+			servers++
+		case l.What == "certificates":
+			rest = l.Saw
+		}
+	}
+	if names != survey.MaxNames || servers != 2*survey.MaxServers || !strings.HasPrefix(rest, "7 names") {
+		t.Errorf("%d names, %d looks at servers, %q", names, servers, rest)
 	}
 }

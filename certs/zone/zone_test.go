@@ -169,6 +169,9 @@ func TestZonesThatContradictThemselves(t *testing.T) {
 			t.Errorf("%s: %v", situation, err)
 		}
 	}
+	if _, err := zone.Build(make([]zone.Zone, zone.MaxZones+1), zone.Options{Now: now}); !errors.Is(err, zone.ErrZone) || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("too many zones: %v", err)
+	}
 	if _, err := zone.Build([]zone.Zone{good}, zone.Options{}); !errors.Is(err, zone.ErrZone) {
 		t.Error("built without the time")
 	}

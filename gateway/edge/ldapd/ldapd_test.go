@@ -238,3 +238,28 @@ func (f fixed) SRV(context.Context, string) ([]dnsclient.SRV, error) {
 func (f fixed) Addrs(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{f.at.Addr()}, nil
 }
+
+func TestRequestsPerConnection(t *testing.T) {
+	s := newSite(t)
+	c := s.dial(t)
+	for i := range ldapd.MaxPerConn {
+		if _, err := c.Search(ldap.NewSearchRequest("", 0, 0, 0, 0, false, "(objectClass=*)", nil, nil)); err != nil {
+			t.Fatalf("request %d: %v", i+1, err)
+		}
+	}
+	if _, err := c.Search(ldap.NewSearchRequest("", 0, 0, 0, 0, false, "(objectClass=*)", nil, nil)); err == nil {
+		t.Error("goes on after the limit")
+	}
+}
+
+func TestConnectionsPerPeer(t *testing.T) {
+	s := newSite(t)
+	for range ldapd.MaxPerPeer {
+		if err := s.dial(t).UnauthenticatedBind(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.dial(t).UnauthenticatedBind(""); err == nil {
+		t.Error("one connection too many is served")
+	}
+}
