@@ -220,16 +220,16 @@ func TestRecordsOnTheWire(t *testing.T) {
 
 // The key tag is that of the library's DNSKEY over the same key.
 func TestKeyTag(t *testing.T) {
-	for _, bits := range []int{2048, 3072} {
-		key, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			t.Fatal(err)
+	for _, bits := range []int{2048, 3072, 4096, 4104} { // any odd number does for a sum
+		n := new(big.Int).SetBit(big.NewInt(time.Now().UnixNano()|1), bits-1, 1)
+		key := &rsa.PublicKey{N: n, E: 65537}
+		wire := append([]byte{3, 1, 0, 1}, n.Bytes()...)
+		want, algorithm := (&dns.DNSKEY{Flags: 256, Protocol: 3, Algorithm: 5, PublicKey: base64.StdEncoding.EncodeToString(wire)}).KeyTag(), uint8(5)
+		if bits > 4096 { // no DNSSEC form (RFC 3110 §2)
+			want, algorithm = 0, 0
 		}
-		e := big.NewInt(int64(key.E)).Bytes()
-		wire := append(append([]byte{byte(len(e))}, e...), key.N.Bytes()...)
-		want := (&dns.DNSKEY{Flags: 256, Protocol: 3, Algorithm: 5, PublicKey: base64.StdEncoding.EncodeToString(wire)}).KeyTag()
-		if tag, alg := zone.KeyTag(&x509.Certificate{PublicKey: &key.PublicKey}); tag != want || alg != 5 {
-			t.Errorf("RSA %d: %d, algorithm %d; want %d, 5", bits, tag, alg, want)
+		if tag, alg := zone.KeyTag(&x509.Certificate{PublicKey: key}); tag != want || alg != algorithm {
+			t.Errorf("RSA %d: %d, algorithm %d; want %d, %d", bits, tag, alg, want, algorithm)
 		}
 	}
 	for curve, alg := range map[elliptic.Curve]uint8{elliptic.P256(): 13, elliptic.P384(): 14} {
