@@ -115,6 +115,8 @@ type Summary struct {
 	References []Reference     `json:"references,omitempty"` // referral, order, encounter, context ids it carries
 	Sections   []SectionLine   `json:"sections,omitempty"`
 	Items      []ccda.Item     `json:"items,omitempty"`
+	Lines      []chart.Line    `json:"lines,omitempty"`  // what HL7 v2, FHIR and CCR say, line by line
+	Header     *ccda.Header    `json:"header,omitempty"` // everything the header of a CDA says
 	Inside     []Summary       `json:"inside,omitempty"` // the documents of a container
 	Repairs    []string        `json:"repairs,omitempty"`
 	Problems   []chart.Finding `json:"findings,omitempty"`

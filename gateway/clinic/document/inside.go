@@ -33,7 +33,10 @@ func (d *Document) openInside() error {
 				s.Items = slices.Clone(s.Items[:room])
 				s.Problems = append(s.Problems, chart.Finding{Severity: chart.Note, Rule: "lines-cut", Text: "Not all coded lines are listed: there are too many in all documents together."})
 			}
-			d.hint.spent.items += len(s.Items)
+			if room := max(0, maxInsideItems-d.hint.spent.items-len(s.Items)); len(s.Lines) > room {
+				s.Lines = slices.Clone(s.Lines[:room])
+			}
+			d.hint.spent.items += len(s.Items) + len(s.Lines)
 			d.Inside = append(d.Inside, s)
 		}
 	}

@@ -150,7 +150,8 @@ func (d *Document) readHL7() error {
 		d.finding(chart.Problem, "patient-without-id", "The patient has no identifier.")
 	}
 	h, _ := m.First("MSH")
-	d.sheet = view.Sheet{Kind: "HL7 v2 · " + d.TypeCode, Title: d.Title, Patient: d.Patient, Date: d.Date, Lines: m.Lines()}
+	d.Lines = m.Lines()
+	d.sheet = view.Sheet{Kind: "HL7 v2 · " + d.TypeCode, Title: d.Title, Patient: d.Patient, Date: d.Date, Lines: d.Lines}
 	d.sheet.Facts = []view.Fact{{Name: "What", Value: d.Title}, {Name: "From", Value: authors(d.Authors)}, {Name: "To", Value: strings.TrimSpace(h.Get(5, 1) + " " + h.Get(6, 1))},
 		{Name: "Made", Value: d.Date.String()}, {Name: "Message number", Value: d.ID}, {Name: "Version", Value: h.Get(12, 1)}}
 	d.raw("The message as it was sent")
@@ -206,6 +207,7 @@ func (d *Document) fromFHIR(r *fhir.Resource) {
 		d.finding(chart.Warning, "too-many-resources", "Only the first %d resources are read.", fhir.MaxEntries)
 	}
 	d.sheet = view.Sheet{Kind: "FHIR · " + d.Type, Title: d.title("FHIR " + r.Type), Patient: d.Patient, Date: d.Date, Lines: r.Lines}
+	d.Lines = r.Lines
 	var counts []string
 	for t, n := range r.Counts {
 		counts = append(counts, fmt.Sprintf("%d %s", n, t))
@@ -277,6 +279,7 @@ func (d *Document) readCCR(root xmltree.Node) {
 			}
 		}
 	}
+	d.Lines = d.sheet.Lines
 	d.raw("The document as it was sent (XML)")
 }
 

@@ -248,7 +248,7 @@ func (d *Document) fromCDA(c *ccda.Document) {
 			d.References = append(d.References, Reference{"encounter", id})
 		}
 	}
-	d.Items = c.Items()
+	d.Items, d.Header = c.Items(), &c.Header
 	d.Problems = append(d.Problems, ccda.Check(c, d.hint.Now)...)
 	for _, s := range c.Sections {
 		d.Sections = append(d.Sections, SectionLine{s.Anchor, s.Name(), s.Kind, s.Level, s.Code.Code, s.Empty(), s.Entries})
