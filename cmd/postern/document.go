@@ -11,6 +11,7 @@ import (
 
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/ccda"
+	"postern/gateway/clinic/document/xdm"
 )
 
 // maxDocument is the largest file read from standard input, in bytes; a named file has no such limit.
@@ -55,7 +56,8 @@ Example: postern document inspect referral.xml
 				return c.printJSON(struct {
 					V int `json:"v"`
 					*document.Summary
-				}{1, &d.Summary})
+					Package *xdm.Package `json:"package,omitempty"` // the metadata of an XDM package
+				}{1, &d.Summary, d.XDM})
 			}
 			printSummary(c.out, &d.Summary, "")
 			return nil
@@ -94,6 +96,9 @@ func printSummary(w io.Writer, s *document.Summary, indent string) {
 	}
 	for _, it := range s.Items {
 		line(string(it.Kind), fmt.Sprintf("%-4s %s", it.Section, itemText(it)))
+	}
+	for _, l := range s.Lines {
+		line(strings.ToLower(l.Group), strings.TrimSpace(l.Name+" "+l.Value+" "+l.Flag+" "+l.Note+" "+l.Time.Date()))
 	}
 	for _, r := range s.Repairs {
 		line("mended", r)
