@@ -138,7 +138,39 @@ func (x *opening) detached(head root, params map[string]string) error {
 		return err
 	}
 	split.finish()
-	return x.signedParts(s, split, known{alg, digest})
+	if err := x.signedParts(s, split, known{alg, digest}); err != nil {
+		return err
+	}
+	x.checkMicalg(params["micalg"])
+	return nil
+}
+
+// checkMicalg notes a micalg that no valid signer used (AS-37, CMS-44); the signer decides.
+func (x *opening) checkMicalg(micalg string) {
+	for _, one := range strings.Split(micalg, ",") {
+		alg, ok := hashOfMicalg(one)
+		for _, s := range x.out.Signers {
+			if ok && s.Reason == "" && s.Digest == micalgName(alg) {
+				return
+			}
+		}
+	}
+	if micalg != "" {
+		x.out.Report.lenient(LenientMicalg)
+	}
+}
+
+// micalgName is a digest as receipts and micalg name it (RFC 8551 §3.5.3.2).
+func micalgName(h crypto.Hash) string {
+	switch h {
+	case crypto.SHA1:
+		return "sha-1"
+	case crypto.SHA384:
+		return "sha-384"
+	case crypto.SHA512:
+		return "sha-512"
+	}
+	return "sha-256"
 }
 
 // known is a digest that is already there.

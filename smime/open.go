@@ -141,8 +141,14 @@ func (x *opening) open(r io.Reader) error {
 	if err != nil {
 		return lift(err)
 	}
-	x.receiveEnvelope(body)
-	return x.content()
+	x.receiveEnvelope()
+	if err := x.content(); err != nil {
+		return err
+	}
+	if b, ok := body.(*part.Base64Reader); ok && b.Odd() > 0 {
+		x.out.Report.lenient(LenientBase64)
+	}
+	return nil
 }
 
 // readHeader reads a header from the front of a stream; body is what follows.
@@ -271,7 +277,7 @@ func plausible(start []byte) bool {
 }
 
 // receiveEnvelope writes the envelope's side of the receipt.
-func (x *opening) receiveEnvelope(body io.Reader) {
+func (x *opening) receiveEnvelope() {
 	info, r := x.plain.Info, &x.out.Report
 	r.Envelope, r.Cipher, r.KeyTransport = info.Type.String(), info.Cipher, info.Transport
 	r.Key, r.Recipients = refOf(info.Cert), info.Recipients

@@ -18,7 +18,15 @@ import (
 // signedMail seals a multipart/signed of the referral with the given signed data.
 func signedMail(t testing.TB, to person, f forgedData) []byte {
 	content := wrapped(referral())
-	return mail(sealedFor(t, to, multipart(content, f.der(t, content))).der())
+	var micalg []string
+	for _, s := range f.signers {
+		if s.digest == 0 {
+			s.digest = crypto.SHA256
+		}
+		micalg = append(micalg, strings.ToLower(s.digest.String()))
+	}
+	outer := `multipart/signed; protocol="application/pkcs7-signature"; boundary=b0; micalg="` + strings.Join(micalg, ", ") + `"`
+	return mail(sealedFor(t, to, multipartAs(content, f.der(t, content), outer, "application/pkcs7-signature")).der())
 }
 
 // marks are the leniencies of a forged message: its PKCS#1 v1.5 key transport, and more.

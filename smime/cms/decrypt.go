@@ -47,6 +47,7 @@ type Plaintext struct {
 	block  int
 	buf    []byte
 	spare  []byte // the other buffer, when a piece must outlive the following call
+	chunk  int    // octets read at once
 	held   int    // octets at the front of buf: the block held back
 	out    []byte
 	failed int // constant-time flag
@@ -125,17 +126,21 @@ func (m *Message) contentHeader() (algorithm, error) {
 	return parseAlgorithm(e)
 }
 
-// content starts reading the encrypted octets.
-func (m *Message) content() (io.Reader, error) {
+// content starts reading the encrypted octets. chunk is how large a piece of them can be.
+func (m *Message) content() (r io.Reader, chunk int, err error) {
 	h, ok, err := m.s.Next()
 	if err != nil {
-		return nil, wrap("encrypted content", err)
+		return nil, 0, wrap("encrypted content", err)
 	}
 	if !ok || !h.IsContext(0) {
-		return nil, failf(ReasonMalformed, "envelope without encrypted content")
+		return nil, 0, failf(ReasonMalformed, "envelope without encrypted content")
 	}
-	r, err := m.s.Octets()
-	return r, wrap("encrypted content", err)
+	chunk = chunkSize
+	if !h.Constructed && h.Length < chunkSize {
+		chunk = int(h.Length)/16*16 + 32 // a short content is one piece
+	}
+	r, err = m.s.Octets()
+	return r, chunk, wrap("encrypted content", err)
 }
 
 // candidates unwraps every share. Shares with algorithms we lack count only if none other is there.
@@ -172,12 +177,12 @@ func (p *Plaintext) startCBC(st suite, alg algorithm, candidates []unwrapped, o 
 	if err != nil || !alg.params.Is(ber.Universal, ber.TagOctetString) || len(iv) != st.block {
 		return failf(ReasonMalformed, "initialisation vector of %s", st.name)
 	}
-	src, err := p.m.content()
+	src, chunk, err := p.m.content()
 	if err != nil {
 		return err
 	}
-	p.src = src
-	p.buf = make([]byte, chunkSize+16)
+	p.src, p.chunk = src, chunk
+	p.buf = make([]byte, chunk+16)
 	chosen := candidates[0]
 	if len(candidates) > 1 {
 		if chosen, err = p.choose(st, iv, candidates, o.Plausible); err != nil {
@@ -252,7 +257,7 @@ func (p *Plaintext) Next() ([]byte, error) {
 		}
 		copy(p.buf, from)
 	}
-	n, err := io.ReadFull(p.src, p.buf[p.held:p.held+chunkSize])
+	n, err := io.ReadFull(p.src, p.buf[p.held:p.held+p.chunk])
 	if err != nil && !atEnd(err) {
 		return nil, wrap("encrypted content", err)
 	}

@@ -18,7 +18,7 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	if err != nil {
 		return err
 	}
-	src, err := p.m.content()
+	src, _, err := p.m.content()
 	if err != nil {
 		return err
 	}

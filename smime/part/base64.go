@@ -9,7 +9,7 @@ import (
 )
 
 // base64Chunk is how much text is read at once.
-const base64Chunk = 64 << 10
+const base64Chunk = 32 << 10
 
 // Base64Reader decodes base64 text (RFC 2045 §6.8) leniently: any line length or none, characters
 // outside the alphabet are skipped, and data after padding goes on (QUIRK: encoders that pad each
