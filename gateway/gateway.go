@@ -25,12 +25,13 @@ import (
 
 // Gateway is a site that runs: its listeners, its pipeline and its control socket.
 type Gateway struct {
-	site    *Site
-	log     *slog.Logger
-	smtp    []served
-	dns     *dnsd.Server
-	dnsAt   []*dnsd.Listener
-	control net.Listener
+	site       *Site
+	log        *slog.Logger
+	postmaster addr.Address
+	smtp       []served
+	dns        *dnsd.Server
+	dnsAt      []*dnsd.Listener
+	control    net.Listener
 
 	metrics   *metrics.Set
 	metricsAt net.Listener // nil: not wanted
@@ -63,6 +64,9 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 	if err := g.bindMetrics(); err != nil {
 		return g, err
 	}
+	if g.postmaster, err = s.postmaster(ctx); err != nil {
+		return g, err
+	}
 	logins := auth.NewService(auth.Config{Accounts: s.Store, Clock: s.now})
 	for _, l := range []struct {
 		table   string
@@ -93,10 +97,20 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 	return g, err
 }
 
+// postmaster is whom RCPT TO:<postmaster> without a domain reaches (RFC 5321 §4.5.1): our first domain's.
+func (s *Site) postmaster(ctx context.Context) (addr.Address, error) {
+	domains, err := s.Store.Domains(ctx)
+	if err != nil || len(domains) == 0 {
+		return addr.Address{}, err
+	}
+	return addr.Parse("postmaster@" + domains[0].Name.String())
+}
+
 func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
 	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
-		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Metrics: smtpMetrics{g.metrics}, Log: s.Log, Clock: s.now, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
+		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Metrics: smtpMetrics{g.metrics}, Log: s.Log, Clock: s.now,
+		Postmaster: g.postmaster, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {
 		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
