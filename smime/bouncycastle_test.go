@@ -24,7 +24,7 @@ type bouncy struct {
 	dir string
 }
 
-func newBouncy(t *testing.T) tool {
+func newBouncy(t testing.TB) tool {
 	var jars []string
 	for _, j := range []string{"bcprov", "bcpkix", "bcutil", "bcmail"} {
 		name := filepath.Join("/usr/share/java", j+".jar")
@@ -76,14 +76,14 @@ func (b *bouncy) ask(words ...string) (string, error) {
 	return strings.TrimSpace(answer), nil
 }
 
-func (b *bouncy) file(t *testing.T, data []byte) string {
+func (b *bouncy) file(t testing.TB, data []byte) string {
 	name := filepath.Join(t.TempDir(), "f")
 	write(t, name, data)
 	return name
 }
 
 // der is a person's certificate and PKCS#8 key as files.
-func (b *bouncy) der(t *testing.T, p person) (cert, key string) {
+func (b *bouncy) der(t testing.TB, p person) (cert, key string) {
 	t.Helper()
 	k := p.key
 	if x, ok := k.(*ecdh.PrivateKey); ok {

@@ -30,7 +30,7 @@ type tool interface {
 type cmsPeer struct {
 	label string
 	tool
-	setup func(t *testing.T) tool
+	setup func(t testing.TB) tool
 }
 
 func (p *cmsPeer) name() string         { return p.label }
@@ -106,7 +106,7 @@ type gpgsm struct {
 	known     map[string]bool
 }
 
-func newGPGSM(t *testing.T) tool {
+func newGPGSM(t testing.TB) tool {
 	g := &gpgsm{bin: peer.Need(t, "gpgsm"), known: map[string]bool{}}
 	home, err := os.MkdirTemp("", "g") // its socket's path must be short
 	if err != nil {
@@ -226,7 +226,7 @@ type nss struct {
 	known                           map[string]bool
 }
 
-func newNSS(t *testing.T) tool {
+func newNSS(t testing.TB) tool {
 	n := &nss{cmsutil: peer.Need(t, "cmsutil"), certutil: peer.Need(t, "certutil"), pk12util: peer.Need(t, "pk12util"), db: "sql:" + t.TempDir(), known: map[string]bool{}}
 	if _, err := run(t, nil, nil, n.certutil, "-N", "-d", n.db, "--empty-password"); err != nil {
 		t.Fatal(err)
@@ -279,7 +279,7 @@ func (n *nss) run(t *testing.T, args ...string) ([]byte, error) {
 	return os.ReadFile(out)
 }
 
-func (n *nss) file(t *testing.T, b []byte) string {
+func (n *nss) file(t testing.TB, b []byte) string {
 	name := filepath.Join(t.TempDir(), "f")
 	write(t, name, b)
 	return name

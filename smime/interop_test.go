@@ -227,7 +227,7 @@ func renderTable(names []string, table map[string]map[string]result) string {
 }
 
 // run runs another program with a time limit.
-func run(t *testing.T, env []string, stdin []byte, name string, args ...string) ([]byte, error) {
+func run(t testing.TB, env []string, stdin []byte, name string, args ...string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
