@@ -202,7 +202,7 @@ func (s *search) visit(ctx context.Context, p place) (done bool, err error) {
 	}
 	if s.f.givenUp(rec) {
 		step.Verdict, step.Rule = VerdictPassed, "CD-22"
-		step.Remedy = fmt.Sprintf("no answer in %d tries since %s: the next place is asked", rec.Faults, rec.Since.UTC().Format(time.RFC3339))
+		step.Remedy = fmt.Sprintf("no answer since %s, tries so far: %d; the next place is asked", rec.Since.UTC().Format(time.RFC3339), rec.Faults)
 		s.step(step)
 		return false, nil
 	}

@@ -150,6 +150,8 @@ func (c *Client) once(ctx context.Context, x exchange, q *question, edns bool) (
 		step.Answer = "truncated"
 	case msg.Rcode != dns.RcodeSuccess:
 		step.Answer = dns.RcodeToString[msg.Rcode]
+	case len(msg.Answer) == 1:
+		step.Answer = "1 record"
 	default:
 		step.Answer = fmt.Sprintf("%d records", len(msg.Answer))
 	}

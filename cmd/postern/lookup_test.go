@@ -77,7 +77,7 @@ func TestLookup(t *testing.T) {
 			c := &console{in: strings.NewReader(""), out: &out, err: &stderr, env: func(string) string { return "" }}
 			code := run(t.Context(), c, append([]string{"lookup"}, tc.args...))
 			if tc.out == "who was asked" {
-				tc.out = "asked " + server + " (udp) for john.direct.clinic.example CERT: 1 records"
+				tc.out = "asked " + server + " (udp) for john.direct.clinic.example CERT: 1 record"
 			}
 			if code != tc.code || !strings.Contains(out.String(), tc.out) || !strings.Contains(stderr.String(), tc.stderr) {
 				t.Errorf("exit %d, want %d\n%s\n%s", code, tc.code, &out, &stderr)
