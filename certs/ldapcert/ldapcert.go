@@ -110,6 +110,11 @@ func (f *Finder) Find(ctx context.Context, domain addr.Domain, mail string) (Ans
 			a.note("service declared absent by an SRV record")
 			continue
 		}
+		if !directoryPort(s.Port) {
+			faults++
+			a.note("%s: port %d is no directory's; not contacted", s.Target, s.Port)
+			continue
+		}
 		name := net.JoinHostPort(s.Target, strconv.Itoa(int(s.Port)))
 		found, err := f.server(ctx, &a, s, mail)
 		if ctx.Err() != nil {
@@ -132,6 +137,10 @@ func (f *Finder) Find(ctx context.Context, domain addr.Domain, mail string) (Ans
 	}
 	return a, fmt.Errorf("%w: no entry with a certificate for %s", ErrNotFound, mail)
 }
+
+// directoryPort refuses the ports of other services: an SRV record must not make this gateway knock at
+// a stranger's mail or web server. Directories use 389 or, in test beds, a port from 1024 up.
+func directoryPort(p uint16) bool { return p == 389 || p >= 1024 }
 
 // server asks one server at the first of its addresses that can be reached.
 func (f *Finder) server(ctx context.Context, a *Answer, s dnsclient.SRV, mail string) ([]*x509.Certificate, error) {

@@ -240,6 +240,8 @@ func TestEveryServerInOrder(t *testing.T) {
 		{"all are empty", []dnsclient.SRV{empty, empty}, nil, nil, ldapcert.ErrNotFound},
 		{"all are dead", []dnsclient.SRV{dead, dead}, nil, nil, ldapcert.ErrTemporary},
 		{"one dead, one empty", []dnsclient.SRV{dead, empty}, nil, nil, ldapcert.ErrTemporary},
+		{"port of another service", []dnsclient.SRV{{Target: "ldap.example", Port: 25}}, nil, nil, ldapcert.ErrTemporary},
+		{"port of another service, then a directory", []dnsclient.SRV{{Target: "ldap.example", Port: 80}, good}, nil, one.Cert, nil},
 		{"declared absent", []dnsclient.SRV{absent}, nil, nil, ldapcert.ErrNotFound},
 		{"no directory", nil, dnsclient.ErrNotFound, nil, ldapcert.ErrNotFound},
 		{"DNS faults", nil, dnsclient.ErrTemporary, nil, ldapcert.ErrTemporary},
