@@ -42,18 +42,36 @@ func BenchmarkRatio(b *testing.B) {
 }
 
 func ratio(b *testing.B, size int, job, floor func()) {
-	times := max(1, 2_000_000/(size+60_000))
+	r := newRounds(size, job, floor)
+	for b.Loop() {
+		r.round()
+	}
+	b.ReportMetric(r.median(), "cpu/primitives")
+	b.ReportMetric(0, "ns/op")
+}
+
+// rounds alternates a job and its floor.
+type rounds struct {
+	times      int
+	job, floor func()
+	list       []float64
+}
+
+func newRounds(size int, job, floor func()) *rounds {
 	job()
 	floor()
-	var list []float64
-	for b.Loop() {
-		f := processorTime(times, floor)
-		j := processorTime(times, job)
-		list = append(list, float64(j)/float64(f))
-	}
-	slices.Sort(list)
-	b.ReportMetric(list[len(list)/2], "cpu/primitives")
-	b.ReportMetric(0, "ns/op")
+	return &rounds{times: max(1, 2_000_000/(size+60_000)), job: job, floor: floor}
+}
+
+func (r *rounds) round() {
+	f := processorTime(r.times, r.floor)
+	j := processorTime(r.times, r.job)
+	r.list = append(r.list, float64(j)/float64(f))
+}
+
+func (r *rounds) median() float64 {
+	slices.Sort(r.list)
+	return r.list[len(r.list)/2]
 }
 
 // processorTime is the user and system time this process spends on f, garbage collection included.

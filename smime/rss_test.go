@@ -44,41 +44,10 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	if os.Getenv("POSTERN_REQUIRE") != "1" && os.Getenv("POSTERN_MEMORY") != "1" {
 		t.Skip("writes 2 GB; POSTERN_MEMORY=1 runs it")
 	}
-	dir := t.TempDir()
-	from, to := someone(t, "hospital", "p256"), someone(t, "clinic", "rsa2048")
-	for name, p := range map[string]person{"from": from, "to": to} {
-		cert, key := p.files(t)
-		for ext, file := range map[string]string{".crt": cert, ".key": key} {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, filepath.Join(dir, name+ext), b)
-		}
-	}
-	for _, mb := range []int{1, 25, 100} {
-		makeLarge(t, filepath.Join(dir, fmt.Sprintf("inner%d", mb)), mb)
-	}
+	dir := memoryWorld(t)
 	measure := func(job string, mb, messages int) int {
 		t.Helper()
-		cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryDoesNotGrow$")
-		cmd.Env = append(os.Environ(), "POSTERN_RSS_JOB="+job, "POSTERN_RSS_DIR="+dir, "POSTERN_RSS_MB="+strconv.Itoa(mb), "POSTERN_RSS_N="+strconv.Itoa(messages), "GOGC=50")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		var p peak
-		for s := bufio.NewScanner(strings.NewReader(string(out))); s.Scan(); {
-			if text, ok := strings.CutPrefix(s.Text(), "PEAK "); ok {
-				if err := json.Unmarshal([]byte(text), &p); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if p.KiB == 0 {
-			t.Fatalf("no figure in %s", out)
-		}
-		return p.KiB
+		return peakOf(t, dir, job, mb, messages)
 	}
 	for _, job := range []string{"seal", "open"} {
 		idle := measure("idle", 25, 1)
@@ -95,6 +64,50 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 			t.Errorf("%s: %d KiB for each further message, must be at most 1536", job, each)
 		}
 	}
+}
+
+// memoryWorld is a folder with two identities and messages of several sizes.
+func memoryWorld(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	from, to := someone(t, "hospital", "p256"), someone(t, "clinic", "rsa2048")
+	for name, p := range map[string]person{"from": from, "to": to} {
+		cert, key := p.files(t)
+		for ext, file := range map[string]string{".crt": cert, ".key": key} {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, name+ext), b)
+		}
+	}
+	for _, mb := range []int{1, 25, 100} {
+		makeLarge(t, filepath.Join(dir, fmt.Sprintf("inner%d", mb)), mb)
+	}
+	return dir
+}
+
+// peakOf runs one job in a process of its own and returns its largest resident set, in KiB.
+func peakOf(t *testing.T, dir, job string, mb, messages int) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryDoesNotGrow$")
+	cmd.Env = append(os.Environ(), "POSTERN_RSS_JOB="+job, "POSTERN_RSS_DIR="+dir, "POSTERN_RSS_MB="+strconv.Itoa(mb), "POSTERN_RSS_N="+strconv.Itoa(messages), "GOGC=50")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var p peak
+	for s := bufio.NewScanner(strings.NewReader(string(out))); s.Scan(); {
+		if text, ok := strings.CutPrefix(s.Text(), "PEAK "); ok {
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if p.KiB == 0 {
+		t.Fatalf("no figure in %s", out)
+	}
+	return p.KiB
 }
 
 func makeLarge(t *testing.T, name string, mb int) {
