@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sort"
+	"strconv"
 	"time"
 
 	"postern/certs/dnsclient"
@@ -14,7 +15,7 @@ import (
 	"postern/smime/addr"
 )
 
-const certPublishHelp = `Usage: postern cert publish --check [DOMAIN] [--resolver HOST:PORT]... [--allow CIDR]... [-c FILE] [--json]
+const certPublishHelp = `Usage: postern cert publish --check [DOMAIN] [--resolver HOST:PORT]... [--allow CIDR]... [--port N] [-c FILE] [--json]
 
 Certificates are published by themselves as soon as they are created or imported. --check looks at the
 domains hosted here from outside, as a stranger's gateway would: delegation, name servers over UDP and TCP,
@@ -23,6 +24,7 @@ your network for the truest view.
 
   --resolver HOST:PORT  ask this resolver; default: the site's
   --allow CIDR          name servers and directories in this private range may be contacted
+  --port N              the name servers' port, on test beds where it is not 53
   --json                one JSON object per domain
 
 Exit codes: 0 the world sees what it should, 1 it does not, 2 used wrongly, 3 nothing answers, look again.
@@ -38,7 +40,7 @@ func runCertPublish(ctx context.Context, c *console, args []string) error {
 	var resolvers, allow listFlag
 	fs.Var(&resolvers, "resolver", "")
 	fs.Var(&allow, "allow", "")
-	file, asJSON, check := configFlag(fs), fs.Bool("json", false, ""), fs.Bool("check", false, "")
+	file, asJSON, check, port := configFlag(fs), fs.Bool("json", false, ""), fs.Bool("check", false, ""), fs.Uint("port", 53, "")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -60,7 +62,8 @@ func runCertPublish(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.survey(ctx, route, wanted, *asJSON)
+	v := surveyView{route, strconv.Itoa(int(*port)), *asJSON}
+	return c.survey(ctx, v, wanted)
 }
 
 // expected is what the site says it publishes, by domain.
@@ -104,11 +107,18 @@ func orAnyDomain(d addr.Domain) string {
 	return d.String()
 }
 
+// surveyView is whom a survey asks, and how it shows what it saw.
+type surveyView struct {
+	route  lookupRoute
+	port   string
+	asJSON bool
+}
+
 // survey looks at each domain and prints what it saw.
-func (c *console) survey(ctx context.Context, route lookupRoute, wanted []survey.Expected, asJSON bool) error {
-	dialer := &net.Dialer{Control: route.guard.Control}
-	client := dnsclient.New(dnsclient.Config{Servers: route.servers, Forward: route.forward, Authority: dialer.DialContext, Cache: -1})
-	cfg := survey.Config{DNS: client, LDAP: ldapcert.New(ldapcert.Config{Resolver: client, Dial: dialer.DialContext}), Now: time.Now()}
+func (c *console) survey(ctx context.Context, v surveyView, wanted []survey.Expected) error {
+	dialer := &net.Dialer{Control: v.route.guard.Control}
+	client := dnsclient.New(dnsclient.Config{Servers: v.route.servers, Forward: v.route.forward, Authority: dialer.DialContext, Cache: -1})
+	cfg := survey.Config{DNS: client, LDAP: ldapcert.New(ldapcert.Config{Resolver: client, Dial: dialer.DialContext}), Now: time.Now(), Port: v.port}
 	bad, unknown := 0, 0
 	for _, w := range wanted {
 		r, err := survey.Domain(ctx, cfg, w)
@@ -116,7 +126,7 @@ func (c *console) survey(ctx context.Context, route lookupRoute, wanted []survey
 			return err
 		}
 		bad, unknown = bad+r.Count(survey.Bad), unknown+r.Count(survey.Unknown)
-		if asJSON {
+		if v.asJSON {
 			if err := c.printJSON(r); err != nil {
 				return err
 			}
