@@ -201,7 +201,11 @@ func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			if it.Group = ""; s.Kind != kinds[len(kinds)-1] || len(b.Anchors) > 1 {
 				it.Group = s.Name() // several sections share the block: each line says which
 			}
-			if k := key(it) + "|" + it.Status + "|" + it.Detail; seen[k] {
+			k := key(it) + "|" + it.Detail
+			if it.Over() {
+				k += "|over"
+			}
+			if seen[k] {
 				continue
 			} else {
 				seen[k] = true

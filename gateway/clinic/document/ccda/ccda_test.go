@@ -95,29 +95,32 @@ func TestEntriesBecomeLines(t *testing.T) {
 		sections string
 		want     []string
 	}{
-		"problem":                     {problem("", `<effectiveTime><low value="2011"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||active"}},
-		"problem with an end":         {problem("", `<effectiveTime><low value="2011"/><high value="2012"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||resolved"}},
-		"problem, status by code":     {problem("", `<value code="1" displayName="Asthma"/><entryRelationship><observation><code code="33999-4"/><value code="413322009"/></observation></entryRelationship>`), []string{"s1|Asthma|||resolved"}},
-		"no known problems":           {problem(`negationInd="true"`, `<value code="55607006"/>`), []string{"not s1|No known problems|||active"}},
-		"words instead of a code":     {problem("", `<value nullFlavor="OTH"><originalText>sore knee</originalText></value>`), []string{"s1|sore knee|||active"}},
-		"only a translation":          {problem("", `<value nullFlavor="UNK"><translation code="J45" displayName="Asthma, ICD"/></value>`), []string{"s1|Asthma, ICD|||active"}},
-		"only a code":                 {problem("", `<value code="195967001"/>`), []string{"s1|code 195967001, without words|||active"}},
-		"severity on the concern":     {problem("", `<templateId root="2.16.840.1.113883.10.20.22.4.8"/><code code="SEV"/><value displayName="Severe"/>`), []string{"text s1|x"}},
-		"medicine":                    {med(`<text><reference value="#m"/></text><statusCode code="active"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/></effectiveTime><effectiveTime xsi:type="PIVL_TS"><period value="12" unit="h"/></effectiveTime><routeCode displayName="Oral"/><doseQuantity value="1" unit="{tablet}"/>`), []string{"s1|Aspirin 81 MG|||active|1 tablet, oral, every 12 h"}},
-		"medicine at bedtime":         {med(`<effectiveTime xsi:type="EIVL_TS"><event code="HS"/></effectiveTime><doseQuantity value="2"/><precondition><criterion><value displayName="pain"/></criterion></precondition>`), []string{"s1|Aspirin 81 MG||||dose 2, at bedtime, if needed: pain"}},
-		"completed means recorded":    {med(`<text><reference value="#m"/></text><statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/></effectiveTime>`), []string{"s1|Aspirin 81 MG|||active"}},
-		"completed with an end":       {med(`<statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/><high value="2021"/></effectiveTime>`), []string{"s1|Aspirin 81 MG|||completed"}},
-		"result, flagged":             {result(`<value xsi:type="PQ" value="5.9" unit="mmol/L"/><interpretationCode code="H"/>`), []string{"s1|K|5.9 mmol/L|high"}},
-		"result outside its range":    {result(`<value xsi:type="PQ" value="5.9" unit="mmol/L"/><referenceRange><observationRange><value xsi:type="IVL_PQ"><low value="3.5" unit="mmol/L"/><high value="5.1" unit="mmol/L"/></value></observationRange></referenceRange>`), []string{"s1|K|5.9 mmol/L|above the stated range||usual 3.5 to 5.1 mmol/L"}},
-		"range in words":              {result(`<value xsi:type="PQ" value="2.9" unit="mmol/L"/><referenceRange><observationRange><text>3.5 - 5.1</text></observationRange></referenceRange>`), []string{"s1|K|2.9 mmol/L|below the stated range||usual 3.5 - 5.1"}},
-		"range in other units":        {result(`<value xsi:type="PQ" value="90" unit="mg/dL"/><referenceRange><observationRange><value><low value="3" unit="mmol/L"/><high value="6" unit="mmol/L"/></value></observationRange></referenceRange>`), []string{"s1|K|90 mg/dL|||usual 3 to 6 mmol/L"}},
-		"coded and text results":      {result(`<value xsi:type="CD" displayName="Positive"/><value xsi:type="ST">twice</value>`), []string{"s1|K|Positive; twice"}},
-		"immunization refused":        {section("11369-6", `<text>x</text><entry><substanceAdministration negationInd="true"><consumable><manufacturedProduct><manufacturedMaterial><code displayName="Influenza"/></manufacturedMaterial></manufacturedProduct></consumable><entryRelationship typeCode="RSON"><observation><code displayName="objection"/></observation></entryRelationship></substanceAdministration></entry>`), []string{"not s1|Influenza|||not given|objection"}},
-		"allergy without a substance": {section("48765-2", `<text>x</text><entry><act><statusCode code="active"/><entryRelationship><observation><value code="416098002"/></observation></entryRelationship></act></entry>`), []string{"s1|Allergy to drug: substance not named|||active"}},
-		"no known allergies":          {section("48765-2", `<text>x</text><entry><act><statusCode code="active"/><entryRelationship><observation negationInd="true"><value code="416098002" displayName="Allergy to drug"/><participant><participantRole><playingEntity><code nullFlavor="NA"/></playingEntity></participantRole></participant></observation></entryRelationship></act></entry>`), []string{"not s1|No known drug allergies|||active"}},
-		"rows when nothing is coded":  {section("10160-0", `<text><table><thead><tr><th>Drug</th><th>Dose</th></tr></thead><tbody><tr><td>Aspirin</td><td>81 mg</td></tr><tr><td>02/03/2014</td><td>Metformin</td></tr></tbody></table></text>`), []string{"text s1|Aspirin||||Dose: 81 mg", "text s1|Metformin||||Drug: 02/03/2014"}},
-		"a statement of none":         {section("48765-2", `<text><paragraph>No known allergies</paragraph></text>`), []string{"not text s1|No known allergies"}},
-		"a section of another kind":   {section("10157-6", `<text>Mother well</text><entry><observation><value displayName="x"/></observation></entry>`), nil},
+		"problem":                       {problem("", `<effectiveTime><low value="2011"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||active"}},
+		"problem with an end":           {problem("", `<effectiveTime><low value="2011"/><high value="2012"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||resolved"}},
+		"problem, status by code":       {problem("", `<value code="1" displayName="Asthma"/><entryRelationship><observation><code code="33999-4"/><value code="413322009"/></observation></entryRelationship>`), []string{"s1|Asthma|||resolved"}},
+		"no known problems":             {problem(`negationInd="true"`, `<value code="55607006"/>`), []string{"not s1|No known problems|||active"}},
+		"words instead of a code":       {problem("", `<value nullFlavor="OTH"><originalText>sore knee</originalText></value>`), []string{"s1|sore knee|||active"}},
+		"only a translation":            {problem("", `<value nullFlavor="UNK"><translation code="J45" displayName="Asthma, ICD"/></value>`), []string{"s1|Asthma, ICD|||active"}},
+		"only a code":                   {problem("", `<value code="195967001"/>`), []string{"s1|code 195967001, without words|||active"}},
+		"severity on the concern":       {problem("", `<templateId root="2.16.840.1.113883.10.20.22.4.8"/><code code="SEV"/><value displayName="Severe"/>`), []string{"text s1|x"}},
+		"medicine":                      {med(`<text><reference value="#m"/></text><statusCode code="active"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/></effectiveTime><effectiveTime xsi:type="PIVL_TS"><period value="12" unit="h"/></effectiveTime><routeCode displayName="Oral"/><doseQuantity value="1" unit="{tablet}"/>`), []string{"s1|Aspirin 81 MG|||active|1 tablet, oral, every 12 h"}},
+		"medicine at bedtime":           {med(`<effectiveTime xsi:type="EIVL_TS"><event code="HS"/></effectiveTime><doseQuantity value="2"/><precondition><criterion><value displayName="pain"/></criterion></precondition>`), []string{"s1|Aspirin 81 MG||||dose 2, at bedtime, if needed: pain"}},
+		"completed means recorded":      {med(`<text><reference value="#m"/></text><statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/></effectiveTime>`), []string{"s1|Aspirin 81 MG|||active"}},
+		"completed with an end":         {med(`<statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/><high value="2021"/></effectiveTime>`), []string{"s1|Aspirin 81 MG|||completed"}},
+		"result, flagged":               {result(`<value xsi:type="PQ" value="5.9" unit="mmol/L"/><interpretationCode code="H"/>`), []string{"s1|K|5.9 mmol/L|high"}},
+		"result outside its range":      {result(`<value xsi:type="PQ" value="5.9" unit="mmol/L"/><referenceRange><observationRange><value xsi:type="IVL_PQ"><low value="3.5" unit="mmol/L"/><high value="5.1" unit="mmol/L"/></value></observationRange></referenceRange>`), []string{"s1|K|5.9 mmol/L|above the stated range||usual 3.5 to 5.1 mmol/L"}},
+		"range in words":                {result(`<value xsi:type="PQ" value="2.9" unit="mmol/L"/><referenceRange><observationRange><text>3.5 - 5.1</text></observationRange></referenceRange>`), []string{"s1|K|2.9 mmol/L|below the stated range||usual 3.5 - 5.1"}},
+		"range in other units":          {result(`<value xsi:type="PQ" value="90" unit="mg/dL"/><referenceRange><observationRange><value><low value="3" unit="mmol/L"/><high value="6" unit="mmol/L"/></value></observationRange></referenceRange>`), []string{"s1|K|90 mg/dL|||usual 3 to 6 mmol/L"}},
+		"coded and text results":        {result(`<value xsi:type="CD" displayName="Positive"/><value xsi:type="ST">twice</value>`), []string{"s1|K|Positive; twice"}},
+		"immunization refused":          {section("11369-6", `<text>x</text><entry><substanceAdministration negationInd="true"><consumable><manufacturedProduct><manufacturedMaterial><code displayName="Influenza"/></manufacturedMaterial></manufacturedProduct></consumable><entryRelationship typeCode="RSON"><observation><code displayName="objection"/></observation></entryRelationship></substanceAdministration></entry>`), []string{"not s1|Influenza|||not given|objection"}},
+		"allergy without a substance":   {section("48765-2", `<text>x</text><entry><act><statusCode code="active"/><entryRelationship><observation><value code="416098002"/></observation></entryRelationship></act></entry>`), []string{"s1|Allergy to drug: substance not named|||active"}},
+		"no known allergies":            {section("48765-2", `<text>x</text><entry><act><statusCode code="active"/><entryRelationship><observation negationInd="true"><value code="416098002" displayName="Allergy to drug"/><participant><participantRole><playingEntity><code nullFlavor="NA"/></playingEntity></participantRole></participant></observation></entryRelationship></act></entry>`), []string{"not s1|No known drug allergies|||active"}},
+		"rows when nothing is coded":    {section("10160-0", `<text><table><thead><tr><th>Drug</th><th>Dose</th></tr></thead><tbody><tr><td>Aspirin</td><td>81 mg</td></tr><tr><td>02/03/2014</td><td>Metformin</td></tr></tbody></table></text>`), []string{"text s1|Aspirin||||Dose: 81 mg", "text s1|Metformin||||Drug: 02/03/2014"}},
+		"a statement of none":           {section("48765-2", `<text><paragraph>No known allergies</paragraph></text>`), []string{"not text s1|No known allergies"}},
+		"discharge medicine in its act": {section("10183-2", `<text>x</text><entry><act><entryRelationship><substanceAdministration><statusCode code="active"/><consumable><manufacturedProduct><manufacturedMaterial><code displayName="Aspirin"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entryRelationship></act></entry>`), []string{"s1|Aspirin|||active"}},
+		"the word null for a name":      {result(`<code displayName="null"/><value xsi:type="PQ" value="5" unit="g"/>`), []string{"s1|K|5 g"}},
+		"one instant is no end":         {problem("", `<effectiveTime><low value="20161201"/><high value="20161201"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||active"}},
+		"a section of another kind":     {section("10157-6", `<text>Mother well</text><entry><observation><value displayName="x"/></observation></entry>`), nil},
 	} {
 		got := lines(read(t, doc("", c.sections)).Items())
 		for i := range got {
@@ -237,6 +240,28 @@ func TestSampleHasNoFault(t *testing.T) {
 	for name, b := range map[string][]byte{"referral": sample.Referral, "earlier": sample.Earlier} {
 		for _, f := range ccda.Check(read(t, string(b)), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)) {
 			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// What a record of an allergy being "completed" means is not that the allergy is over.
+func TestACompletedRecordIsNotAnEndedAllergy(t *testing.T) {
+	allergy := func(status, time string) ccda.Item {
+		return read(t, doc("", section("48765-2", `<text>x</text><entry><act><statusCode code="`+status+`"/><entryRelationship><observation>`+time+
+			`<value code="416098002"/><participant><participantRole><playingEntity><code displayName="Penicillin"/></playingEntity></participantRole></participant></observation></entryRelationship></act></entry>`))).Items()[0]
+	}
+	for name, c := range map[string]struct {
+		item ccda.Item
+		over bool
+	}{
+		"completed":              {allergy("completed", ""), false},
+		"completed, one instant": {allergy("completed", `<effectiveTime><low value="2016"/><high value="2016"/></effectiveTime>`), false},
+		"completed, with an end": {allergy("completed", `<effectiveTime><low value="2016"/><high value="2017"/></effectiveTime>`), true},
+		"active":                 {allergy("active", ""), false},
+		"resolved by its status": {allergy("active", `<entryRelationship><observation><code code="33999-4"/><value displayName="Resolved"/></observation></entryRelationship>`), true},
+	} {
+		if c.item.Over() != c.over {
+			t.Errorf("%s: over %v (%+v)", name, !c.over, c.item)
 		}
 	}
 }

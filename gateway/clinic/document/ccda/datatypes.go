@@ -27,19 +27,27 @@ func readCode(n xmltree.Node) chart.Code {
 	if !n.OK() {
 		return chart.Code{}
 	}
-	c := chart.Code{Code: trim(n.Attr("code")), System: trim(n.Attr("codeSystem")), Display: squeeze(clip(n.Attr("displayName"), maxWords)), Null: n.Attr("nullFlavor")}
+	c := chart.Code{Code: trim(n.Attr("code")), System: trim(n.Attr("codeSystem")), Display: words(n.Attr("displayName")), Null: n.Attr("nullFlavor")}
 	if ot := n.Child("originalText"); ot.OK() {
 		c.Text = squeeze(ot.Text(maxWords))
 	}
 	if c.Code == "" && c.Display == "" {
 		for t := range n.Elements("translation") {
 			if d := t.Attr("displayName"); d != "" || t.Attr("code") != "" {
-				c.Code, c.System, c.Display = trim(t.Attr("code")), trim(t.Attr("codeSystem")), squeeze(clip(d, maxWords))
+				c.Code, c.System, c.Display = trim(t.Attr("code")), trim(t.Attr("codeSystem")), words(d)
 				break
 			}
 		}
 	}
 	return c
+}
+
+// words is a display name; the word null is none. QUIRK: Meditech writes it for a missing name.
+func words(s string) string {
+	if s = squeeze(clip(s, maxWords)); s == "null" {
+		return ""
+	}
+	return s
 }
 
 // readTime reads a TS, or the low or center of an IVL_TS.

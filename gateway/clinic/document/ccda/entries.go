@@ -98,21 +98,31 @@ const maxInner = 500
 
 // concerns are the observations inside a concern act, or the observation itself.
 func concerns(act node) []node {
-	switch act.Name() {
-	case "observation":
-		return []node{act}
-	case "act", "organizer":
-		var out []node
-		for _, link := range []string{"entryRelationship", "component"} {
-			for er := range act.Elements(link) {
-				if o := er.Child("observation"); o.OK() && !qualifying(o) && len(out) < maxInner {
-					out = append(out, o)
-				}
-			}
+	return inner(act, "observation", 0, nil)
+}
+
+// maxActs is how deep acts inside acts are looked through for what they are about.
+const maxActs = 3
+
+// inner are the elements of that name inside an act, through the acts and organizers between.
+func inner(act node, name string, depth int, out []node) []node {
+	if act.Name() == name {
+		if len(out) < maxInner && (name != "observation" || !qualifying(act)) {
+			out = append(out, act)
 		}
 		return out
 	}
-	return nil
+	if name := act.Name(); name != "act" && name != "organizer" || depth > maxActs {
+		return out
+	}
+	for link := range act.Elements("") {
+		if n := link.Name(); n == "entryRelationship" || n == "component" {
+			for next := range link.Elements("") {
+				out = inner(next, name, depth+1, out)
+			}
+		}
+	}
+	return out
 }
 
 // qualifying says whether an observation only qualifies what it hangs on: severity, reaction, status,
@@ -144,11 +154,20 @@ func readProblems(d *Document, act node) []Item {
 		if it.Negated && (it.Code.Code == "55607006" || it.Code.Zero()) {
 			it.Name = "No known problems"
 		}
-		it.Start, it.End = readInterval(o.Child("effectiveTime"))
+		it.Start, it.End = span(o.Child("effectiveTime"))
 		it.Status = problemStatus(act, o, it.End)
 		out = append(out, it)
 	}
 	return out
+}
+
+// span is an interval whose end is one. QUIRK: OpenVista writes the instant of recording as both ends,
+// which must not make an allergy a thing of the past.
+func span(n node) (start, end chart.Time) {
+	if start, end = readInterval(n); start.Raw == end.Raw {
+		end = chart.Time{}
+	}
+	return start, end
 }
 
 // problemStatus prefers what is said of the problem itself over what is said of the concern about it.
@@ -198,7 +217,7 @@ func readAllergies(d *Document, act node) []Item {
 			it.Name = join(": ", allergyKind(kind), "substance not named")
 		}
 		it.Detail = reactions(o)
-		it.Start, it.End = readInterval(o.Child("effectiveTime"))
+		it.Start, it.End = span(o.Child("effectiveTime"))
 		it.Status = allergyStatus(act, o, it.End)
 		out = append(out, it)
 	}

@@ -41,10 +41,17 @@ const MaxItems = 20000
 // maxRows is how many lines of a narrative become items where there are no entries.
 const maxRows = 200
 
-// Over says whether the item is no longer so, by its own status or end.
+// Over says whether the item is no longer so, by its own status or end. A problem or allergy is not over
+// because the record of it is "completed": only its own status or an end date says so.
 func (i Item) Over() bool {
 	switch i.Status {
-	case "completed", "resolved", "inactive", "aborted", "cancelled", "stopped", "discontinued", "nullified", "obsolete", "expired", "ended":
+	case "completed":
+		switch i.Kind {
+		case Problems, PastHistory, Allergies, DischargeDx, AdmissionDx, Concerns:
+			return i.End.Precision > chart.Unknown
+		}
+		return true
+	case "resolved", "inactive", "aborted", "cancelled", "stopped", "discontinued", "nullified", "obsolete", "expired", "ended":
 		return true
 	}
 	return i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown && i.Status != "active"

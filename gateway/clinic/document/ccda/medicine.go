@@ -6,10 +6,17 @@ import (
 	"postern/gateway/clinic/document/chart"
 )
 
+// readMedicines reads the medicines in an entry: directly, or inside the act that says they are for
+// admission or discharge.
 func readMedicines(d *Document, act node) []Item {
-	if act.Name() != "substanceAdministration" {
-		return nil
+	var out []Item
+	for _, m := range inner(act, "substanceAdministration", 0, nil) {
+		out = append(out, readMedicine(d, m))
 	}
+	return out
+}
+
+func readMedicine(d *Document, act node) Item {
 	var it Item
 	material := act.Child("consumable", "manufacturedProduct", "manufacturedMaterial")
 	d.named(&it, material.Child("code"), act)
@@ -33,7 +40,7 @@ func readMedicines(d *Document, act node) []Item {
 		it.Status = d.unended(it)
 	}
 	it.Detail = sig(act)
-	return []Item{it}
+	return it
 }
 
 // unended judges a medicine that is "completed" but has no end. QUIRK: R1.1 exporters (NextGen, Kareo)

@@ -218,7 +218,7 @@ func rowOf(n node) node {
 
 // statusWords finds words that say a thing is over or going on.
 func statusWords(row string) (over, active string) {
-	for _, w := range words(row) {
+	for _, w := range wordsOf(row) {
 		switch w {
 		case "resolved", "inactive", "discontinued", "stopped", "ended":
 			over = w
@@ -229,7 +229,7 @@ func statusWords(row string) (over, active string) {
 	return over, active
 }
 
-func words(s string) []string {
+func wordsOf(s string) []string {
 	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
@@ -237,13 +237,13 @@ func words(s string) []string {
 // abbreviation too short to judge.
 func share(a, b string) bool {
 	stems := map[string]bool{}
-	for _, w := range words(a) {
+	for _, w := range wordsOf(a) {
 		if len(w) >= 4 {
 			stems[w[:4]] = true
 		}
 	}
 	judged := false
-	for _, w := range words(b) {
+	for _, w := range wordsOf(b) {
 		if len(w) >= 4 {
 			if judged = true; stems[w[:4]] {
 				return true

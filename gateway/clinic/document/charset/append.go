@@ -30,6 +30,15 @@ func Append(dst, src []byte, single bool) ([]byte, int) {
 	return dst, bad
 }
 
+// FromC1 is the character a control character from U+0080 to U+009F stands for where Windows-1252 was
+// taken for ISO-8859-1 on the way; browsers read &#147; the same way. Others are returned as they are.
+func FromC1(r rune) rune {
+	if r >= 0x80 && r < 0xA0 {
+		return windows1252(byte(r))
+	}
+	return r
+}
+
 // windows1252 is the character of one byte; the five unassigned bytes become U+FFFD.
 func windows1252(c byte) rune {
 	if c < 0x80 || c >= 0xA0 {

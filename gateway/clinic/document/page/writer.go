@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"postern/gateway/clinic/document/charset"
 )
 
 //go:embed style.css
@@ -151,16 +153,22 @@ func (p *Writer) Elem(t Tag, text string, attrs ...Attr) {
 	}
 }
 
-// Text writes text, escaped. Characters HTML does not allow become U+FFFD.
+// Text writes text, escaped. Characters HTML does not allow become U+FFFD, C1 controls what
+// Windows-1252 has in their place.
 func (p *Writer) Text(s string) {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= 0x80 {
 			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 || r >= 0x80 && r < 0xA0 || r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF {
+			switch {
+			case r == utf8.RuneError && n == 1 || r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF:
 				p.raw(s[start:i])
 				p.raw("\uFFFD")
+				start = i + n
+			case r < 0xA0: // a C1 control: what it stood for before somebody took it for Latin-1
+				p.raw(s[start:i])
+				p.raw(string(charset.FromC1(r)))
 				start = i + n
 			}
 			i += n

@@ -206,7 +206,7 @@ func group(it ccda.Item) string {
 func statusText(it ccda.Item) string {
 	switch it.Status {
 	case "active", "completed", "":
-		if it.Status == "completed" && (it.Kind == ccda.Medications || it.Kind == ccda.Allergies) {
+		if it.Status == "completed" && (it.Kind == ccda.Medications || it.Kind == ccda.Allergies || it.Kind == ccda.Problems) {
 			return "completed"
 		}
 		return ""
