@@ -46,3 +46,7 @@ var anyMessage store.Query
 func sendWith(from, to addr.Address, key string) gateway.Send {
 	return gateway.Send{From: from, Recipients: []addr.Address{to}, Key: key}
 }
+
+func certForDomain(d addr.Domain) gateway.CertCreate {
+	return gateway.CertCreate{Domain: d, Algorithm: issue.P256}
+}

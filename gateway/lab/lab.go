@@ -35,6 +35,8 @@ type Lab struct {
 	Clock *Clock
 	DNS   *DNS
 	Sites []*Site
+
+	given map[string]bool // ports
 }
 
 // New makes the sites and starts none. Each site knows where the others' DNS and SMTP are; none trusts
@@ -43,14 +45,14 @@ func New(ctx context.Context, o Options) (l *Lab, err error) {
 	if len(o.Domains) == 0 || len(o.Domains) > MaxSites {
 		return nil, fmt.Errorf("lab: %d sites, must be 1 to %d", len(o.Domains), MaxSites)
 	}
-	l = &Lab{Clock: &Clock{}}
+	l = &Lab{Clock: &Clock{}, given: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 			l = nil
 		}
 	}()
-	resolver, err := freePort()
+	resolver, err := l.freePort()
 	if err != nil {
 		return l, err
 	}
@@ -191,7 +193,7 @@ func newSite(l *Lab, name, dir string) (*Site, error) {
 	}
 	s := &Site{Name: name, Domain: d, Dir: dir, File: filepath.Join(dir, "postern.toml"), lab: l}
 	for _, at := range s.ports() {
-		if *at, err = freePort(); err != nil {
+		if *at, err = l.freePort(); err != nil {
 			return nil, err
 		}
 	}
