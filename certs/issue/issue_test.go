@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,38 @@ func TestLintClean(t *testing.T) {
 	}
 	if passed < 500 {
 		t.Errorf("only %d lints passed: were they run?", passed)
+	}
+}
+
+func TestListsLintClean(t *testing.T) {
+	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{lint.RFC5280, lint.Community}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alg := range []issue.Algorithm{issue.RSA2048, issue.P256} {
+		root := authority(t, alg)
+		for name, serials := range map[string][]*big.Int{"empty": nil, "one revoked": {big.NewInt(7)}} {
+			der, err := root.RevocationList(1, now, now.Add(time.Hour), serials...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := zx509.ParseRevocationList(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			passed := 0
+			for id, r := range zlint.LintRevocationListEx(parsed, registry).Results {
+				switch {
+				case r.Status == lint.Pass:
+					passed++
+				case r.Status > lint.Notice:
+					t.Errorf("%s %s: %s: %s %s", alg, name, id, r.Status, r.Details)
+				}
+			}
+			if passed == 0 {
+				t.Errorf("%s %s: no lint was run", alg, name)
+			}
+		}
 	}
 }
 
