@@ -350,3 +350,14 @@ func TestACrashLeavesNothingHalfWritten(t *testing.T) {
 		t.Errorf("%v %v", files, err)
 	}
 }
+
+// TestAListOfAnotherNameWithTheSameKey: a CA that uses one key under two names keeps two lists, and
+// the list of one says nothing about the certificates of the other.
+func TestAListOfAnotherNameWithTheSameKey(t *testing.T) {
+	w := newWorld(t)
+	other := testpki.RootWith(t, w.root.Key, "Other name")
+	w.put("/l.crl", other.List(t, []*x509.Certificate{w.leaf.Cert}))
+	if a := w.ask(t, w.checker(), revoke.Unknown); !strings.Contains(a.Detail, "another issuer") {
+		t.Errorf("%+v", a)
+	}
+}
