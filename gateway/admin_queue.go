@@ -77,7 +77,12 @@ const watchEvery = 5 * time.Second
 func (s *Site) watch(ctx context.Context) {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()
+	wall, began := s.now().Round(0), time.Now()
 	for {
+		elapsed := time.Since(began)
+		now := s.now().Round(0)
+		s.stepped(ctx, now.Sub(wall)-elapsed)
+		wall, began = now, time.Now()
 		if err := s.count(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("the queue cannot be counted", "error", err)
 		}
@@ -87,6 +92,25 @@ func (s *Site) watch(ctx context.Context) {
 		case <-t.C:
 		}
 	}
+}
+
+// stepBack is the smallest step of the clock backwards that moves the queue along: below it the wait it
+// causes is not worth a write.
+const stepBack = 2 * time.Second
+
+// stepped moves what is due along when the clock was set back, or all of it would wait until the clock is
+// again where it was. A clock set forward needs nothing: what it makes due too early is claimed again by nobody
+// whose lease has not ended, and settled by the one that comes first.
+func (s *Site) stepped(ctx context.Context, by time.Duration) {
+	if by > -stepBack {
+		return
+	}
+	n, err := s.Store.ShiftDue(ctx, by)
+	if err != nil {
+		s.Log.Error("the clock was set back and the queue could not be moved along", "by", by, "error", err)
+		return
+	}
+	s.Log.Warn("the clock was set back; the queue was moved along", "by", by, "jobs", n)
 }
 
 // count counts the jobs that wait for work; clocks are none.

@@ -75,8 +75,9 @@ type Site struct {
 type Options struct {
 	Log         *slog.Logger
 	Now         func() time.Time
-	Credentials string  // $CREDENTIALS_DIRECTORY
-	Disk        disk.FS // where the spool is, instead of its folder: for tests
+	Credentials string                     // $CREDENTIALS_DIRECTORY
+	Disk        disk.FS                    // where the spool is, instead of its folder: for tests
+	Fault       func(committed bool) error // makes database transactions fail (store.Config): for tests
 }
 
 // Open opens a site made by Init. It takes the site's lock, checks that the master key is the one this
@@ -98,7 +99,7 @@ func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) 
 	if s.lock, err = lockSite(c.Data); err != nil {
 		return s, err
 	}
-	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now}); err != nil {
+	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now, Fault: o.Fault}); err != nil {
 		return s, err
 	}
 	if err = s.openKeys(ctx, o); err != nil {

@@ -288,6 +288,7 @@ func (c *Config) check() error {
 	}{
 		{"smtp", "listen", c.SMTP.Listen}, {"submission", "listen", c.Submission.Listen}, {"submission_tls", "listen", c.SubmissionTLS.Listen},
 		{"dns", "listen", c.DNS.Listen}, {"resolver", "servers", c.Resolver.Servers}, {"relay", "smart_host", optional(c.Relay.SmartHost)},
+		{"metrics", "listen", optional(c.Metrics.Listen)},
 	} {
 		for _, v := range l.values {
 			if _, _, err := net.SplitHostPort(v); err != nil {

@@ -24,10 +24,11 @@ type Site struct {
 	Name                                 string
 	Domain                               addr.Domain
 	Dir                                  string
-	File                                 string  // its configuration
-	Anchor                               []byte  // its pilot authority's certificate, PEM
-	SMTP, Submission, SubmissionTLS, DNS string  // where it listens, running or not
-	Disk                                 disk.FS // instead of the spool's folder; set before Start
+	File                                 string                     // its configuration
+	Anchor                               []byte                     // its pilot authority's certificate, PEM
+	SMTP, Submission, SubmissionTLS, DNS string                     // where it listens, running or not
+	Disk                                 disk.FS                    // instead of the spool's folder; set before Start
+	Fault                                func(committed bool) error // makes database transactions fail; set before Start
 
 	lab  *Lab
 	log  *slog.Logger
@@ -57,7 +58,7 @@ func (s *Site) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Site, err = gateway.Open(ctx, c, gateway.Options{Now: s.lab.Clock.Now, Log: s.log, Disk: s.Disk})
+	s.Site, err = gateway.Open(ctx, c, gateway.Options{Now: s.lab.Clock.Now, Log: s.log, Disk: s.Disk, Fault: s.Fault})
 	return err
 }
 

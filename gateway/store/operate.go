@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"postern/gateway/delivery/queue"
 	"postern/gateway/message"
@@ -129,3 +130,16 @@ func (s *Store) Writable(ctx context.Context) error {
 		return err
 	})
 }
+
+// ShiftDue moves the due time of every job, leases included, by so much: the clock was set.
+func (s *Store) ShiftDue(ctx context.Context, by time.Duration) (n int64, err error) {
+	err = s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		n = w.exec("UPDATE job SET due="+shifted+" WHERE due<>''", by.Seconds())
+		return w.err
+	}})
+	return n, err
+}
+
+// shifted is SQLite's word for a due time that is moved by a number of seconds, in the one form of an instant.
+const shifted = `strftime('%Y-%m-%dT%H:%M:%fZ', due, ? || ' seconds')`

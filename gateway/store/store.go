@@ -50,6 +50,7 @@ type Store struct {
 	now   func() time.Time
 	node  string
 
+	fault func(committed bool) error
 	queue chan *change
 	stop  chan struct{} // closed by Close
 	ended chan struct{} // closed by the committer
@@ -63,6 +64,9 @@ type Config struct {
 	Path string           // the database file; its folder exists
 	Now  func() time.Time // nil means time.Now
 	Node string           // this node's name in the audit chain; "" means "1"
+	// Fault makes transactions fail, for tests of what stands above: it is asked before each is committed, and
+	// again after. Its error is what the callers hear; the first is undone, the second is on disk all the same.
+	Fault func(committed bool) error
 }
 
 // Create makes a new database file with its schema. It fails with ErrExists when the file is there.
@@ -106,7 +110,7 @@ func Open(c Config) (*Store, error) {
 		w.Close()
 		return nil, err
 	}
-	s := &Store{write: w, read: r, now: c.Now, node: c.Node, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &Store{write: w, read: r, now: c.Now, node: c.Node, fault: c.Fault, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
 	var version string
 	if err := r.QueryRow("SELECT value FROM meta WHERE key='schema'").Scan(&version); err != nil || version != schemaVersion {
 		w.Close()
@@ -223,7 +227,11 @@ func (s *Store) commit(batch []*change) {
 		for i, c := range batch {
 			errs[i] = savepoint(tx, c.apply)
 		}
-		err = tx.Commit()
+		if err = s.ask(false); err != nil {
+			err = errors.Join(err, tx.Rollback())
+		} else if err = tx.Commit(); err == nil {
+			err = s.ask(true)
+		}
 	}
 	wake := false
 	for i, c := range batch {
@@ -236,6 +244,14 @@ func (s *Store) commit(batch []*change) {
 	if wake {
 		s.wake.all()
 	}
+}
+
+// ask is where a test makes a transaction fail.
+func (s *Store) ask(committed bool) error {
+	if s.fault == nil {
+		return nil
+	}
+	return s.fault(committed)
 }
 
 // savepoint runs one change; if it fails, only it is undone.
