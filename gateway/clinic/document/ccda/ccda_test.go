@@ -119,6 +119,7 @@ func TestEntriesBecomeLines(t *testing.T) {
 		"a statement of none":           {section("48765-2", `<text><paragraph>No known allergies</paragraph></text>`), []string{"not text s1|No known allergies"}},
 		"discharge medicine in its act": {section("10183-2", `<text>x</text><entry><act><entryRelationship><substanceAdministration><statusCode code="active"/><consumable><manufacturedProduct><manufacturedMaterial><code displayName="Aspirin"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entryRelationship></act></entry>`), []string{"s1|Aspirin|||active"}},
 		"the word null for a name":      {result(`<code displayName="null"/><value xsi:type="PQ" value="5" unit="g"/>`), []string{"s1|K|5 g"}},
+		"an entry of null flavours":     {section("11450-4", `<text>No Information</text><entry><act><entryRelationship><observation><value nullFlavor="UNK"/></observation></entryRelationship></act></entry>`), []string{"not text s1|No Information"}},
 		"one instant is no end":         {problem("", `<effectiveTime><low value="20161201"/><high value="20161201"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||active"}},
 		"a section of another kind":     {section("10157-6", `<text>Mother well</text><entry><observation><value displayName="x"/></observation></entry>`), nil},
 	} {

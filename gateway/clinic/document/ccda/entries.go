@@ -213,8 +213,8 @@ func readAllergies(d *Document, act node) []Item {
 		if it.Negated && it.Code.Code == "" && it.Code.Text == "" && (it.Name == "" || it.Name == it.Narrative || it.Code.Null != "") {
 			it.Name = noneKnown(kind)
 		}
-		if it.Name == "" {
-			it.Name = join(": ", allergyKind(kind), "substance not named")
+		if words := allergyKind(kind); it.Name == "" && words != "" {
+			it.Name = words + ": substance not named"
 		}
 		it.Detail = reactions(o)
 		it.Start, it.End = span(o.Child("effectiveTime"))
@@ -347,7 +347,7 @@ func readActsOf(d *Document, act node) []Item {
 		detail = append(detail, who)
 	}
 	it.Detail = strings.Join(detail, " · ")
-	if it.Name == "" && it.Value == "" && it.Code.Code == "" && it.Narrative == "" {
+	if it.Name == "" && it.Value == "" && it.Code.Code == "" && it.Narrative == "" && it.Start.Precision == chart.Unknown {
 		return nil
 	}
 	return []Item{it}

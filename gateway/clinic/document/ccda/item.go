@@ -92,6 +92,9 @@ func (d *Document) itemsOf(s *Section) []Item {
 					return out
 				}
 				it.Kind, it.Section, it.Source = s.Kind, s.Anchor, FromEntry
+				if it.hollow() {
+					continue
+				}
 				if it.Name == "" {
 					it.Name = nameless(it)
 				}
@@ -104,6 +107,12 @@ func (d *Document) itemsOf(s *Section) []Item {
 		out = d.narrativeItems(s)
 	}
 	return out
+}
+
+// hollow says whether an entry states nothing but null flavours. QUIRK: Amrita writes such an entry where
+// the text says "No Information"; the text is then what is shown.
+func (i Item) hollow() bool {
+	return i.Name == "" && i.Code.Zero() && i.Narrative == "" && i.Value == "" && i.Code.Null != "" && !i.Negated && i.Start.Precision == chart.Unknown
 }
 
 func nameless(it Item) string {
