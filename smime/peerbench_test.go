@@ -1,8 +1,6 @@
 package smime_test
 
 import (
-	"bytes"
-	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -10,7 +8,6 @@ import (
 	"time"
 
 	"postern/gateway/lab/peer"
-	"postern/smime"
 )
 
 // BenchmarkAgainstBouncyCastle reports how many times faster a message is sealed and opened here
@@ -20,55 +17,65 @@ func BenchmarkAgainstBouncyCastle(b *testing.B) {
 	from, to := someone(b, "hospital", "rsa2048"), someone(b, "clinic", "rsa2048")
 	java := startBouncy(b)
 	for _, n := range []int{30 << 10, 25_000_000} {
-		inner := bulky(b, n)
-		o := smime.SealOptions{Signer: from.identity(), Now: testTime(), Recipients: []smime.Recipient{{Cert: to.cert}}}
-		msg := sealed(b, inner, o)
-		place := &resident{b: make([]byte, 0, n+64<<10)}
-		oo := smime.OpenOptions{Keys: []smime.Key{to.decrypt()}, Scratch: func() (smime.Scratch, error) { return place, nil }}
 		times := max(1, 100*(30<<10)/n)
-		j := java.prepare(b, from, to, inner)
+		seal, open := workOf(b, n)
+		j := java.prepare(b, from, to, bulky(b, n))
 		b.Run("Seal/"+sizeName(n), func(b *testing.B) {
-			versus(b, times, func() {
-				if _, err := smime.Seal(io.Discard, content(inner), o); err != nil {
-					b.Fatal(err)
-				}
-			}, func() time.Duration { return java.time(b, times, j.sign...) + java.time(b, times, j.encrypt...) })
+			v := newVersus(times, seal, func() time.Duration { return java.time(b, times, j.sign...) + java.time(b, times, j.encrypt...) })
+			for b.Loop() {
+				v.round()
+			}
+			v.report(b)
 		})
 		b.Run("Open/"+sizeName(n), func(b *testing.B) {
-			versus(b, times, func() {
-				got, err := smime.Open(bytes.NewReader(msg), oo)
-				if err != nil {
-					b.Fatal(err)
-				}
-				got.Close()
-			}, func() time.Duration { return java.time(b, times, j.decrypt...) + java.time(b, times, j.verify...) })
+			v := newVersus(times, open, func() time.Duration { return java.time(b, times, j.decrypt...) + java.time(b, times, j.verify...) })
+			for b.Loop() {
+				v.round()
+			}
+			v.report(b)
 		})
 	}
 }
 
-func versus(b *testing.B, times int, ours func(), theirs func() time.Duration) {
-	for range 3 { // warm both
+// versus alternates our work with a peer's, by the clock.
+type versus struct {
+	times  int
+	ours   func()
+	theirs func() time.Duration
+	list   []float64
+}
+
+func newVersus(times int, ours func(), theirs func() time.Duration) *versus {
+	for range 5 { // warm both
 		theirs()
 		ours()
 	}
-	var list []float64
-	for b.Loop() {
-		t := theirs()
-		start := time.Now()
-		for range times {
-			ours()
-		}
-		list = append(list, float64(t)/(float64(time.Since(start))/float64(times)))
+	return &versus{times: times, ours: ours, theirs: theirs}
+}
+
+func (v *versus) round() {
+	t := v.theirs()
+	start := time.Now()
+	for range v.times {
+		v.ours()
 	}
-	slices.Sort(list)
-	b.ReportMetric(list[len(list)/2], "times-faster")
+	v.list = append(v.list, float64(t)/(float64(time.Since(start))/float64(v.times)))
+}
+
+func (v *versus) median() float64 {
+	slices.Sort(v.list)
+	return v.list[len(v.list)/2]
+}
+
+func (v *versus) report(b *testing.B) {
+	b.ReportMetric(v.median(), "times-faster")
 	b.ReportMetric(0, "ns/op")
 }
 
 // bouncyJobs are the four halves of one message's work, as words for the harness.
 type bouncyJobs struct{ sign, encrypt, decrypt, verify []string }
 
-func (j *bouncy) prepare(b *testing.B, from, to person, inner []byte) bouncyJobs {
+func (j *bouncy) prepare(b testing.TB, from, to person, inner []byte) bouncyJobs {
 	b.Helper()
 	dir := b.TempDir()
 	name := func(s string) string { return filepath.Join(dir, s) }
@@ -90,7 +97,7 @@ func (j *bouncy) prepare(b *testing.B, from, to person, inner []byte) bouncyJobs
 }
 
 // time is what one run of the job takes, of n.
-func (j *bouncy) time(b *testing.B, n int, words ...string) time.Duration {
+func (j *bouncy) time(b testing.TB, n int, words ...string) time.Duration {
 	b.Helper()
 	if _, err := j.ask(words...); err != nil {
 		b.Fatal(err)
@@ -106,7 +113,7 @@ func (j *bouncy) time(b *testing.B, n int, words ...string) time.Duration {
 	return time.Duration(ns)
 }
 
-func startBouncy(b *testing.B) *bouncy {
+func startBouncy(b testing.TB) *bouncy {
 	b.Helper()
 	if j, ok := newBouncy(b).(*bouncy); ok {
 		return j

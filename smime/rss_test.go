@@ -91,7 +91,7 @@ func memoryWorld(t *testing.T) string {
 func peakOf(t *testing.T, dir, job string, mb, messages int) int {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryDoesNotGrow$")
-	cmd.Env = append(os.Environ(), "POSTERN_RSS_JOB="+job, "POSTERN_RSS_DIR="+dir, "POSTERN_RSS_MB="+strconv.Itoa(mb), "POSTERN_RSS_N="+strconv.Itoa(messages), "GOGC=50")
+	cmd.Env = append(os.Environ(), "POSTERN_RSS_JOB="+job, "POSTERN_RSS_DIR="+dir, "POSTERN_RSS_MB="+strconv.Itoa(mb), "POSTERN_RSS_N="+strconv.Itoa(messages))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

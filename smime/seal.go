@@ -40,7 +40,8 @@ const copyChunk = 65664
 // Seal writes the complete sealed message to w: wrapped as message/rfc822, signed, encrypted
 // (AS-32 to AS-39). inner is the complete canonical inner message and goes in octet for octet.
 // Lengths are known before the first octet, so nothing is held: inner is read once, or twice when
-// the signature's length depends on the content (ECDSA).
+// the signature's length depends on the content (ECDSA). After an error, what was written to w must be
+// thrown away.
 func Seal(w io.Writer, inner Content, o SealOptions) (*SealReport, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader

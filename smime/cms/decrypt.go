@@ -50,6 +50,7 @@ type Plaintext struct {
 	chunk  int    // octets read at once
 	held   int    // octets at the front of buf: the block held back
 	out    []byte
+	whole  []byte // plaintext that was authenticated whole, to be wiped
 	failed int // constant-time flag
 	done   bool
 	free   func()
@@ -318,6 +319,7 @@ func (p *Plaintext) Finished() bool { return p.done }
 func (p *Plaintext) Close() {
 	clear(p.buf)
 	clear(p.spare)
+	clear(p.whole)
 	if p.free != nil {
 		p.free()
 		p.free = nil

@@ -260,7 +260,7 @@ func parseAgreeIdentifier(e ber.Element) (identifier, error) {
 // to one identifier, and each is tried.
 func (rs *recipients) keep(id identifier, s share, keys []Key) error {
 	for _, k := range keys {
-		if !id.matches(k.Cert) {
+		if k.Cert == nil || !id.matches(k.Cert) {
 			continue
 		}
 		if len(rs.shares) >= MaxMatches {

@@ -45,7 +45,7 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	for _, c := range candidates {
 		plain, ok := openGCM(c.cek, nonce, sealed, attrs, tagSize)
 		if ok {
-			p.failed, p.out = 0, plain
+			p.failed, p.out, p.whole = 0, plain, plain
 			p.use(c)
 			break
 		}

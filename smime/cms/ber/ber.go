@@ -6,8 +6,8 @@
 // announces, and touch every octet a bounded number of times. They know nothing of CMS.
 // encoding/asn1 is not used here: it is DER only, recursive and needs the whole value in memory.
 //
-// Limits: nesting MaxDepth (32), elements MaxElements (1,000,000) a stream, tag numbers below 2^28,
-// lengths below 2^62.
+// Limits: nesting MaxDepth (32), elements MaxElements (4,000,000) a stream and MaxNodes (100,000) in
+// memory, tag numbers below 2^28, lengths below 2^62.
 package ber
 
 import (
@@ -18,7 +18,8 @@ import (
 // Limits of one stream or one in-memory value.
 const (
 	MaxDepth    = 32
-	MaxElements = 1_000_000
+	MaxElements = 4_000_000 // of a stream: 1 GB in segments of 256 octets still fits
+	MaxNodes    = 100_000   // of a value in memory that has indefinite lengths
 	maxLength   = 1 << 62
 )
 

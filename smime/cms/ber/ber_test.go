@@ -204,7 +204,7 @@ func TestElementsAreCounted(t *testing.T) {
 	if err := s.Skip(); !errors.Is(err, ber.ErrLimit) {
 		t.Errorf("more than the limit: %v", err)
 	}
-	if _, err := ber.Definite(append([]byte{0x30, 0x80}, bytes.Repeat([]byte{5, 0}, ber.MaxElements+10)...)); !errors.Is(err, ber.ErrLimit) {
+	if _, err := ber.Definite(append([]byte{0x30, 0x80}, bytes.Repeat([]byte{5, 0}, ber.MaxNodes+10)...)); !errors.Is(err, ber.ErrLimit) {
 		t.Errorf("in memory: %v", err)
 	}
 }

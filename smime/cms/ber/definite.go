@@ -125,8 +125,8 @@ func (d *definiter) element() error {
 		d.pop()
 		return nil
 	}
-	if len(d.nodes) >= MaxElements {
-		return fmt.Errorf("%w: more than %d elements", ErrLimit, MaxElements)
+	if len(d.nodes) >= MaxNodes {
+		return fmt.Errorf("%w: more than %d elements", ErrLimit, MaxNodes)
 	}
 	parent := -1
 	if len(d.stack) > 0 {
