@@ -51,7 +51,7 @@ type Plaintext struct {
 	held   int    // octets at the front of buf: the block held back
 	out    []byte
 	whole  []byte // plaintext that was authenticated whole, to be wiped
-	failed int // constant-time flag
+	failed int    // constant-time flag
 	done   bool
 	free   func()
 }
