@@ -34,6 +34,8 @@ func (b *Bundle) open(data []byte, o Options) ([]member, error) {
 		return raws, o.unsigned()
 	} else if object != nil {
 		data = object
+	} else if !isText(data) {
+		// DER
 	} else if plain, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(data), nil))); err == nil && len(plain) > 0 {
 		data = plain // QUIRK: bundles published as bare base64
 	}
@@ -48,6 +50,16 @@ func (b *Bundle) open(data []byte, o Options) ([]member, error) {
 		return raws, o.unsigned()
 	}
 	return nil, failf(InvalidFormat, "neither PKCS#7 nor certificates; it begins with %.40q", head(data))
+}
+
+// isText looks at the beginning only: base64 has no octet outside ASCII, and DER soon has one.
+func isText(data []byte) bool {
+	for _, b := range data[:min(len(data), 64)] {
+		if b >= 0x7f || b < ' ' && b != '\r' && b != '\n' && b != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 func head(b []byte) string { return string(b[:min(len(b), 40)]) }
