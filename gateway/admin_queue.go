@@ -205,6 +205,8 @@ func operatorVerbs() map[string]verb {
 		"audit.verify": with(func(ctx context.Context, a Admin, known []audit.Head) (Audited, error) {
 			return a.AuditVerify(ctx, known)
 		}),
-		"queue.depth": with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
+		"retention.list": with(func(ctx context.Context, a Admin, _ none) ([]store.Leaving, error) { return a.s.Store.Leavings(ctx) }),
+		"retention.set":  with(func(ctx context.Context, a Admin, in RetentionSet) (none, error) { return a.RetentionSet(ctx, in) }),
+		"queue.depth":    with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/edge/tlsfile"
 	"postern/gateway/spool"
+	"postern/gateway/store"
 	"postern/smime/addr"
 )
 
@@ -312,11 +313,28 @@ func (s *Site) Sweep(ctx context.Context) error {
 	if _, err := s.Store.ExpireHeld(ctx); err != nil {
 		return err
 	}
+	if err := s.expireItems(ctx); err != nil {
+		return err
+	}
 	if err := s.forget(ctx); err != nil {
 		return err
 	}
 	_, err := s.Spool.Compact(ctx, s.Store.MoveBlob)
 	return err
+}
+
+// expireItems removes what inboxes have kept long enough, where a retention is set for them.
+func (s *Site) expireItems(ctx context.Context) error {
+	keep, err := s.Store.Retention(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		n, err := s.Store.ExpireItems(ctx, keep[store.KeptInbox], store.AuditEntry{Org: s.Org, Actor: "gateway", Action: "retention.expire", Object: store.KeptInbox})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 // forget removes the rows that nobody needs, and then their bytes.

@@ -175,3 +175,21 @@ func (a Admin) AuditVerify(ctx context.Context, known []audit.Head) (Audited, er
 	}
 	return out, err
 }
+
+// RetentionSet says how long a kind is kept; 0 days is for ever.
+type RetentionSet struct {
+	Kind string `json:"kind"`
+	Days int    `json:"days"`
+}
+
+// MaxRetention bounds a retention, in days.
+const MaxRetention = 36_500
+
+// RetentionSet changes how long a kind is kept. Bytes that are still needed for delivery are never removed.
+func (a Admin) RetentionSet(ctx context.Context, in RetentionSet) (none, error) {
+	if in.Days < 0 || in.Days > MaxRetention {
+		return none{}, fmt.Errorf("gateway: retention: %d days, must be 1 to %d, or never", in.Days, MaxRetention)
+	}
+	return none{}, a.s.Store.SetRetention(ctx, in.Kind, time.Duration(in.Days)*24*time.Hour,
+		a.entry("retention.set", in.Kind, map[string]any{"days": in.Days}))
+}

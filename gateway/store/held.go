@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,7 @@ type Held struct {
 // reason, is the repetition of a peer that did not hear our 250: it is kept once.
 func (w *writer) held(h Held) {
 	rcpts := column(h.Recipients)
+	h.Expires = w.heldUntil(h)
 	if w.exists(`SELECT 1 FROM held o JOIN blob ob ON ob.id=o.blob JOIN blob nb ON nb.id=?
 		WHERE o.peer=? AND o.state='held' AND o.reason=? AND o.recipients=? AND ob.sha256=nb.sha256`, h.Blob, h.Peer, h.Reason, rcpts) {
 		return
@@ -59,6 +61,26 @@ func scanHeld(r *sql.Rows) (h Held, err error) {
 	}
 	h.Trace, h.At, h.Expires = rawOrNil(trace), parseStamp(at), parseStamp(expires)
 	return h, json.Unmarshal([]byte(rcpts), &h.Recipients)
+}
+
+// heldUntil is the day on which a message held now will be deleted, by the retention in force.
+func (w *writer) heldUntil(h Held) time.Time {
+	var text string
+	err := w.tx.QueryRow("SELECT value FROM meta WHERE key=?", metaRetention).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h.Expires
+	}
+	r := DefaultRetention()
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &r)
+	}
+	if err != nil && w.err == nil {
+		w.err = fmt.Errorf("store: retention: %w", err)
+	}
+	if r[KeptHeld] <= 0 {
+		return forEver
+	}
+	return h.At.Add(r[KeptHeld])
 }
 
 // HeldList lists what is held now, newest first, up to n.

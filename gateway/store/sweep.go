@@ -10,13 +10,17 @@ import (
 	"postern/gateway/spool"
 )
 
-// SettledFor is how long the bytes of a message with nothing left to do are kept besides those in an inbox.
+// SettledFor is how long the bytes of a message with nothing left to do are kept by default, besides those in an inbox.
 const SettledFor = 7 * 24 * time.Hour
 
 // Unreferenced lists blobs that no row needs any more: not an inbox, not a held message, not the queue,
-// and no message younger than SettledFor. Up to n.
+// and no message younger than the retention of the spool. Up to n.
 func (s *Store) Unreferenced(ctx context.Context, n int) ([]spool.Blob, error) {
-	before := stamp(s.now().Add(-SettledFor))
+	keep, err := s.Retention(ctx)
+	if err != nil || keep[KeptSpool] <= 0 {
+		return nil, err
+	}
+	before := stamp(s.now().Add(-keep[KeptSpool]))
 	return list(ctx, s, `SELECT b.id, b.org, b.size, b.sha256, b.wrapped_key, b.place FROM blob b
 		WHERE b.created<=? AND NOT EXISTS (SELECT 1 FROM item i WHERE i.blob=b.id)
 		AND NOT EXISTS (SELECT 1 FROM held h WHERE h.blob=b.id AND h.state='held')
