@@ -247,16 +247,6 @@ func allergyKind(c chart.Code) string {
 	return c.Words()
 }
 
-func join(sep string, parts ...string) string {
-	var out []string
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p != "" {
-			out = append(out, p)
-		}
-	}
-	return strings.Join(out, sep)
-}
-
 func noneKnown(kind chart.Code) string {
 	if strings.Contains(strings.ToLower(kind.Words()), "drug") {
 		return "No known drug allergies"

@@ -52,6 +52,17 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 		}
 		p.Close()
 	}
+	silent = writeVerdict(p, b, names, silent)
+	if len(silent) > 0 {
+		p.Open(page.Div, page.Cls(page.Card, page.Wide))
+		p.Elem(page.P, "Not stated, the document has no section on: "+strings.Join(silent, ", ")+".", page.Cls(page.Answer))
+		p.Close()
+	}
+	p.Close()
+}
+
+// writeVerdict writes assessment and plan side by side, and gives silent with the plan if there is none.
+func writeVerdict(p *page.Writer, b brief.Brief, names map[string]string, silent []string) []string {
 	width := page.Wide
 	if j := b.Block(brief.Judgement); j.State == brief.Stated {
 		if b.Block(brief.Plan).State != brief.NotStated {
@@ -70,12 +81,7 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 		writeLines(p, plan)
 		p.Close()
 	}
-	if len(silent) > 0 {
-		p.Open(page.Div, page.Cls(page.Card, page.Wide))
-		p.Elem(page.P, "Not stated, the document has no section on: "+strings.Join(silent, ", ")+".", page.Cls(page.Answer))
-		p.Close()
-	}
-	p.Close()
+	return silent
 }
 
 // cardHead is the title with links to the sections it was read from.
