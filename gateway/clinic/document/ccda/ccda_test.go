@@ -266,3 +266,15 @@ func TestACompletedRecordIsNotAnEndedAllergy(t *testing.T) {
 		}
 	}
 }
+
+func TestACourseThatEndsAfterTheDocumentIsNotOver(t *testing.T) {
+	med := func(high string) ccda.Item {
+		return read(t, doc(`<effectiveTime value="20260810"/>`, section("10160-0", `<text>x</text><entry><substanceAdministration><statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="20260806"/><high value="`+high+
+			`"/></effectiveTime><consumable><manufacturedProduct><manufacturedMaterial><code displayName="Azithromycin"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`))).Items()[0]
+	}
+	for high, over := range map[string]bool{"20260809": true, "20260810": false, "20260816": false, "202608": false, "2026": false, "2025": true} {
+		if it := med(high); it.Over() != over {
+			t.Errorf("until %s, written 10 Aug 2026: over %v", high, !over)
+		}
+	}
+}

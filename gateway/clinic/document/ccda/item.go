@@ -19,6 +19,7 @@ type Item struct {
 	Flag      string     `json:"flag,omitempty"`      // "high", "abnormal" … as the sender interpreted a result
 	Start     chart.Time `json:"start,omitzero"`      //
 	End       chart.Time `json:"end,omitzero"`        //
+	Running   bool       `json:"running,omitempty"`   // its end lies after the date of the document
 	Negated   bool       `json:"negated,omitempty"`   // the sender states that this is not so, or none is known
 	Source    Source     `json:"source"`              //
 	Anchor    string     `json:"anchor,omitempty"`    // ID of the narrative it refers to
@@ -42,10 +43,14 @@ const MaxItems = 20000
 const maxRows = 200
 
 // Over says whether the item is no longer so, by its own status or end. A problem or allergy is not over
-// because the record of it is "completed": only its own status or an end date says so.
+// because the record of it is "completed": only its own status or an end date says so. What ends after
+// the document was written (a course of ten days) is not over in it.
 func (i Item) Over() bool {
 	switch i.Status {
 	case "completed":
+		if i.Running {
+			return false
+		}
 		switch i.Kind {
 		case Problems, PastHistory, Allergies, DischargeDx, AdmissionDx, Concerns:
 			return i.End.Precision > chart.Unknown
@@ -54,7 +59,7 @@ func (i Item) Over() bool {
 	case "resolved", "inactive", "aborted", "cancelled", "stopped", "discontinued", "nullified", "obsolete", "expired", "ended":
 		return true
 	}
-	return i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown && i.Status != "active"
+	return !i.Running && i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown && i.Status != "active"
 }
 
 // Items are the items of all sections in document order, at most MaxItems.
@@ -98,6 +103,7 @@ func (d *Document) itemsOf(s *Section) []Item {
 				if it.Name == "" {
 					it.Name = nameless(it)
 				}
+				it.Running = d.Time.Precision >= chart.Day && it.End.Precision > chart.Unknown && it.End.Last().After(d.Time.At)
 				it.Conflict = disagreement(d, it)
 				out = append(out, it)
 			}

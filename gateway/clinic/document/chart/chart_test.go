@@ -59,6 +59,14 @@ func TestAgeIsWholeYears(t *testing.T) {
 	}
 }
 
+func TestLastIsTheEndOfWhatIsKnown(t *testing.T) {
+	for in, want := range map[string]string{"2026": "2027-01-01T00:00:00Z", "202612": "2027-01-01T00:00:00Z", "20261231": "2027-01-01T00:00:00Z", "20261231101112Z": "2026-12-31T10:11:12Z"} {
+		if got := chart.ParseTime(in).Last().Format(time.RFC3339); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestNamesReadInOrder(t *testing.T) {
 	n := chart.Name{Prefix: "Dr", Given: "Ann Mary", Family: "Lee", Suffix: "MD"}
 	if n.String() != "Dr Ann Mary Lee MD" || n.Sort() != "Lee, Ann Mary MD" {

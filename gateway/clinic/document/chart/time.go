@@ -123,6 +123,21 @@ func offset(z string) (*time.Location, bool) {
 	return time.FixedZone("", s), true
 }
 
+// Last is the latest instant the time can mean: the end of its year, month, day, minute or second.
+func (t Time) Last() time.Time {
+	switch t.Precision {
+	case Year:
+		return t.At.AddDate(1, 0, 0)
+	case Month:
+		return t.At.AddDate(0, 1, 0)
+	case Day:
+		return t.At.AddDate(0, 0, 1)
+	case Minute:
+		return t.At.Add(time.Minute)
+	}
+	return t.At
+}
+
 // String is the time for a reader, no finer than known: "3 Oct 2026, 14:15 −0500". What could not be
 // read is shown as written.
 func (t Time) String() string {
