@@ -2,31 +2,41 @@ package lab
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
+	"sync/atomic"
 )
 
-// freePort is host:port on loopback where nobody listens now, on TCP or UDP, and which this lab has not
-// given away yet. It lies below the ports that systems give to outgoing connections, so that it stays free
-// until it is bound, and while a site is stopped.
-func (l *Lab) freePort() (string, error) {
-	for range 200 {
-		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
-		if l.given[at] {
-			continue
-		}
-		t, err := net.Listen("tcp", at)
+// Sites choose their ports before they bind them, because their configurations name each other's. So a
+// port is given once in a process, and processes that run side by side take from different ranges, all of
+// them below the ports that systems give to outgoing connections.
+const (
+	firstPort = 13000
+	ranges    = 16
+	perRange  = 1000
+)
+
+// given counts the ports handed out by this process.
+var given atomic.Uint32
+
+// freePort is host:port on loopback that nobody listens on now, on TCP or UDP, and that this process was
+// not given before, so that it stays free until it is bound and while a site is stopped.
+func freePort() (string, error) {
+	for range perRange {
+		n := int(given.Add(1))
+		port := firstPort + os.Getpid()%ranges*perRange + n%perRange
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", at)
 		if err != nil {
 			continue
 		}
 		u, err := net.ListenPacket("udp", at)
-		t.Close()
+		l.Close()
 		if err != nil {
 			continue
 		}
 		u.Close()
-		l.given[at] = true
 		return at, nil
 	}
 	return "", errors.New("lab: no free port on loopback")
