@@ -1,117 +1,147 @@
 package gateway_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
-	"postern/gateway/clinic/document/sample"
 	"postern/gateway/delivery/track"
-	"postern/gateway/lab"
-	"postern/smime/addr"
+	"postern/gateway/store"
 )
 
-// referral30 is a referral of 30,000 octets with a whole C-CDA as its body, padded with a comment.
-func referral30(from, to addr.Address, n int) []byte {
-	head := fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: Referral\r\nMessage-ID: <b%d@hospital.example>\r\nDate: Thu, 19 Nov 2026 10:00:00 +0000\r\n"+
-		"MIME-Version: 1.0\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nDisposition-Notification-To: <%s>\r\n"+
-		"Disposition-Notification-Options: X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true\r\n\r\n", from, to, n, from)
-	body := bytes.ReplaceAll(bytes.ReplaceAll(bytes.TrimSpace(sample.Earlier), []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
-	pad := max(30000-len(head)-len(body)-len("\r\n<!---->\r\n"), 0)
-	var lines strings.Builder
-	for lines.Len()+62 <= pad {
-		lines.WriteString(strings.Repeat("x", 60) + "\r\n")
-	}
-	return []byte(head + string(body) + "\r\n<!--" + lines.String() + strings.Repeat("y", pad-lines.Len()) + "-->\r\n")
-}
-
-// BenchmarkGateway sends 30 KB referrals from logged-in users over TLS through a hospital's gateway to a
-// clinic's inbox, both in this process, with at-rest sealing and audit on and every notice sent back:
+// BenchmarkAcceptedAndDurable is messages of 30 KB accepted by a whole gateway (SMTP in clear on loopback,
+// sealed at rest, synced, its row, first job and rung committed), while its queue is paused; Postfix and the
+// library alone are beside it in BenchmarkAccept of gateway/edge/smtpd.
 //
-//	accepted/s   answered 250, durable, while sealing, relaying, opening and filing go on beside it
-//	delivered/s  end to end: in the clinic's inbox, with both notices back on the hospital's ladder
-//
-// B/op and allocs/op are of both gateways and the client together, a message.
-func BenchmarkGateway(b *testing.B) {
-	for _, users := range []int{1, 16} {
-		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
+//	go test ./gateway -run xxx -bench AcceptedAndDurable -benchtime 2000x
+func BenchmarkAcceptedAndDurable(b *testing.B) {
+	for _, conns := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
 			w := newWorld(b, "")
-			sessions := make([]*lab.Session, users)
-			w.user("dr", "a long enough password", w.dr)
-			for i := range sessions {
-				var err error
-				if sessions[i], err = w.hospital.Submit(w.ctx, "dr", "a long enough password"); err != nil {
-					b.Fatal(err)
-				}
-			}
-			size := len(referral30(w.dr, w.intake, 0))
-			b.SetBytes(int64(size))
-			b.ReportAllocs()
+			w.crowded()
+			w.mode(w.clinic, "pause")
+			head := "From: " + w.dr.String() + "\r\nTo: " + w.intake.String() + "\r\nMessage-ID: <1@h.example>\r\n\r\n"
+			body := head + strings.Repeat(strings.Repeat("x", 76)+"\r\n", 30<<10/78) + ".\r\n"
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var wg sync.WaitGroup
+			b.SetBytes(int64(len(body)))
 			b.ResetTimer()
-			began := time.Now()
-			w.submitAll(sessions, b.N)
-			accepted := time.Since(began)
-			w.delivered(b.N)
+			for range conns {
+				wg.Go(func() {
+					if err := pump(w.clinic.SMTP, w.dr.String(), w.intake.String(), body, &left); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 			b.StopTimer()
-			b.ReportMetric(float64(b.N)/accepted.Seconds(), "accepted/s")
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "delivered/s")
-			for _, s := range sessions {
-				_ = s.Close()
+			list, err := w.clinic.Store.Messages(w.ctx, store.Query{Limit: b.N + 1})
+			if err != nil || len(list) != b.N {
+				b.Fatalf("%d of %d are there, %v", len(list), b.N, err)
 			}
 		})
 	}
 }
 
-// submitAll hands n messages in over the sessions.
-func (w *world) submitAll(sessions []*lab.Session, n int) {
+// crowded lets more connections come from one address than is usual.
+func (w *world) crowded() {
 	w.Helper()
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
+	w.ok(w.clinic.Stop())
+	text, err := os.ReadFile(w.clinic.File)
+	w.ok(err)
+	w.ok(os.WriteFile(w.clinic.File, bytes.Replace(text, []byte("[smtp] "), []byte("[smtp]\nper_peer = 100\n# "), 1), 0o600))
+	w.ok(w.clinic.Start(w.ctx))
+}
+
+func pump(at, from, to, body string, left *atomic.Int64) error {
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		return err
 	}
-	close(next)
+	defer c.Close()
+	r := bufio.NewReader(c)
+	want := func(codes ...string) error {
+		for _, code := range codes {
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return err
+				}
+				if !strings.HasPrefix(line, code) {
+					return fmt.Errorf("answer %q, want %s", line, code)
+				}
+				if line[3] == ' ' {
+					break
+				}
+			}
+		}
+		return nil
+	}
+	say := func(text string, codes ...string) error {
+		if _, err := c.Write([]byte(text)); err != nil {
+			return err
+		}
+		return want(codes...)
+	}
+	if err := want("220"); err != nil {
+		return err
+	}
+	if err := say("EHLO load.example\r\n", "250"); err != nil {
+		return err
+	}
+	for left.Add(-1) >= 0 {
+		if err := say("MAIL FROM:<"+from+">\r\nRCPT TO:<"+to+">\r\nDATA\r\n", "250", "250", "354"); err != nil {
+			return err
+		}
+		if err := say(body, "250"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BenchmarkOutbound is the whole outbound path of 30 KB messages: accepted, durable, sealed, relayed to the other
+// gateway and marked; the other one is paused, so that it only accepts.
+//
+//	go test ./gateway -run xxx -bench Outbound -benchtime 500x
+func BenchmarkOutbound(b *testing.B) {
+	w := newWorld(b, "")
+	w.mode(w.clinic, "pause")
+	text := "From: " + w.dr.String() + "\r\nTo: " + w.intake.String() + "\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", 30<<10/78)
+	b.SetBytes(int64(len(text)))
+	b.ResetTimer()
 	var wg sync.WaitGroup
-	errs := make([]error, len(sessions))
-	for i, s := range sessions {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	for range 16 {
 		wg.Go(func() {
-			for k := range next {
-				if errs[i] = s.Send(w.dr.String(), referral30(w.dr, w.intake, k), w.intake.String()); errs[i] != nil {
-					return
+			for left.Add(-1) >= 0 {
+				if _, err := w.hospital.Send(w.ctx, text, w.dr, w.intake); err != nil {
+					b.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		w.ok(err)
-	}
-}
-
-// delivered waits until the clinic has filed n messages and the hospital has both notices of each. It
-// follows the stream of events, so that watching costs little.
-func (w *world) delivered(n int) {
-	w.Helper()
-	cursor, seen := int64(0), 0
-	w.ok(w.hospital.Until(w.ctx, "every message is to be confirmed", func() (bool, error) {
-		for {
-			events, err := w.hospital.Store.EventsAfter(w.ctx, cursor, 1000)
-			for _, e := range events {
-				cursor = e.Seq
-				if e.Kind == track.Processed || e.Kind == track.Dispatched {
-					seen++
-				}
-			}
-			if err != nil || len(events) == 0 {
-				return seen == 2*n, err
+	handed := 0
+	var cursor int64
+	w.ok(w.hospital.Until(w.ctx, "all are to be handed over", func() (bool, error) {
+		events, err := w.hospital.Store.EventsAfter(w.ctx, cursor, 10_000)
+		for _, e := range events {
+			cursor = e.Seq
+			if e.Kind == track.Handed {
+				handed++
 			}
 		}
+		return handed == b.N, err
 	}))
-	boxes, err := w.clinic.Store.Inboxes(w.ctx)
-	w.ok(err)
-	if boxes["intake"] != int64(n) {
-		w.Fatalf("%d messages in the inbox, want %d", boxes["intake"], n)
-	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
