@@ -44,6 +44,9 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	if os.Getenv("POSTERN_REQUIRE") != "1" && os.Getenv("POSTERN_MEMORY") != "1" {
 		t.Skip("writes 2 GB; POSTERN_MEMORY=1 runs it")
 	}
+	if raceDetector {
+		t.Skip("the race detector needs memory of its own")
+	}
 	dir := memoryWorld(t)
 	measure := func(job string, mb, messages int) int {
 		t.Helper()

@@ -82,8 +82,18 @@ func (h Header) endOfContents() bool {
 // octets, and leading zero octets of an over-long length up to the 126 X.690 §8.1.3.5 allows.
 const maxHeader = 5 + 127
 
-// parseHeader reads a header from the front of b. n is 0 when b is too short to hold it.
+// parseHeader reads a header from the front of b. n is 0 when b is too short to hold it. The
+// reserved tag 0 is only taken as the two octets of end-of-contents (X.690 §8.1.5), which have no
+// other spelling.
 func parseHeader(b []byte) (h Header, n int, err error) {
+	h, n, err = anyHeader(b)
+	if err == nil && n != 0 && h.Class == Universal && h.Tag == 0 && (n != 2 || h.Constructed || h.Length != 0) {
+		return h, 0, fmt.Errorf("%w: reserved tag", ErrSyntax)
+	}
+	return h, n, err
+}
+
+func anyHeader(b []byte) (h Header, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
 	}

@@ -47,6 +47,8 @@ func TestDefinite(t *testing.T) {
 		{"indefinite child beyond its parent", "30 02 31 80 02 01 05 00 00", "", ber.ErrSyntax},
 		{"indefinite primitive", "04 80 00 00", "", ber.ErrSyntax},
 		{"reserved length", "30 ff", "", ber.ErrSyntax},
+		{"end-of-contents with a long length", "30 80 00 81 00", "", ber.ErrSyntax},
+		{"reserved tag with content", "30 80 00 01 00 00 00", "", ber.ErrSyntax},
 		{"end-of-contents in the long form", "7f 30 80 1f 00 00", "", ber.ErrSyntax},
 		{"33 deep", strings.Repeat("30 80 ", 33) + strings.Repeat("00 00 ", 33), "", ber.ErrLimit},
 	} {
