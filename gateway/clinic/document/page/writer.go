@@ -236,10 +236,17 @@ func (p *Writer) Picture(t PictureType, data []byte, alt string) {
 	p.raw(`">`)
 }
 
+// shortFrame is up to how many bytes of HTML a frame is a low one; without a script none can fit itself.
+const shortFrame = 1500
+
 // Frame shows HTML, already reduced by an allow-list, in a frame that may do nothing: no scripts, no
 // forms, no navigation, its own origin, and the policy of this page.
 func (p *Writer) Frame(html, title string) {
-	p.raw(`<iframe class="frame" sandbox="" title="`)
+	class := "frame"
+	if len(html) < shortFrame {
+		class = "frame short"
+	}
+	p.raw(`<iframe class="` + class + `" sandbox="" title="`)
 	p.Text(OneLine(title))
 	p.raw(`" srcdoc="`)
 	p.Text(html)
