@@ -203,7 +203,7 @@ func (s *Site) assemble() error {
 	}
 	revoked := revoke.Config{Store: lists, Clock: s.now}
 	if c.Trust.Fetch {
-		web = fetch.New(fetch.Config{Guard: guard})
+		web = fetch.New(fetch.Config{Guard: guard, Lookup: lookup(s.DNS)})
 		certificates, trustConfig.Fetcher, revoked.Fetcher = certFetcher{web}, web, web
 	}
 	s.revoked = revoke.New(revoked)
@@ -282,6 +282,17 @@ func (s *Site) published() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
+	}
+}
+
+// lookup resolves the hosts of URLs through the site's own resolver, as everything else is.
+func lookup(dns *dnsclient.Client) func(ctx context.Context, host string) ([]netip.Addr, error) {
+	return func(ctx context.Context, host string) ([]netip.Addr, error) {
+		ips, err := dns.Addrs(ctx, host)
+		if errors.Is(err, dnsclient.ErrNotFound) {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		return ips, err
 	}
 }
 

@@ -35,8 +35,6 @@ type Lab struct {
 	Clock *Clock
 	DNS   *DNS
 	Sites []*Site
-
-	given map[string]bool // ports
 }
 
 // New makes the sites and starts none. Each site knows where the others' DNS and SMTP are; none trusts
@@ -45,7 +43,7 @@ func New(ctx context.Context, o Options) (l *Lab, err error) {
 	if len(o.Domains) == 0 || len(o.Domains) > MaxSites {
 		return nil, fmt.Errorf("lab: %d sites, must be 1 to %d", len(o.Domains), MaxSites)
 	}
-	l = &Lab{Clock: &Clock{}, given: map[string]bool{}}
+	l = &Lab{Clock: &Clock{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())

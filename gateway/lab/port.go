@@ -22,7 +22,7 @@ var given atomic.Uint32
 
 // freePort is host:port on loopback that nobody listens on now, on TCP or UDP, and that this process was
 // not given before, so that it stays free until it is bound and while a site is stopped.
-func freePort() (string, error) {
+func (*Lab) freePort() (string, error) {
 	for range perRange {
 		n := int(given.Add(1))
 		port := firstPort + os.Getpid()%ranges*perRange + n%perRange

@@ -130,7 +130,7 @@ func (p *Pipeline) handOn(ctx context.Context, step *store.Step, m store.Message
 		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Deliver, Notice: true,
 			Lane: "edge " + mb.Destination.Edge.HostPort(), Recipients: []addr.Address{v.Recipient}, Data: p.deliverData(v, body)})
 	case mb.Destination.Inbox != "" && people:
-		origin, err := inbox.FromPeer(v.Approval, v.Signer, m.Sender, p.Now())
+		origin, err := inbox.FromNotice(v.Approval, v.Signer, m.Sender, p.Now())
 		if err != nil {
 			return err
 		}

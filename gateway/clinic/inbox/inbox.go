@@ -30,7 +30,7 @@ const (
 // ErrNoOrigin means that an item was offered without proof of where it came from.
 var ErrNoOrigin = errors.New("inbox: item without an origin")
 
-// Origin says why an item may be in an inbox. Only FromPeer and FromSystem make a useful one.
+// Origin says why an item may be in an inbox. Only FromPeer, FromNotice and FromSystem make a useful one.
 type Origin struct {
 	kind   string
 	signer addr.Address
@@ -42,7 +42,19 @@ func FromPeer(a trust.Approval, signer *x509.Certificate, sender addr.Address, n
 	if err := a.Covers(signer, sender, trust.Incoming, now); err != nil {
 		return Origin{}, fmt.Errorf("inbox: %w", err)
 	}
+	if a.Purpose() != trust.Mail {
+		return Origin{}, fmt.Errorf("%w: the approval serves notices only (AS-88)", ErrNoOrigin)
+	}
 	return Origin{kind: "peer", signer: sender}, nil
+}
+
+// FromNotice is the origin of a notice about a message of ours: its sender may also be one that is
+// believed about such notices and nothing else (AS-88).
+func FromNotice(a trust.Approval, signer *x509.Certificate, sender addr.Address, now time.Time) (Origin, error) {
+	if err := a.Covers(signer, sender, trust.Incoming, now); err != nil {
+		return Origin{}, fmt.Errorf("inbox: %w", err)
+	}
+	return Origin{kind: "notice", signer: sender}, nil
 }
 
 // FromSystem is the origin of a notice that this gateway wrote for one of its own senders.
@@ -51,7 +63,7 @@ func FromSystem(postmaster addr.Address) Origin { return Origin{kind: "system", 
 // Valid reports whether the origin proves anything.
 func (o Origin) Valid() bool { return o.kind != "" }
 
-// String names the kind of origin: "peer", "system" or "".
+// String names the kind of origin: "peer", "notice", "system" or "".
 func (o Origin) String() string { return o.kind }
 
 // Signer is the verified sender's address: part of what makes a delivery unique.

@@ -56,6 +56,17 @@ func TestOriginNeedsProof(t *testing.T) {
 			t.Errorf("an approval %s makes an origin", situation)
 		}
 	}
+	d, err := judge.Evaluate(t.Context(), trust.Question{Cert: good, Peer: sender, Local: addr.MustDomain("direct.clinic.example"),
+		Direction: trust.Incoming, Purpose: trust.Notice, Use: trust.Sign, Time: now})
+	if err != nil || !d.OK() {
+		t.Fatalf("%v %s", err, d.Reason)
+	}
+	if o, err := inbox.FromPeer(d.Approval, good, sender, now); err == nil || o.Valid() {
+		t.Error("an approval for notices lets mail in")
+	}
+	if o, err := inbox.FromNotice(d.Approval, good, sender, now); err != nil || o.String() != "notice" {
+		t.Errorf("an approval for notices: %v %v", o, err)
+	}
 	if (inbox.Origin{}).Valid() {
 		t.Error("the zero origin is valid")
 	}
