@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
 
-	"postern/certs/zone"
 	"postern/gateway/auth"
 	"postern/gateway/edge/control"
 	"postern/gateway/edge/dnsd"
+	"postern/gateway/edge/ldapd"
 	"postern/gateway/edge/metrics"
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/edge/tlsfile"
@@ -32,6 +31,8 @@ type Gateway struct {
 	smtp       []served
 	dns        *dnsd.Server
 	dnsAt      []*dnsd.Listener
+	ldap       *ldapd.Server
+	ldapAt     []net.Listener
 	control    net.Listener
 
 	metrics   *metrics.Set
@@ -94,6 +95,13 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 			g.dnsAt = append(g.dnsAt, l)
 		}
 	}
+	for _, at := range s.Config.LDAP.Listen {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return g, fmt.Errorf("gateway: %s: %w", s.Config.Where("ldap", "listen"), err)
+		}
+		g.ldap, g.ldapAt = ldapd.New(s.Log), append(g.ldapAt, l)
+	}
 	g.control, err = control.Listen(s.Config.Socket())
 	return g, err
 }
@@ -133,6 +141,9 @@ func (g *Gateway) Addresses() map[string][]string {
 	for _, l := range g.dnsAt {
 		out["dns.listen"] = append(out["dns.listen"], l.Addr())
 	}
+	for _, l := range g.ldapAt {
+		out["ldap.listen"] = append(out["ldap.listen"], l.Addr().String())
+	}
 	if g.metricsAt != nil {
 		out["metrics.listen"] = []string{g.metricsAt.Addr().String()}
 	}
@@ -144,6 +155,9 @@ func (g *Gateway) closeSockets() {
 		s.listener.Close()
 	}
 	for _, l := range g.dnsAt {
+		l.Close()
+	}
+	for _, l := range g.ldapAt {
 		l.Close()
 	}
 	if g.metricsAt != nil {
@@ -172,14 +186,23 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 		})
 	}
+	if g.dns != nil || g.ldap != nil {
+		next := g.publish(ctx)
+		inside.Go(func() { g.republish(workers, next) })
+	}
 	if g.dns != nil {
-		g.publish(ctx)
 		edges.Go(func() {
 			if err := g.dns.Serve(ctx, g.dnsAt...); err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("gateway: dns: %w", err))
 			}
 		})
-		inside.Go(func() { g.republish(workers) })
+	}
+	if g.ldap != nil {
+		edges.Go(func() {
+			if err := g.ldap.Serve(ctx, g.ldapAt...); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("gateway: ldap: %w", err))
+			}
+		})
 	}
 	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
 	inside.Go(func() { g.sweep(workers) })
@@ -214,72 +237,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// republish keeps the zone true: after each change of what is published, and once an hour for what expires.
-func (g *Gateway) republish(ctx context.Context) {
-	t := time.NewTicker(time.Hour)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-g.site.changed:
-		case <-t.C:
-		}
-		g.publish(ctx)
-	}
-}
-
-func (g *Gateway) publish(ctx context.Context) {
-	snap, err := g.site.Zone(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			g.log.Error("DNS zone not rebuilt; the last one stays", "error", err)
-		}
-		return
-	}
-	for _, l := range snap.Left {
-		g.log.Warn("certificate not published", "name", l.Name, "reason", l.Reason)
-	}
-	g.dns.Publish(snap)
-}
-
-// Zone is what our DNS serves now.
-func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
-	domains, err := s.Store.Domains(ctx)
-	if err != nil {
-		return nil, err
-	}
-	creds, err := credentials{s.Store}.StoredCredentials(ctx, addr.Domain{})
-	if err != nil {
-		return nil, err
-	}
-	var addrs []netip.Addr
-	for _, a := range s.Config.DNS.Addresses {
-		ip, err := netip.ParseAddr(a)
-		if err != nil {
-			return nil, fmt.Errorf("gateway: dns.addresses: %w", err)
-		}
-		addrs = append(addrs, ip)
-	}
-	var zones []zone.Zone
-	for _, d := range domains {
-		z := zone.Zone{Domain: d.Name, TTL: s.Config.DNS.TTL.D(), Admin: "postmaster@" + d.Name.String(),
-			NS: []zone.Host{{Name: s.Config.DNS.Nameserver, Addrs: addrs}}, MX: []zone.MX{{Preference: 10, Host: s.Config.DNS.MailHost}},
-			Hosts: []zone.Host{{Name: s.Config.DNS.MailHost, Addrs: addrs}}}
-		if s.Config.Hostname == d.Name.String() {
-			z.Addrs = addrs
-		}
-		for _, c := range creds {
-			if c.Retired || !c.CanDecrypt {
-				continue
-			}
-			z.Certs = append(z.Certs, published(d.Name, c.Credential.Cert)...)
-		}
-		zones = append(zones, z)
-	}
-	return zone.Build(zones, zone.Options{Now: s.now()})
 }
 
 // sweepEvery is how often what nobody needs any more is let go.

@@ -210,7 +210,7 @@ func (s *Site) assemble() error {
 	trustConfig.Revocation = s.revoked
 	s.Ring = keyring.New(credentials{s.Store}, s.Keys, s.now)
 	s.Finder = discover.New(discover.Config{Local: local{s}, Static: static{s.Store}, DNS: dnscert.New(s.DNS, certificates),
-		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Memory: s.Store, Clock: s.now})
+		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Memory: s.Store, Clock: s.now, Log: s.Log})
 	s.Trust = trust.New(trustConfig)
 	s.Agent = &agent.Agent{Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Now: s.now,
 		Scratch: func() (smime.Scratch, error) { return s.Spool.Scratch() }}

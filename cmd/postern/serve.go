@@ -225,7 +225,7 @@ func checkTLS(cfg config.Config, add func(level, about, format string, args ...a
 
 func checkPorts(cfg config.Config, add func(level, about, format string, args ...any)) {
 	for key, list := range map[string][]string{"smtp.listen": cfg.SMTP.Listen, "submission.listen": cfg.Submission.Listen,
-		"submission_tls.listen": cfg.SubmissionTLS.Listen, "dns.listen": cfg.DNS.Listen} {
+		"submission_tls.listen": cfg.SubmissionTLS.Listen, "dns.listen": cfg.DNS.Listen, "ldap.listen": cfg.LDAP.Listen} {
 		for _, at := range list {
 			l, err := net.Listen("tcp", at)
 			if err == nil {

@@ -44,6 +44,7 @@ type Config struct {
 	SubmissionTLS Listeners `toml:"submission_tls"`
 	TLS           TLS       `toml:"tls"`
 	DNS           DNS       `toml:"dns"`
+	LDAP          Listeners `toml:"ldap"` // certificates of our addresses for anonymous search (CD-34)
 	Resolver      Resolver  `toml:"resolver"`
 	Relay         Relay     `toml:"relay"`
 	Notify        Notify    `toml:"notify"`
@@ -287,7 +288,7 @@ func (c *Config) check() error {
 		values     []string
 	}{
 		{"smtp", "listen", c.SMTP.Listen}, {"submission", "listen", c.Submission.Listen}, {"submission_tls", "listen", c.SubmissionTLS.Listen},
-		{"dns", "listen", c.DNS.Listen}, {"resolver", "servers", c.Resolver.Servers}, {"relay", "smart_host", optional(c.Relay.SmartHost)},
+		{"dns", "listen", c.DNS.Listen}, {"ldap", "listen", c.LDAP.Listen}, {"resolver", "servers", c.Resolver.Servers}, {"relay", "smart_host", optional(c.Relay.SmartHost)},
 		{"metrics", "listen", optional(c.Metrics.Listen)},
 	} {
 		for _, v := range l.values {
