@@ -6,15 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"postern/gateway"
 	"postern/gateway/delivery/track"
+	"postern/gateway/edge/control"
 	"postern/gateway/lab"
 )
 
 // page fetches one page of a site's monitoring service.
 func (w *world) page(s *lab.Site, path string) (code int, body string) {
 	w.Helper()
-	st, err := s.Admin().Status(w.ctx)
-	w.ok(err)
+	client, ok := control.Dial(s.Config.Socket()) // as another process would: the gateway may only just be starting
+	if !ok {
+		w.Fatal("no gateway answers")
+	}
+	var st gateway.Running
+	w.ok(client.Call(w.ctx, "status", struct{}{}, nil, &st, nil))
 	at := st.Addresses["metrics.listen"]
 	if len(at) != 1 {
 		w.Fatalf("metrics are served at %v", at)
