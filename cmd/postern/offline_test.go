@@ -201,6 +201,7 @@ func TestSealRefuses(t *testing.T) {
 	}{
 		{"mixed line ends", "From: a@b.example\r\nTo: c@d.example\n\nx\r\n", "line", exitRefused, []string{"--signer", "hospital.pem", "--recipient", "clinic.crt"}},
 		{"no sender", "To: c@d.example\n\nx\n", "From", exitRefused, []string{"--signer", "hospital.pem", "--recipient", "clinic.crt"}},
+		{"Bcc", "Bcc: x@y.example\n" + letterText, "Bcc", exitRefused, []string{"--signer", "hospital.pem", "--recipient", "clinic.crt"}},
 		{"no signer", letterText, "--signer", exitUsage, []string{"--recipient", "clinic.crt"}},
 		{"no recipient", letterText, "--recipient", exitUsage, []string{"--signer", "hospital.pem"}},
 		{"wrong password", letterText, "password", exitRefused, []string{"--signer", "hospital.p12", "--recipient", "clinic.crt"}},

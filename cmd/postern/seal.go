@@ -177,6 +177,9 @@ func (f *sealFlags) seal(c *console, o smime.SealOptions) (err error) {
 		return fmt.Errorf("the message: %w", err)
 	}
 	facts := seen.Facts()
+	if facts.Bcc {
+		return errors.New("the message has a Bcc field, which a Direct message must not have (AS-34): remove it, and seal one more message for each of those recipients")
+	}
 	o.EightBit = facts.EightBit
 	out, err := c.output(f.out)
 	if err != nil {
