@@ -93,6 +93,11 @@ func TestFIPSOnly(t *testing.T) {
 		if got.Report.KeyTransport != "rsaes-oaep-sha256" {
 			t.Errorf("receipt %+v", got.Report)
 		}
+		o.Recipients[0].Transport = cms.TransportDefault
+		got = opened(t, sealed(t, referral(), o), smime.OpenOptions{Keys: []smime.Key{to.decrypt()}})
+		if got.Report.KeyTransport != "rsaes-oaep-sha256" {
+			t.Errorf("the default in this mode: %+v", got.Report)
+		}
 		for _, refused := range []cms.Transport{cms.OAEP, cms.PKCS1v15} {
 			o.Recipients[0].Transport = refused
 			_, err := smime.Seal(discard{}, content(referral()), o)

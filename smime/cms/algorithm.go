@@ -164,14 +164,25 @@ type Transport uint8
 
 // Transports (RFC 8551 §2.3).
 const (
-	TransportDefault Transport = iota // RSAES-OAEP with its default parameters: what certified products read (AS-54)
+	TransportDefault Transport = iota // OAEP: what certified products read (AS-54); OAEPSHA256 in FIPS 140 only mode
 	OAEP                              // RSAES-OAEP, SHA-1 and MGF1-SHA-1
 	OAEPSHA256                        // RSAES-OAEP, SHA-256 and MGF1-SHA-256
 	PKCS1v15                          // for peers that read nothing else
 )
 
+// real is what the default stands for.
+func (t Transport) real() Transport {
+	switch {
+	case t != TransportDefault:
+		return t
+	case fips140.Enforced():
+		return OAEPSHA256
+	}
+	return OAEP
+}
+
 func (t Transport) String() string {
-	switch t {
+	switch t.real() {
 	case OAEPSHA256:
 		return "rsaes-oaep-sha256"
 	case PKCS1v15:

@@ -240,7 +240,7 @@ func transportAlgorithm(t Transport) []byte {
 func keyTransInfo(cek []byte, r Recipient, pub *rsa.PublicKey, rnd io.Reader) ([]byte, error) {
 	var enc []byte
 	var err error
-	t := r.Transport
+	t := r.Transport.real()
 	if fips140.Enforced() && t != OAEPSHA256 {
 		return nil, failf(ReasonUnsupported, "%s is not available in FIPS 140 only mode; rsaes-oaep-sha256 is", t)
 	}
