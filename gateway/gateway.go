@@ -225,11 +225,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 	<-ctx.Done()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), Grace)
 	defer done()
-	for _, s := range g.smtp {
-		if err := s.server.Shutdown(grace); err != nil {
-			g.log.Warn("connections were cut at shutdown", "listener", s.name, "error", err)
-		}
+	var ending sync.WaitGroup
+	for _, s := range g.smtp { // all at once: one slow peer must not use up the others' grace
+		ending.Go(func() {
+			if err := s.server.Shutdown(grace); err != nil {
+				g.log.Warn("connections were cut at shutdown", "listener", s.name, "error", err)
+			}
+		})
 	}
+	ending.Wait()
 	edges.Wait()
 	stopWorkers()
 	inside.Wait()

@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"postern/certs/discover"
 	"postern/certs/issue"
 	"postern/gateway/agent"
+	"postern/gateway/keyring"
 	"postern/smime"
 	"postern/smime/addr"
 	"postern/trust"
@@ -48,7 +49,7 @@ func (f *fake) Find(_ context.Context, a addr.Address) (discover.Finding, error)
 	return discover.Finding{Status: discover.None}, f.findErr
 }
 
-var errNoKey = errors.New("none is stored")
+var errNoKey = fmt.Errorf("%w: none is stored", keyring.ErrNoKey)
 
 func (f *fake) Signing(_ context.Context, from addr.Address) (certs.Credential, error) {
 	if c, ok := f.signing[from.Key()]; ok {

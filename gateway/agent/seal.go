@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"postern/certs"
 	"postern/certs/discover"
+	"postern/gateway/keyring"
 	"postern/smime"
 	"postern/smime/addr"
 	"postern/trust"
@@ -46,8 +48,11 @@ func (s Sealed) Approved() []addr.Address {
 // the sealed message is written to. An error is a fault of ours (keys, disk), never a refusal.
 func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, error)) (Sealed, error) {
 	signer, err := a.Keys.Signing(ctx, m.From)
-	if err != nil {
+	if errors.Is(err, keyring.ErrNoKey) {
 		return a.refuseAll(m, err), nil
+	}
+	if err != nil {
+		return Sealed{}, fmt.Errorf("agent: signing key of %s: %w", m.From, err)
 	}
 	out := Sealed{Verdicts: make([]Verdict, len(m.Recipients)), Signer: certs.Fingerprint(signer.Cert)}
 	usable := make([][]*x509.Certificate, len(m.Recipients))
@@ -174,7 +179,9 @@ func identity(c certs.Credential) smime.Identity {
 
 // Explain looks for and judges one recipient's certificates exactly as Seal would now, and sends nothing.
 func (a *Agent) Explain(ctx context.Context, from, to addr.Address) (Verdict, error) {
-	if _, err := a.Keys.Signing(ctx, from); err != nil {
+	if _, err := a.Keys.Signing(ctx, from); err != nil && !errors.Is(err, keyring.ErrNoKey) {
+		return Verdict{}, fmt.Errorf("agent: signing key of %s: %w", from, err)
+	} else if err != nil {
 		return a.refuseAll(Outbound{From: from, Recipients: []addr.Address{to}}, err).Verdicts[0], nil
 	}
 	v, _, _, err := a.recipient(ctx, Outbound{From: from, Purpose: trust.Mail}, to)

@@ -67,14 +67,15 @@ func (p *fieldParser) field(raw []byte) *Error {
 	if p.facts.Fields++; p.facts.Fields > MaxFields {
 		return &Error{ReasonHeaderFields, ""}
 	}
+	// Before anything else: other readers end a line at a bare CR, and see a field where we see none.
+	if hasControl(raw) {
+		p.flaw(ReasonControl, "")
+	}
 	name, value, ok := bytes.Cut(raw, []byte(":"))
 	name = bytes.TrimRight(name, " \t") // RFC 5322 §4.5: space before the colon
 	if !ok || !isFieldName(name) {
 		p.flaw(ReasonBadLine, "")
 		return nil
-	}
-	if hasControl(value) {
-		p.flaw(ReasonControl, "")
 	}
 	key := knownField(name)
 	if key == "" {

@@ -24,8 +24,8 @@ type deliverData struct {
 	SHA256   []byte       `json:"sha256"`
 }
 
-func (p *Pipeline) deliverData(v agent.Verdict, body spool.Blob) json.RawMessage {
-	return rawJSON(deliverData{SHA256: body.SHA256[:]})
+func (p *Pipeline) deliverData(m store.Message, v agent.Verdict, body spool.Blob) json.RawMessage {
+	return rawJSON(deliverData{NotifyTo: notifyTo(m, v), SHA256: body.SHA256[:]})
 }
 
 // EdgePurpose is what the password of an SMTP edge is sealed for.
@@ -45,7 +45,7 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 	if before, err := p.Store.Delivered(ctx, stone); err != nil {
 		return step, err
 	} else if before && m.Kind == message.Mail { // DN-63: delivered once, told again
-		p.told(&step, m, r)
+		p.told(&step, m, r, d.NotifyTo)
 		return step, nil
 	}
 	mb, err := p.Store.Resolve(ctx, r)
@@ -53,7 +53,7 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 		return step, err
 	}
 	if mb.Destination.Edge == nil {
-		return step, p.lost(ctx, &step, m, r, "5.1.1", "the address no longer leads to a mail server")
+		return step, p.lost(&step, m, r, d.NotifyTo, "5.1.1", "the address no longer leads to a mail server")
 	}
 	res, err := p.toEdge(ctx, m, r, *mb.Destination.Edge)
 	if err != nil {
@@ -67,14 +67,14 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 	case o.Status == relay.Delivered:
 		step.Events = append(step.Events, p.event(m.ID, r, track.Delivered, "edge", evidence))
 		step.Forget = append(step.Forget, stone)
-		p.told(&step, m, r)
+		p.told(&step, m, r, d.NotifyTo)
 	case o.Status == relay.Temporary && p.Now().Before(end):
 		step.Events = append(step.Events, p.event(m.ID, r, track.Deferred, "edge", evidence))
 		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, end), Error: o.Text}
 	case o.Status == relay.Temporary:
-		return step, p.lost(ctx, &step, m, r, "5.4.7", "its mail server could not be reached in time")
+		return step, p.lost(&step, m, r, d.NotifyTo, "5.4.7", "its mail server could not be reached in time")
 	default:
-		return step, p.lost(ctx, &step, m, r, orStatus(o.Enhanced), "its mail server refused the message")
+		return step, p.lost(&step, m, r, d.NotifyTo, orStatus(o.Enhanced), "its mail server refused the message")
 	}
 	return step, nil
 }
@@ -87,17 +87,17 @@ func orStatus(s string) string {
 }
 
 // told makes the dispatched notice due, where final delivery was asked for.
-func (p *Pipeline) told(step *store.Step, m store.Message, r addr.Address) {
+func (p *Pipeline) told(step *store.Step, m store.Message, r, to addr.Address) {
 	if m.Final && m.Kind == message.Mail {
-		p.tell(step, m, agent.Verdict{Recipient: r}, noticeData{Disposition: notice.Dispatched})
+		p.tell(step, m, r, noticeData{Disposition: notice.Dispatched, To: to})
 	}
 }
 
 // lost ends a delivery that cannot be made: a failed notice to the peer for mail, an alarm for a notice
 // of our own that its sender's edge would not take.
-func (p *Pipeline) lost(ctx context.Context, step *store.Step, m store.Message, r addr.Address, status, why string) error {
+func (p *Pipeline) lost(step *store.Step, m store.Message, r, to addr.Address, status, why string) error {
 	if m.Kind == message.Mail {
-		p.fail(step, m, r, status, why)
+		p.fail(step, m, r, to, status+" "+why)
 		return nil
 	}
 	step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "edge", map[string]any{"status": status, "text": why}))

@@ -66,7 +66,7 @@ func (p *Pipeline) dropped(ctx context.Context, j queue.Job) (step store.Step, e
 	case queue.Deliver:
 		for _, r := range j.Recipients {
 			if m.Kind == message.Mail {
-				p.fail(&step, m, r, "5.3.0", "an operator gave its delivery up")
+				p.fail(&step, m, r, deliverTo(j), "5.3.0 an operator gave its delivery up")
 				continue
 			}
 			step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "operator", map[string]any{"status": "5.3.0", "text": ReasonDropped}))

@@ -23,25 +23,37 @@ type noticeData struct {
 	Failure     string             `json:"failure,omitempty"`
 }
 
-// noticeJob makes a notice about an inbound message due. It goes to the verified sender; another address
-// in Disposition-Notification-To is honoured only when the certificate that signed is bound to it too.
-func (p *Pipeline) noticeJob(m store.Message, v agent.Verdict, d noticeData) queue.Job {
-	d.To = m.Sender
+// notifyTo is whom the notices about an inbound message go to: its verified sender; another address in
+// Disposition-Notification-To only when the certificate that signed is bound to it too.
+func notifyTo(m store.Message, v agent.Verdict) addr.Address {
 	if to := m.Facts.DispositionNotificationTo; len(to) == 1 && v.Signer != nil {
 		if _, ok := certs.Binding(v.Signer, to[0]); ok {
-			d.To = to[0]
+			return to[0]
 		}
 	}
-	return queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Notice, Notice: true, Lane: "notice " + d.To.Domain().String(),
-		Recipients: []addr.Address{v.Recipient}, Data: rawJSON(d)}
+	return m.Sender
 }
 
-// tell makes a notice due and records that it is, in the same step as what it speaks of.
-func (p *Pipeline) tell(step *store.Step, m store.Message, v agent.Verdict, d noticeData) {
+// deliverTo is whom the notices of a delivery job go to; zero where that cannot be read.
+func deliverTo(j queue.Job) addr.Address {
+	var d deliverData
+	if json.Unmarshal(j.Data, &d) != nil {
+		return addr.Address{}
+	}
+	return d.NotifyTo
+}
+
+// tell makes a notice due from the recipient's address and records that it is, in the same step as what it
+// speaks of. Without an address to go to it goes to the sender.
+func (p *Pipeline) tell(step *store.Step, m store.Message, r addr.Address, d noticeData) {
+	if d.To.IsZero() {
+		d.To = m.Sender
+	}
 	kind := map[notice.Disposition]track.Kind{notice.Processed: track.ToldProcessed, notice.Dispatched: track.ToldDispatched,
 		notice.Failed: track.ToldFailed}[d.Disposition]
-	step.Events = append(step.Events, p.event(m.ID, v.Recipient, kind, "gateway", nil))
-	step.Jobs = append(step.Jobs, p.noticeJob(m, v, d))
+	step.Events = append(step.Events, p.event(m.ID, r, kind, "gateway", nil))
+	step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Notice, Notice: true,
+		Lane: "notice " + d.To.Domain().String(), Recipients: []addr.Address{r}, Data: rawJSON(d)})
 }
 
 // notice is the stage that writes one MDN from the address that received the message (AS-94), seals it

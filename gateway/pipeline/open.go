@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"postern/gateway/agent"
@@ -80,10 +81,10 @@ func (p *Pipeline) hold(step *store.Step, m store.Message, verdicts []agent.Verd
 }
 
 func peerOf(m store.Message) string {
-	if d := m.Submission.From.Domain(); !d.IsZero() {
-		return d.String()
+	if host, _, err := net.SplitHostPort(m.Submission.Peer); err == nil {
+		return host
 	}
-	return m.Submission.Peer
+	return m.Submission.From.Domain().String() // mail between addresses of ours
 }
 
 // opened keeps the inner message and does what its kind asks for each approved recipient.
@@ -137,15 +138,16 @@ func (p *Pipeline) arrive(ctx context.Context, step *store.Step, m store.Message
 	if err != nil {
 		return err
 	}
-	p.tell(step, m, v, noticeData{Disposition: notice.Processed})
+	to := notifyTo(m, v)
+	p.tell(step, m, v.Recipient, noticeData{Disposition: notice.Processed, To: to})
 	switch {
 	case !mb.Known: // it existed when the peer was answered (DN-62)
-		p.fail(step, m, v.Recipient, "5.1.1", "the address no longer exists")
+		p.fail(step, m, v.Recipient, to, "5.1.1 the address no longer exists")
 	case mb.Destination.Inbox != "":
 		return p.file(step, m, v, mb.Destination.Inbox, body)
 	case mb.Destination.Edge != nil:
 		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Deliver,
-			Lane: "edge " + mb.Destination.Edge.HostPort(), Recipients: []addr.Address{v.Recipient}, Data: p.deliverData(v, body)})
+			Lane: "edge " + mb.Destination.Edge.HostPort(), Recipients: []addr.Address{v.Recipient}, Data: p.deliverData(m, v, body)})
 	}
 	return nil
 }
@@ -163,7 +165,7 @@ func (p *Pipeline) file(step *store.Step, m store.Message, v agent.Verdict, id s
 	step.Items = append(step.Items, it)
 	step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Delivered, "inbox", deliveredEvidence(it)))
 	if m.Final {
-		p.tell(step, m, v, noticeData{Disposition: notice.Dispatched})
+		p.tell(step, m, v.Recipient, noticeData{Disposition: notice.Dispatched, To: notifyTo(m, v)})
 	}
 	return nil
 }
@@ -178,9 +180,9 @@ func deliveredEvidence(it inbox.Item) any {
 }
 
 // fail is a final delivery failure after processed: the ladder says so and a failed notice is due (DN-25, DN-26).
-func (p *Pipeline) fail(step *store.Step, m store.Message, r addr.Address, status, why string) {
-	step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "delivery", map[string]any{"status": status, "text": why}))
-	p.tell(step, m, agent.Verdict{Recipient: r}, noticeData{Disposition: notice.Failed, Failure: status + " " + why})
+func (p *Pipeline) fail(step *store.Step, m store.Message, r, to addr.Address, why string) {
+	step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "delivery", map[string]any{"text": why}))
+	p.tell(step, m, r, noticeData{Disposition: notice.Failed, Failure: why, To: to})
 }
 
 // mergeReceipt adds one named entry to a stored receipt.

@@ -90,7 +90,7 @@ func New(c Config) *Pipeline {
 	if c.Workers == nil {
 		c.Workers = map[queue.Class]int{}
 	}
-	for class, n := range map[queue.Class]int{queue.Crypto: runtime.GOMAXPROCS(0) + 1, queue.Network: 32, queue.Notices: 16, queue.Clerical: 1} {
+	for class, n := range map[queue.Class]int{queue.Lookups: 32, queue.Crypto: runtime.GOMAXPROCS(0) + 6, queue.Network: 32, queue.Notices: 16, queue.Clerical: 1} {
 		if c.Workers[class] == 0 {
 			c.Workers[class] = n
 		}
@@ -135,6 +135,7 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	trouble := commitWait
 	for {
 		select {
 		case <-ctx.Done():
@@ -157,9 +158,6 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 		if !paused {
 			jobs, err = p.Store.Claim(ctx, class, slots, store.Lanes{Busy: p.lanes.busy(), PerLane: MaxPerLane})
 		}
-		if err != nil && ctx.Err() == nil {
-			p.Log.Error("claim failed", "class", class, "error", err)
-		}
 		for range slots - len(jobs) {
 			free <- struct{}{}
 		}
@@ -170,9 +168,16 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 				p.work(ctx, j)
 			})
 		}
-		if len(jobs) == 0 {
+		switch {
+		case err != nil && ctx.Err() == nil:
+			p.Log.Error("no work can be taken; it is tried again", "class", class, "error", err)
+			pause(ctx, trouble)
+			trouble = min(2*trouble, idle)
+			continue
+		case len(jobs) == 0:
 			p.wait(ctx, class, changed, paused)
 		}
+		trouble = commitWait
 	}
 }
 
@@ -286,7 +291,9 @@ func (p *Pipeline) renew(ctx context.Context, log *slog.Logger, l queue.Lease) {
 // while not even that can be told.
 func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err error) store.Step {
 	s := &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Error: err.Error()}
-	if j.Attempts+1 >= queue.MaxAttempts {
+	// A clock is never given up, or its message's sender would wait for ever; and a full disk is no fault of
+	// the job, which goes on when there is room.
+	if j.Attempts+1 >= queue.MaxAttempts && j.Kind != queue.Timer && !errors.Is(err, spool.ErrNoSpace) {
 		step, told := p.poison(context.WithoutCancel(ctx), j, err)
 		if told == nil {
 			log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)

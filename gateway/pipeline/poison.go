@@ -27,7 +27,7 @@ func (p *Pipeline) poison(ctx context.Context, j queue.Job, cause error) (store.
 	case queue.Relay:
 	case queue.Deliver:
 		for _, r := range j.Recipients {
-			p.fail(&step, m, r, "5.3.0", "an internal fault of the receiving gateway")
+			p.fail(&step, m, r, deliverTo(j), "5.3.0 an internal fault of the receiving gateway")
 		}
 		return step, nil
 	default:

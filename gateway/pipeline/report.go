@@ -30,23 +30,28 @@ func (p *Pipeline) report(ctx context.Context, step *store.Step, m store.Message
 	if err != nil {
 		return err
 	}
-	matched, forward, failure, forged := false, false, false, false
+	matched, failure, forged := false, false, false
+	var told []track.Event // the rungs that say it was passed on
 	for _, e := range rep.Entries {
 		if !speaksFor(v, m.Sender, e.About()) {
 			forged = true
 			continue
 		}
-		ok, action, bad, err := p.apply(ctx, step, m, v, rep, e)
+		ok, forwarded, bad, err := p.apply(ctx, step, m, v, rep, e)
 		if err != nil {
 			return err
 		}
 		matched = matched || ok
-		forward = forward || action == track.Forward || action == track.Raise
-		failure = failure || bad && action != track.Suppress
+		told = append(told, forwarded...)
+		failure = failure || bad && len(forwarded) > 0
 	}
 	switch {
-	case forward:
-		return p.handOn(ctx, step, m, v, body, failure)
+	case len(told) > 0:
+		passed, err := p.handOn(ctx, step, m, v, body, failure)
+		if passed {
+			step.Events = append(step.Events, told...)
+		}
+		return err
 	case forged && !matched:
 		p.refuseNotice(step, m, v, agent.ReasonNotBound)
 	case !matched:
@@ -60,7 +65,8 @@ func (p *Pipeline) report(ctx context.Context, step *store.Step, m store.Message
 // partner could put anything into an inbox by calling it a report.
 func (p *Pipeline) stray(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, body spool.Blob) error {
 	if !v.NoticeOnly {
-		return p.handOn(ctx, step, m, v, body, true)
+		_, err := p.handOn(ctx, step, m, v, body, true)
+		return err
 	}
 	p.refuseNotice(step, m, v, agent.ReasonNoticeOnly)
 	return nil
@@ -84,62 +90,77 @@ func speaksFor(v agent.Verdict, sender, about addr.Address) bool {
 	return sender.Domain() == about.Domain() && sender.WithoutTag().Key() == "postmaster@"+about.Domain().String()
 }
 
+// asked reports whether an address of ours may be told of a message's fate: its sender, or whom its own
+// Disposition-Notification-To names.
+func asked(orig store.Message, r addr.Address) bool {
+	for _, a := range append([]addr.Address{orig.Sender}, orig.Facts.DispositionNotificationTo...) {
+		if a.SameMailbox(r) {
+			return true
+		}
+	}
+	return false
+}
+
 // apply moves the ladders that one entry of a notice speaks of.
-func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, rep *notice.Report, e notice.Entry) (matched bool, action track.Action, failure bool, err error) {
+func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, rep *notice.Report, e notice.Entry) (matched bool, told []track.Event, failure bool, err error) {
 	if rep.OriginalMessageID == "" {
-		return false, track.Ignore, false, nil
+		return false, nil, false, nil
 	}
 	sent, err := p.Store.Messages(ctx, store.Query{RFCID: rep.OriginalMessageID, Direction: store.Out})
 	if err != nil {
-		return false, track.Ignore, false, err
+		return false, nil, false, err
 	}
-	action = track.Ignore
 	for _, orig := range sent {
-		if !orig.Sender.SameMailbox(v.Recipient) { // it is for the sender of what it speaks of
+		if !asked(orig, v.Recipient) {
 			continue
 		}
 		events, err := p.Store.Events(ctx, orig.ID)
 		if err != nil {
-			return false, action, false, err
+			return false, nil, false, err
 		}
 		for _, l := range track.Fold(events) {
 			if !l.Recipient.SameMailbox(e.About()) {
 				continue
 			}
 			matched = true
-			news, a := track.Apply(l, e, p.Now(), m.Sender.String())
-			step.Events = append(step.Events, news...)
-			if a != track.Ignore {
-				action = a
+			news, _ := track.Apply(l, e, p.Now(), m.Sender.String())
+			for _, e := range news {
+				if e.Kind == track.Forwarded { // said once it is so
+					told = append(told, e)
+					continue
+				}
+				step.Events = append(step.Events, e)
 			}
 		}
 	}
 	o := e.Outcome()
-	return matched, action, o == notice.OutcomeFailed || o == notice.OutcomeImportFailed, nil
+	return matched, told, o == notice.OutcomeFailed || o == notice.OutcomeImportFailed, nil
 }
 
 // handOn passes a notice to the sender it was for: to an SMTP edge as it is, into an inbox only when it
 // tells of a failure or is for people to read; confirmations are seen on the ladder.
-func (p *Pipeline) handOn(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, body spool.Blob, people bool) error {
+func (p *Pipeline) handOn(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, body spool.Blob, people bool) (passed bool, err error) {
 	mb, err := p.Store.Resolve(ctx, v.Recipient)
 	if err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case mb.Destination.Edge != nil && (people || !mb.Domain.Settings.ConsumeMDN): // DN-50
 		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Deliver, Notice: true,
-			Lane: "edge " + mb.Destination.Edge.HostPort(), Recipients: []addr.Address{v.Recipient}, Data: p.deliverData(v, body)})
+			Lane: "edge " + mb.Destination.Edge.HostPort(), Recipients: []addr.Address{v.Recipient}, Data: p.deliverData(m, v, body)})
 	case mb.Destination.Inbox != "" && people:
 		origin, err := inbox.FromNotice(v.Approval, v.Signer, m.Sender, p.Now())
 		if err != nil {
-			return err
+			return false, err
 		}
 		it, err := p.item(m, v.Recipient, mb.Destination.Inbox, origin, body)
 		if err != nil {
-			return err
+			return false, err
 		}
 		step.Items = append(step.Items, it)
 		step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Delivered, "inbox", deliveredEvidence(it)))
+	default:
+		return false, nil
 	}
-	return nil
+	return true, nil
 }

@@ -15,15 +15,19 @@ import (
 // HeldFor is how long a refused message is kept by default.
 const HeldFor = 30 * 24 * time.Hour
 
-// MaxHeldPerPeer bounds what one sending domain can make us keep: above it the oldest go first.
-const MaxHeldPerPeer = 1000
+// MaxHeldPerPeer bounds what one connecting host can make us keep, MaxHeld what all together can: above it
+// the oldest go first. Hosts are told apart by their address, not by a MAIL FROM that anybody can write.
+const (
+	MaxHeldPerPeer = 1000
+	MaxHeld        = 50_000
+)
 
 // Held is a refused inbound message: its sealed original, its envelope and why, nothing decrypted.
 type Held struct {
 	ID         string          `json:"id"`
 	Org        string          `json:"org"`
 	Message    message.ID      `json:"message"`
-	Peer       string          `json:"peer"` // domain of MAIL FROM, or the peer's IP for a null sender
+	Peer       string          `json:"peer"` // address of the host that sent it
 	MailFrom   string          `json:"mail_from"`
 	Recipients []addr.Address  `json:"recipients"`
 	Reason     string          `json:"reason"`
@@ -49,6 +53,8 @@ func (w *writer) held(h Held) {
 		rcpts, h.Reason, h.Detail, orEmpty(h.Trace), h.Blob, h.Size, stamp(h.At), stamp(h.Expires))
 	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
 		(SELECT id FROM held WHERE peer=? AND state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, h.Peer, MaxHeldPerPeer)
+	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
+		(SELECT id FROM held WHERE state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, MaxHeld)
 }
 
 const heldColumns = "id, org, message, peer, mail_from, recipients, reason, detail, trace, blob, size, at, expires, state"

@@ -12,7 +12,8 @@ import (
 	"postern/smime/addr"
 )
 
-// Tombstone remembers that one opened message was delivered to one recipient, whatever became of it.
+// Tombstone remembers that one opened message was delivered to one recipient, whatever became of it. A
+// +tag does not make another recipient: whoever holds the sealed bytes can write any tag on the envelope (AS-82).
 type Tombstone struct {
 	Recipient, Signer addr.Address
 	RFCID             string
@@ -21,14 +22,14 @@ type Tombstone struct {
 
 func (w *writer) tombstone(t Tombstone) bool {
 	return w.exec("INSERT INTO delivered VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
-		t.Recipient.Key(), t.Signer.Key(), t.RFCID, t.SHA256[:], stamp(w.s.now())) == 1
+		t.Recipient.WithoutTag().Key(), t.Signer.Key(), t.RFCID, t.SHA256[:], stamp(w.s.now())) == 1
 }
 
 // Delivered reports whether that very message was delivered to that recipient before.
 func (s *Store) Delivered(ctx context.Context, t Tombstone) (bool, error) {
 	var n int
 	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM delivered WHERE recipient=? AND signer=? AND rfc_id=? AND sha256=?",
-		t.Recipient.Key(), t.Signer.Key(), t.RFCID, t.SHA256[:]).Scan(&n)
+		t.Recipient.WithoutTag().Key(), t.Signer.Key(), t.RFCID, t.SHA256[:]).Scan(&n)
 	return n > 0, err
 }
 
@@ -43,7 +44,7 @@ func (w *writer) item(it inbox.Item) int64 {
 	}
 	signer := it.Origin.Signer()
 	it.Flags.SameID = it.RFCID != "" && w.exists("SELECT 1 FROM delivered WHERE recipient=? AND signer=? AND rfc_id=? AND sha256<>?",
-		it.Recipient.Key(), signer.Key(), it.RFCID, it.SHA256[:])
+		it.Recipient.WithoutTag().Key(), signer.Key(), it.RFCID, it.SHA256[:])
 	if !w.tombstone(Tombstone{it.Recipient, signer, it.RFCID, it.SHA256}) {
 		return 0
 	}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/gateway/delivery/queue"
@@ -55,6 +56,10 @@ const claimLook = 256
 // Claimed jobs become due again when their lease ends. Its cost does not depend on how many jobs wait: only
 // where the oldest 256 cannot fill the order does it grow, with the number of lanes.
 func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]queue.Job, error) {
+	if err := s.giveBack(ctx); err != nil {
+		return nil, err
+	}
+	tok := s.token()
 	// Looking first costs no write: most claims find nothing.
 	ids, err := s.claimable(ctx, class, n, lanes)
 	if err != nil || len(ids) == 0 {
@@ -65,7 +70,6 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes
 		jobs = nil
 		now := s.now()
 		until := now.Add(LeaseTime)
-		tok := s.token()
 		args := []any{tok, stamp(until)}
 		for _, id := range ids {
 			args = append(args, id)
@@ -87,7 +91,46 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes
 		}
 		return rows.Err()
 	})
-	return jobs, err
+	if err != nil {
+		// What could not be committed was not claimed, and nobody may work on it. If it was written all the
+		// same, the next claim gives it back.
+		s.unsure.add(tok)
+		return nil, err
+	}
+	return jobs, nil
+}
+
+// tokens are those of claims that may or may not have been written.
+type tokens struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (t *tokens) add(tok string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = append(t.list, tok)
+}
+
+// giveBack frees what claims took that said they failed.
+func (s *Store) giveBack(ctx context.Context) error {
+	s.unsure.mu.Lock()
+	defer s.unsure.mu.Unlock()
+	if len(s.unsure.list) == 0 {
+		return nil
+	}
+	err := s.do(ctx, func(tx *sql.Tx) error {
+		for _, tok := range s.unsure.list {
+			if _, err := tx.Exec("UPDATE job SET token='', due=? WHERE token=?", stamp(s.now()), tok); err != nil {
+				return fmt.Errorf("store: claim: %w", err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		s.unsure.list = nil
+	}
+	return err
 }
 
 // candidate is a due job as far as claiming needs it.

@@ -102,16 +102,16 @@ func TestJobsAreClaimedOnce(t *testing.T) {
 	s := newSite(t)
 	s.add(t, queue.Seal, "", 10)
 	ctx := context.Background()
-	first, err := s.Claim(ctx, queue.Crypto, 6, store.Lanes{})
+	first, err := s.Claim(ctx, queue.Lookups, 6, store.Lanes{})
 	if err != nil || len(first) != 6 {
 		t.Fatalf("claimed %d, %v", len(first), err)
 	}
-	second, err := s.Claim(ctx, queue.Crypto, 100, store.Lanes{})
+	second, err := s.Claim(ctx, queue.Lookups, 100, store.Lanes{})
 	if err != nil || len(second) != 4 {
 		t.Fatalf("claimed %d of the 4 that are left, %v", len(second), err)
 	}
 	s.now = s.now.Add(store.LeaseTime)
-	third, err := s.Claim(ctx, queue.Crypto, 100, store.Lanes{})
+	third, err := s.Claim(ctx, queue.Lookups, 100, store.Lanes{})
 	if err != nil || len(third) != 10 {
 		t.Fatalf("after the leases ended %d were due, %v", len(third), err)
 	}
@@ -125,7 +125,7 @@ func TestWorkOfADeadProcessIsFreed(t *testing.T) {
 	s := newSite(t)
 	s.add(t, queue.Seal, "", 3)
 	ctx := context.Background()
-	dead, err := s.Claim(ctx, queue.Crypto, 3, store.Lanes{})
+	dead, err := s.Claim(ctx, queue.Lookups, 3, store.Lanes{})
 	if err != nil || len(dead) != 3 {
 		t.Fatalf("claimed %d, %v", len(dead), err)
 	}
@@ -142,7 +142,7 @@ func TestWorkOfADeadProcessIsFreed(t *testing.T) {
 	if n, err := s.FreeLeases(ctx); n != 3 || err != nil {
 		t.Fatalf("freed %d leases, %v; want 3", n, err)
 	}
-	again, err := s.Claim(ctx, queue.Crypto, 3, store.Lanes{})
+	again, err := s.Claim(ctx, queue.Lookups, 3, store.Lanes{})
 	if err != nil || len(again) != 3 {
 		t.Fatalf("claimed %d again, %v", len(again), err)
 	}

@@ -260,13 +260,13 @@ func TestEventsAreNeverMissedByACursor(t *testing.T) {
 func TestSettlements(t *testing.T) {
 	s := inboxSite(t)
 	s.must(t, store.Step{Messages: []store.Message{out("m-1", intake, nurse)}, Jobs: []queue.Job{{Org: "o", Message: "m-1", Kind: queue.Seal, Recipients: []addr.Address{intake, nurse}}}})
-	first := s.claim(t, queue.Crypto)
+	first := s.claim(t, queue.Lookups)
 	later := s.now.Add(time.Hour)
 	step := store.Step{Settle: &queue.Settlement{Fate: queue.Retry, Due: later, Recipients: []addr.Address{nurse}, Error: "why"}}
 	if _, err := s.Commit(t.Context(), first.Lease, step); err != nil {
 		t.Fatal(err)
 	}
-	if jobs, _ := s.Claim(t.Context(), queue.Crypto, 9, store.Lanes{}); len(jobs) != 0 {
+	if jobs, _ := s.Claim(t.Context(), queue.Lookups, 9, store.Lanes{}); len(jobs) != 0 {
 		t.Error("a job was claimed before it is due again")
 	}
 	// The lease is spent: the same worker cannot settle again.
@@ -277,7 +277,7 @@ func TestSettlements(t *testing.T) {
 		t.Errorf("%d rows of a step without its lease", n)
 	}
 	s.now = later
-	second := s.claim(t, queue.Crypto)
+	second := s.claim(t, queue.Lookups)
 	if second.Attempts != 1 || second.LastError != "why" || len(second.Recipients) != 1 || !second.Recipients[0].Equal(nurse) {
 		t.Errorf("retried as %+v", second)
 	}
@@ -286,7 +286,7 @@ func TestSettlements(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.now = s.now.AddDate(1, 0, 0)
-	if jobs, _ := s.Claim(t.Context(), queue.Crypto, 9, store.Lanes{}); len(jobs) != 0 {
+	if jobs, _ := s.Claim(t.Context(), queue.Lookups, 9, store.Lanes{}); len(jobs) != 0 {
 		t.Error("a parked job was claimed")
 	}
 	if jobs, err := s.Jobs(t.Context(), "m-1"); err != nil || len(jobs) != 1 || jobs[0].LastError != "poison" {

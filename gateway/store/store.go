@@ -55,8 +55,9 @@ type Store struct {
 	stop  chan struct{} // closed by Close
 	ended chan struct{} // closed by the committer
 
-	wake  wakers
-	cache trustCache
+	wake   wakers
+	unsure tokens
+	cache  trustCache
 }
 
 // Config says where the database is and which clock to use.

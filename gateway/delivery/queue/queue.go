@@ -36,19 +36,22 @@ type Class string
 
 // The classes of work.
 const (
-	Crypto   Class = "crypto"   // bounded by CPU
+	Lookups  Class = "lookups"  // outbound: certificates are looked for, so a dead name server may hold one for a minute
+	Crypto   Class = "crypto"   // inbound: bounded by CPU, mostly
 	Network  Class = "network"  // bounded by peers
 	Notices  Class = "notices"  // notices being sent to peers
 	Clerical Class = "clerical" // timers
 )
 
 // Classes is every class, in the order workers are started.
-func Classes() []Class { return []Class{Crypto, Network, Notices, Clerical} }
+func Classes() []Class { return []Class{Lookups, Crypto, Network, Notices, Clerical} }
 
 // Class is the class of a kind; relaying a notice counts as Notices (see Job.Class).
 func (k Kind) class() Class {
 	switch k {
-	case Seal, Open:
+	case Seal:
+		return Lookups
+	case Open:
 		return Crypto
 	case Notice:
 		return Notices

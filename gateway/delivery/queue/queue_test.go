@@ -33,7 +33,7 @@ func TestNoticesHaveAShareOfTheirOwn(t *testing.T) {
 		job  queue.Job
 		want queue.Class
 	}{
-		{queue.Job{Kind: queue.Seal}, queue.Crypto},
+		{queue.Job{Kind: queue.Seal}, queue.Lookups},
 		{queue.Job{Kind: queue.Open}, queue.Crypto},
 		{queue.Job{Kind: queue.Relay}, queue.Network},
 		{queue.Job{Kind: queue.Relay, Notice: true}, queue.Notices},
