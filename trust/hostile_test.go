@@ -156,3 +156,38 @@ func TestNothingIsFetchedWithoutAFetcher(t *testing.T) {
 		t.Errorf("%q, %d requests", d.Reason, w.count())
 	}
 }
+
+// TestSearchesOfOneDecision: certificates that each name a place their issuer is at, with the answers
+// all at hand already, are searched through a bounded number of times.
+func TestSearchesOfOneDecision(t *testing.T) {
+	w := newWeb(t)
+	anchor := testpki.Root(t, "Anchor")
+	key := testpki.ECKey(t)
+	var extra []*x509.Certificate
+	var leaf *x509.Certificate
+	for i := range trust.MaxSearches + 4 {
+		above := testpki.Root(t, fmt.Sprintf("Above %d", i)).Sub(t, fmt.Sprintf("Missing %d", i))
+		url := w.put(fmt.Sprintf("/%d.cer", i), above.Cert.Raw)
+		issuing := above.SubWith(t, key, "Issuing", aia(url))
+		extra = append(extra, issuing.Cert)
+		leaf = issuing.Leaf(t, "dr@clinic.example").Cert
+	}
+	e := networked(store{in: []*x509.Certificate{anchor.Cert}}, fetcher())
+	q := incoming(leaf)
+	q.Extra = extra
+	for want := trust.MaxIssuerFetches; want < trust.MaxSearches+4+trust.MaxIssuerFetches; want += trust.MaxIssuerFetches {
+		d := decide(t, e, q)
+		if d.Reason != trust.Untrusted {
+			t.Fatalf("%+v", d)
+		}
+		asked := 0
+		for _, s := range d.Trace.Steps {
+			if s.Rule == "AS-63" {
+				asked++
+			}
+		}
+		if most := min(want, trust.MaxSearches-1); asked > most {
+			t.Errorf("%d places were asked, want at most %d", asked, most)
+		}
+	}
+}

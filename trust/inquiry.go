@@ -20,6 +20,7 @@ type inquiry struct {
 	rules    PolicySet
 	key      cacheKey
 
+	work        chain.Work
 	bound       string
 	path        []*x509.Certificate
 	evidence    []revoke.Evidence

@@ -12,17 +12,23 @@ import (
 	"postern/trust/revoke"
 )
 
-// MaxRevocationFetches bounds the CRL and OCSP fetches of one decision.
-const MaxRevocationFetches = 16
+// Bounds of one decision.
+const (
+	MaxRevocationFetches = 16 // CRL and OCSP fetches
+	MaxSearches          = 10 // searches for a path: one, and one more after each place that issuers came from
+)
 
 // findPath looks for a path with what is at hand, and only when that fails fetches missing issuers.
 func (i *inquiry) findPath(ctx context.Context) verdict {
 	extra := slices.Clone(i.q.Extra)
 	search := &aiaSearch{inquiry: i}
-	for {
+	for searches := 1; ; searches++ {
 		res, v, done := i.tryPaths(ctx, extra)
 		if done {
 			return v
+		}
+		if searches == MaxSearches {
+			return i.noPath(res, search)
 		}
 		more := search.next(ctx, res.DeadEnds)
 		if len(more) == 0 {
@@ -39,7 +45,7 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 	budget := &revoke.Budget{Left: MaxRevocationFetches}
 	var against verdict
 	res := chain.Build(ctx, chain.Request{
-		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(),
+		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(), Work: &i.work,
 		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection},
 	}, func(path []*x509.Certificate) bool {
 		v := i.ownRules(path) // before the network is asked

@@ -15,8 +15,8 @@
 // not act on refuses a certificate anywhere below the anchor.
 //
 // Limits: path 10 certificates; 200 certificates beside the leaf are looked at, the others are left
-// unread; 200 signature checks against such certificates and 8,192 against anchors a search; 64
-// complete paths a search; 250,000 name-constraint comparisons a path; 128 policies a certificate;
+// unread; 200 signature checks against such certificates and 8,192 against anchors a search; 10,000
+// steps up a search and 30,000 in all searches for one certificate; 64 complete paths a search; 250,000 name-constraint comparisons a path; 128 policies a certificate;
 // RSA keys of 2048 to 4096 bits with an exponent below 2^31 (anchors: 2048 bits and more).
 package chain
 
@@ -35,6 +35,8 @@ const (
 	MaxExtra       = 200     // certificates beside the leaf that are looked at
 	MaxChecks      = 200     // signature checks against certificates that are no anchors
 	MaxAnchorCheck = 8192    // signature checks against anchors: the operator's own, so more of them
+	MaxEdges       = 10_000  // steps from a certificate to a possible issuer, repeated ones too
+	MaxWorkEdges   = 30_000  // … in all searches of one Work
 	MaxPaths       = 64      // complete paths that are validated
 	MaxComparisons = 250_000 // names times constraints in a path
 	MaxPolicies    = 128     // policies a certificate may assert or map
