@@ -188,12 +188,19 @@ func TestSignatureWrappingIsRefused(t *testing.T) {
 	}
 }
 
-// Text around the signed parts is no part of the message.
-func TestTextAroundTheSignedPartsIsDropped(t *testing.T) {
+// Text before the signed parts is no part of the message; text behind them refuses it, or its acceptance
+// would be a padding oracle.
+func TestTextAroundTheSignedParts(t *testing.T) {
 	from, to := someone(t, "hospital", "rsa2048"), someone(t, "clinic", "rsa2048")
 	content := wrapped(referral())
 	genuine := string(multipart(content, forgedData{signers: []forgedSigner{{p: from}}}.der(t, content)))
-	entity := strings.Replace(genuine, "\r\n\r\n--b0", "\r\nSubject: covert\r\nFrom: evil@evil.example\r\n\r\ncovert text\r\n--b0", 1) + "covert epilogue"
+	entity := strings.Replace(genuine, "\r\n\r\n--b0", "\r\nSubject: covert\r\nFrom: evil@evil.example\r\n\r\ncovert text\r\n--b0", 1)
+	for _, behind := range []string{"covert epilogue", "\x00", "\r\n.", strings.Repeat("\n", 70_000) + "x"} {
+		if got := reasonOf(t, mail(sealedFor(t, to, []byte(entity+behind)).der()), smime.OpenOptions{Keys: []smime.Key{to.decrypt()}}); got != smime.ReasonStructure {
+			t.Errorf("%.20q behind the end: %q", behind, got)
+		}
+	}
+	entity += " \t\r\n\r\n"
 	got := opened(t, mail(sealedFor(t, to, []byte(entity)).der()), smime.OpenOptions{Keys: []smime.Key{to.decrypt()}})
 	if inner := all(t, got.Inner); !bytes.Equal(inner, referral()) {
 		t.Errorf("inner message is %q", inner)

@@ -186,6 +186,10 @@ func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
 		return fail(ReasonStructure, "a third part in multipart/signed")
 	case split.state == inPreamble, split.state == inFirst, split.second.to <= split.second.from:
 		return fail(ReasonStructure, "multipart/signed without its two parts")
+	case split.behind:
+		// Whoever can add cipher blocks to a genuine message would learn from its acceptance whether their
+		// padding is right, and so, octet by octet, what other blocks hold (CMS-31, CMS-32).
+		return fail(ReasonStructure, "something behind the end of multipart/signed")
 	}
 	if !split.closed {
 		x.out.Report.lenient(LenientNotClosed)

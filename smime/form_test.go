@@ -140,7 +140,8 @@ func TestReceiveStructure(t *testing.T) {
 	noFinal := referral()[:len(referral())-2]
 	checkAll(t, []situation{
 		{name: "as it should be", msg: with(signed), lenient: marks()},
-		{name: "preamble and epilogue", msg: with(strings.Replace(signed, "\r\n\r\n--b0", "\r\n\r\nThis is S/MIME.\r\n--b0", 1) + "after\r\n"), lenient: marks()},
+		{name: "preamble and blank epilogue", msg: with(strings.Replace(signed, "\r\n\r\n--b0", "\r\n\r\nThis is S/MIME.\r\n--b0", 1) + "\r\n \r\n"), lenient: marks()},
+		{name: "epilogue", msg: with(signed + "after\r\n"), want: smime.ReasonStructure},
 		{name: "blanks after a delimiter", msg: change("--b0\r\n", "--b0  \t\r\n"), lenient: marks()},
 		{name: "no closing delimiter", msg: with(strings.TrimSuffix(signed, "--b0--\r\n")), lenient: marks(smime.LenientNotClosed)},
 		{name: "no line end after the closing delimiter", msg: with(strings.TrimSuffix(signed, "\r\n")), lenient: marks()},

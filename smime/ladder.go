@@ -43,6 +43,11 @@ func (x *opening) verify(sd *cms.Signed, c *candidate) (*candidate, error) {
 			if err != nil {
 				return nil, lift(err)
 			}
+			for i := range again {
+				if again[i].NoAttributes && again[i].Reason == "" {
+					again[i].Reason, again[i].Detail = cms.ReasonSignature, "no signed attributes, and not over the content as it came"
+				}
+			}
 			if anyValid(again) {
 				verdicts, c = again, next
 				break
@@ -70,11 +75,12 @@ func anyValid(vs []cms.Verdict) bool {
 	return false
 }
 
-// anyDigestMismatch: only a signer whose attributes name another digest, or who has no attributes,
-// could verify over another form.
+// anyDigestMismatch: only a signer whose attributes name another digest may be tried over another form.
+// One without attributes never is: over an altered form, somebody else's signed attributes could pass for
+// content that he signed.
 func anyDigestMismatch(vs []cms.Verdict) bool {
 	for _, v := range vs {
-		if v.Reason == cms.ReasonDigest || v.Reason == cms.ReasonSignature && v.NoAttributes {
+		if v.Reason == cms.ReasonDigest {
 			return true
 		}
 	}

@@ -23,6 +23,7 @@ type splitter struct {
 	first  span
 	second span
 	extra  bool // a third part
+	behind bool // something but blanks after the closing delimiter
 	closed bool
 }
 
@@ -175,6 +176,9 @@ func (s *splitter) delimiter(b []byte, i int) (next int, closing, ok bool) {
 func (s *splitter) content(b []byte) {
 	if s.state == inFirst && s.digest != nil && len(b) > 0 {
 		s.digest.Write(b)
+	}
+	if s.state == inEpilogue && !s.behind {
+		s.behind = len(bytes.Trim(b, " \t\r\n")) > 0
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"postern/certs"
@@ -85,7 +86,8 @@ func (c *console) output(name string) (*output, error) {
 	if name == "" || name == "-" {
 		return o, nil
 	}
-	f, err := os.OpenFile(name+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	// A name that nobody could plant: a fixed one might be somebody's link to another file.
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
 	o.file = f
 	return o, err
 }

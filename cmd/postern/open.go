@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"postern/gateway/message"
 	"postern/smime"
 	"postern/smime/addr"
 	"postern/smime/cms"
@@ -194,6 +195,23 @@ func signerLine(s smime.Signer) openSigner {
 	return line
 }
 
+// headerFault is what keeps the inner header from being read in one way only; "" when nothing does.
+func headerFault(o *smime.Opened) string {
+	var ins message.Inspector
+	_, err := io.Copy(&ins, io.NewSectionReader(o.Inner, 0, o.Inner.Size()))
+	f := ins.Facts()
+	if err == nil {
+		err = ins.Err()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	if flaw := f.CheckInner(); flaw != nil {
+		return flaw.Error()
+	}
+	return ""
+}
+
 // judge asks for every valid signer whether it is bound to the sender and trusted; one is enough
 // (AS-84).
 func (a *openAnswer) judge(ctx context.Context, e *trust.Evaluator, o *smime.Opened, at time.Time) error {
@@ -201,6 +219,10 @@ func (a *openAnswer) judge(ctx context.Context, e *trust.Evaluator, o *smime.Ope
 	a.Decrypted, a.Signed, a.Wrapped, a.Key = true, true, o.Wrapped, r.Key
 	a.Algorithms = openAlgorithms{Envelope: r.Envelope, Cipher: r.Cipher, KeyTransport: r.KeyTransport}
 	a.Leniencies = append(a.Leniencies, r.Leniencies...)
+	if why := headerFault(o); why != "" { // as the gateway judges it: other readers may see another From
+		a.Reason, a.Explanation = string(smime.ReasonHeader), why
+		return nil
+	}
 	from, err := addr.ParseList(o.Header.Get("From"))
 	if err != nil || len(from) != 1 || len(o.Header.All("From")) != 1 {
 		a.Reason, a.Explanation = string(smime.ReasonHeader), "the message does not name exactly one sender in From"

@@ -64,6 +64,7 @@ type Agent struct {
 	Policies Policies
 	Now      func() time.Time
 	Scratch  func() (smime.Scratch, error) // where plaintext waits for its verdict
+	Limits   smime.Limits                  // its Budget is shared by all messages that must be opened whole
 }
 
 // Reasons of the agent itself; the others are those of smime and trust.

@@ -9,6 +9,7 @@ import (
 	"postern/gateway/message"
 	"postern/smime"
 	"postern/smime/addr"
+	"postern/smime/cms"
 	"postern/trust"
 )
 
@@ -38,9 +39,9 @@ func (a *Agent) Open(ctx context.Context, in Inbound) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := smime.Open(in.Sealed, smime.OpenOptions{Keys: keys, Scratch: a.Scratch, Legacy: policy.Legacy})
+	opened, err := smime.Open(in.Sealed, smime.OpenOptions{Keys: keys, Scratch: a.Scratch, Legacy: policy.Legacy, Limits: a.Limits})
 	var refusal *smime.Error
-	if errors.As(err, &refusal) {
+	if errors.As(err, &refusal) && refusal.Reason != cms.ReasonBusy { // busy is our own memory: later
 		return refuse(in, string(refusal.Reason), refusal.Detail), nil
 	}
 	if err != nil {
