@@ -111,6 +111,9 @@ func TestLoopsAreLeft(t *testing.T) {
 			}
 		}
 	}
+	for range 3 {
+		extra = append(extra, roots[1].SubWith(t, keys[0], "CA 0").Cert)
+	}
 	leaf := roots[0].Leaf(t, "dr@clinic.example").Cert
 	var work chain.Work
 	for n := 1; n <= 5; n++ {
