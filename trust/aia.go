@@ -16,7 +16,7 @@ import (
 
 // Limits of fetching missing issuers (AS-63).
 const (
-	MaxIssuerFetches = 4         // a decision
+	MaxIssuerFetches = 4         // a Budget
 	MaxIssuerURLs    = 2         // of one certificate
 	MaxIssuerOctets  = 256 << 10 // an answer
 	MaxIssuerCerts   = 20        // an answer
@@ -93,7 +93,13 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 	e, now := s.inquiry.e, s.inquiry.e.cfg.Clock()
 	a, cachedAnswer := e.issuers.get(url, now)
 	if !cachedAnswer {
-		if e.cfg.Fetcher == nil || s.fetches >= MaxIssuerFetches {
+		if e.cfg.Fetcher == nil {
+			return nil
+		}
+		if !s.inquiry.q.Budget.takeIssuer() {
+			if s.fetches < MaxIssuerFetches { // other questions used it up: the next try finds their answers at hand
+				s.failed = errNoFetchLeft
+			}
 			return nil
 		}
 		s.fetches++
@@ -146,6 +152,8 @@ func (s *aiaSearch) record(c *x509.Certificate, url string, a issuerAnswer, foun
 	}
 	s.inquiry.add(step)
 }
+
+var errNoFetchLeft = errors.New("trust: no fetch is left for this message")
 
 var errNoCertificate = errors.New("trust: the answer holds no certificate")
 

@@ -118,6 +118,9 @@ func (e *Evaluator) complete(q Question) (Question, error) {
 			q.Use = Encrypt
 		}
 	}
+	if q.Budget == nil {
+		q.Budget = NewBudget()
+	}
 	if q.PathOnly {
 		q.Peer = addr.Address{}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"postern/trust/chain"
-	"postern/trust/revoke"
 )
 
 // Bounds of one decision.
@@ -42,7 +41,6 @@ func (i *inquiry) findPath(ctx context.Context) verdict {
 // tryPaths is one search. done is true when it settled the question: a path was accepted, or paths
 // exist and revocation spoke against each.
 func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chain.Result, verdict, bool) {
-	budget := &revoke.Budget{Left: MaxRevocationFetches}
 	var against verdict
 	res := chain.Build(ctx, chain.Request{
 		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(), Work: &i.work,
@@ -50,7 +48,7 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 	}, func(path []*x509.Certificate) bool {
 		v := i.ownRules(path) // before the network is asked
 		if v.reason == "" {
-			v = i.revocation(ctx, path, budget)
+			v = i.revocation(ctx, path)
 		}
 		if v.reason == "" {
 			return true

@@ -14,7 +14,7 @@ const recheck = 5 * time.Minute
 
 // revocation asks for every element of a path but its anchor (AS-64), from the anchor down, so that
 // an answer is only believed from an issuer already judged.
-func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate, budget *revoke.Budget) verdict {
+func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate) verdict {
 	if i.e.cfg.Revocation == nil {
 		i.note("is it revoked", "", "not asked: this evaluation has no source of revocation")
 		return verdict{}
@@ -23,7 +23,7 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate, budg
 	soft := false
 	until := time.Time{}
 	for k := len(path) - 2; k >= 0; k-- {
-		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Also: path[k+2:], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: budget})
+		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Also: path[k+2:], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: &i.q.Budget.revocation})
 		v := i.judge(path[k], a)
 		evidence = append(a.Evidence, evidence...)
 		if v.reason != "" {

@@ -11,7 +11,8 @@
 // What it does not do: find certificates (certs/discover), verify message signatures (smime), keep
 // anchors (the caller's store) or refresh bundles (trust/bundle). The public root store is irrelevant.
 //
-// Limits: those of trust/chain for a path; 10 searches for a path, 4 AIA and 16 revocation fetches a decision; 100 steps a
+// Limits: those of trust/chain for a path; 10 searches for a path, 4 AIA and 16 revocation fetches a decision, or all the decisions
+// about a message that share a Budget; 100 steps a
 // Trace; an Approval lives 10 minutes; 20,000 approvals are cached.
 package trust
 
@@ -61,6 +62,7 @@ type Question struct {
 	Purpose   Purpose   // zero = Mail
 	Use       Use       // zero = Sign inbound, Encrypt outbound
 	Time      time.Time // the instant to judge at; zero = now by the Evaluator's clock
+	Budget    *Budget   // shared with the other questions about the message; nil = this question has its own
 	// PathOnly asks about the certificate alone: Peer is not needed and binding not asked. What comes
 	// back approves nobody: its Approval covers no address.
 	PathOnly bool

@@ -133,8 +133,9 @@ func (a *Agent) examine(ctx context.Context, in Inbound, o *smime.Opened, p Poli
 	if f.Kind() != message.Mail {
 		purpose = trust.Notice // AS-88
 	}
+	j := a.newJury(o, res.Sender, purpose)
 	for _, r := range in.Recipients {
-		v, err := a.sender(ctx, o, res.Sender, r, purpose)
+		v, err := j.verdict(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -162,38 +163,4 @@ func envelope(in Inbound, f message.Facts, p Policy) (reason, detail string) {
 		return ReasonNotInHeader, fmt.Sprintf("The envelope recipient %s is not in the inner To or Cc.", out[0])
 	}
 	return "", ""
-}
-
-// sender judges the valid signers for one recipient: one that is approved suffices, in any order
-// (AS-84). Otherwise the most telling reason is kept: a transient one, else of a signer bound to the sender.
-func (a *Agent) sender(ctx context.Context, o *smime.Opened, sender, rcpt addr.Address, purpose trust.Purpose) (Verdict, error) {
-	best := Verdict{Recipient: rcpt}
-	judged := 0
-	for _, s := range o.Signers {
-		if s.Reason != "" || s.Cert == nil || judged == MaxSigners {
-			continue
-		}
-		judged++
-		q := trust.Question{Cert: s.Cert, Extra: o.Certs, Peer: sender, Local: rcpt.Domain(),
-			Direction: trust.Incoming, Purpose: trust.Mail, Use: trust.Sign, Time: a.Now()}
-		d, err := a.Judge.Evaluate(ctx, q)
-		asNotice := err == nil && !d.OK() && purpose == trust.Notice
-		if asNotice {
-			q.Purpose = trust.Notice
-			d, err = a.Judge.Evaluate(ctx, q)
-		}
-		if err != nil {
-			return best, fmt.Errorf("agent: judge the signer for %s: %w", rcpt, err)
-		}
-		v := Verdict{Recipient: rcpt, NoticeOnly: asNotice && d.OK()}
-		v.decided(d, s.Cert)
-		if v.OK {
-			v.Signer = s.Cert
-			return v, nil
-		}
-		if best.Reason == "" || v.Temporary && !best.Temporary || best.Bound == "" && v.Bound != "" {
-			best = v
-		}
-	}
-	return best, nil
 }
