@@ -46,12 +46,13 @@ type Checker struct {
 	answers    fetch.Flight[asked]
 
 	mu   sync.Mutex
-	held map[string]held
+	held map[string]held // by listKey
 	ocsp map[string]asked
 }
 
-// held is what is known of one list URL.
+// held is what is known of one list URL for one issuer.
 type held struct {
+	url     string
 	list    *List
 	query   Query     // the last one that used it: whose signature a newer list must bear
 	err     error     // of the last fetch
@@ -68,7 +69,8 @@ type asked struct {
 	answer Answer
 	err    error
 	until  time.Time
-	failed int // how often in a row
+	failed int       // how often in a row
+	newest time.Time // thisUpdate of the newest answer there has been
 }
 
 // patience is how long to leave a place alone that failed so often in a row.
@@ -209,7 +211,7 @@ func httpOnly(urls []string) []string {
 
 // fromResponder asks one OCSP responder, or remembers what it said.
 func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) {
-	key := url + "\x00" + string(i.q.Issuer.RawSubjectPublicKeyInfo) + "\x00" + string(i.q.Cert.SerialNumber.Bytes())
+	key := url + "\x00" + i.q.voucher() + string(i.q.Cert.SerialNumber.Bytes())
 	now := i.c.cfg.Clock()
 	i.c.mu.Lock()
 	got, ok := i.c.ocsp[key]
@@ -236,27 +238,39 @@ func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) 
 
 var errStale = errors.New("revoke: what it gave does not cover the instant asked about")
 
+// ask takes over what a responder says, unless it said something newer before: an old answer played
+// back must not bring a withdrawn certificate to life.
 func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	inner, cancel := context.WithTimeout(ctx, ResponderTime)
 	defer cancel()
 	a, err := askOCSP(inner, c.cfg.Fetcher, url, q)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return asked{err: err}
+	case inner.Err() != nil:
+		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
+	}
 	now := c.cfg.Clock()
-	got := asked{answer: a, err: err}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, had := c.ocsp[key]
+	got := asked{answer: a, newest: old.newest}
+	if err == nil {
+		if at := a.Evidence[0].ThisUpdate; at.Before(old.newest) {
+			err = fmt.Errorf("%w: the answer of %s is older than one it gave before, of %s", errStale, stamp(at), stamp(old.newest))
+		} else {
+			got.newest = at
+		}
+	}
+	got.err = err
 	if err == nil {
 		got.until = now.Add(AskAgain)
 		if a.Until.Before(got.until) {
 			got.until = a.Until
 		}
 		got.answer.Until = got.until // a decision rests on it no longer than that
-	} else if ctx.Err() != nil {
-		return got
-	} else if inner.Err() != nil {
-		got.err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	old, had := c.ocsp[key]
-	if err != nil {
+	} else {
 		got.failed = old.failed + 1
 		got.until = now.Add(patience(got.failed))
 	}

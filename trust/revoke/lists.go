@@ -2,6 +2,8 @@ package revoke
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +16,7 @@ import (
 
 // fromList consults the list of one URL: the one at hand, and with mayFetch a newly fetched one.
 func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answer, bool) {
-	h, err := i.c.have(ctx, url)
+	h, err := i.c.have(ctx, url, i.q)
 	if err != nil {
 		return Answer{}, false
 	}
@@ -36,7 +38,7 @@ func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answ
 			i.why = append(i.why, "no fetch is left for this decision")
 			return Answer{}, false
 		}
-		got, err := i.c.lists.Do(ctx, url, func(ctx context.Context) held { return i.c.fetchList(ctx, url, i.q) })
+		got, err := i.c.lists.Do(ctx, listKey(url, i.q), func(ctx context.Context) held { return i.c.fetchList(ctx, url, i.q) })
 		if err != nil {
 			return Answer{}, false
 		}
@@ -56,19 +58,41 @@ func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answ
 	return Answer{}, false
 }
 
-// have is what is known of a URL; the first time, what the store kept. The error is ctx's.
-func (c *Checker) have(ctx context.Context, url string) (held, error) {
-	c.mu.Lock()
-	h, ok := c.held[url]
-	c.mu.Unlock()
-	if ok || c.cfg.Store == nil {
-		return h, nil
+// listKey is what a list, and the failure to get one, is known by: the URL with the issuer that must
+// have signed it, so that a certificate of another issuer that names the same URL, at which there is
+// no list of that issuer, costs nobody else anything.
+func listKey(url string, q Query) string { return url + "\x00" + q.voucher() }
+
+// voucher is the name and key that an answer must be signed for, and by what rules.
+func (q Query) voucher() string {
+	h := sha256.New()
+	for _, b := range [][]byte{q.Issuer.RawSubject, q.Issuer.RawSubjectPublicKeyInfo} {
+		sum := sha256.Sum256(b)
+		h.Write(sum[:])
 	}
-	return c.loads.Do(ctx, url, func(ctx context.Context) held { return c.load(ctx, url) })
+	id := hex.EncodeToString(h.Sum(nil))
+	if q.Legacy {
+		id += "+legacy"
+	}
+	return id + "\x00"
 }
 
-func (c *Checker) load(ctx context.Context, url string) (h held) {
-	r, err := c.cfg.Store.Open(url)
+// have is what is known of a URL; the first time, what the store kept. The error is ctx's.
+func (c *Checker) have(ctx context.Context, url string, q Query) (held, error) {
+	key := listKey(url, q)
+	c.mu.Lock()
+	h, ok := c.held[key]
+	c.mu.Unlock()
+	if ok || c.cfg.Store == nil {
+		h.url = url
+		return h, nil
+	}
+	return c.loads.Do(ctx, key, func(ctx context.Context) held { return c.load(ctx, url, key) })
+}
+
+func (c *Checker) load(ctx context.Context, url, key string) held {
+	h := held{url: url}
+	r, err := c.cfg.Store.Open(key)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			h.err = fmt.Errorf("revoke: list store: %w", err)
@@ -78,7 +102,7 @@ func (c *Checker) load(ctx context.Context, url string) (h held) {
 	defer r.Close()
 	if l, err := c.read(ctx, io.LimitReader(r, MaxListOctets+1)); err == nil {
 		h.list = l
-		c.keep(url, h)
+		c.keep(key, h)
 	}
 	return h
 }
@@ -95,39 +119,40 @@ func (c *Checker) read(ctx context.Context, r io.Reader) (*List, error) {
 }
 
 // keep stores what is known of a URL, forgetting others when there is too much.
-func (c *Checker) keep(url string, h held) {
+func (c *Checker) keep(key string, h held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.held[url].list; h.list != nil && old != nil && old.SHA256 != h.list.SHA256 {
+	if old := c.held[key].list; h.list != nil && old != nil && old.SHA256 != h.list.SHA256 {
 		c.generation.Add(1)
 	}
-	c.held[url] = h
+	c.held[key] = h
 	total := 0
 	for _, o := range c.held {
 		if o.list != nil {
 			total += o.list.Entries()
 		}
 	}
-	for u, o := range c.held {
+	for k, o := range c.held {
 		if total <= maxHeldEntries && len(c.held) <= maxHeldLists {
 			break
 		}
-		if u == url {
+		if k == key {
 			continue
 		}
 		if o.list != nil {
 			total -= o.list.Entries()
 		}
-		delete(c.held, u)
+		delete(c.held, k)
 	}
 }
 
 func (c *Checker) remember(url string, q Query) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h, ok := c.held[url]; ok {
+	key := listKey(url, q)
+	if h, ok := c.held[key]; ok {
 		h.query = q
-		c.held[url] = h
+		c.held[key] = h
 	}
 }
 
@@ -136,11 +161,11 @@ func (c *Checker) remember(url string, q Query) {
 func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	inner, cancel := context.WithTimeout(ctx, ListTimeout)
 	defer cancel()
-	h, err := c.have(inner, url)
+	h, err := c.have(inner, url, q)
 	if err != nil {
 		return h
 	}
-	l, unsaved, err := c.download(inner, url, &h, func(l *List) error {
+	l, unsaved, err := c.download(inner, listKey(url, q), &h, func(l *List) error {
 		if err := l.vouched(q); err != nil {
 			return err
 		}
@@ -164,15 +189,15 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	if l != nil {
 		h.list, h.unsaved = l, unsaved
 	}
-	c.keep(url, h)
+	c.keep(listKey(url, q), h)
 	return h
 }
 
 // download streams a list through the parser and into the store, where it stays only if accept
 // agrees. A store that fails costs the copy on disk, not the list: unsaved is why. No list and no
 // error means that the one at hand is unchanged.
-func (c *Checker) download(ctx context.Context, url string, h *held, accept func(*List) error) (l *List, unsaved, err error) {
-	req := fetch.Request{URL: url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"}
+func (c *Checker) download(ctx context.Context, key string, h *held, accept func(*List) error) (l *List, unsaved, err error) {
+	req := fetch.Request{URL: h.url, MaxBytes: MaxListOctets, Accept: "application/pkix-crl, */*;q=0.5"}
 	if h.list != nil && h.err == nil {
 		req.ETag, req.Modified = h.etag, h.changed
 	}
@@ -186,7 +211,7 @@ func (c *Checker) download(ctx context.Context, url string, h *held, accept func
 	}
 	copied := &copying{}
 	if c.cfg.Store != nil {
-		copied.to, copied.err = c.cfg.Store.Create(url)
+		copied.to, copied.err = c.cfg.Store.Create(key)
 	}
 	if l, err = c.read(ctx, io.TeeReader(resp.Body, copied)); err == nil {
 		err = accept(l)
@@ -244,16 +269,16 @@ func (c *Checker) Refresh(ctx context.Context) (int, error) {
 	now := c.cfg.Clock()
 	due := map[string]held{}
 	c.mu.Lock()
-	for u, h := range c.held {
+	for k, h := range c.held {
 		if h.list != nil && h.query.Issuer != nil && now.After(h.retry) && h.due(now) {
-			due[u] = h
+			due[k] = h
 		}
 	}
 	c.mu.Unlock()
 	replaced := 0
 	var faults []error
-	for u, h := range due {
-		got, err := c.lists.Do(ctx, u, func(ctx context.Context) held { return c.fetchList(ctx, u, h.query) })
+	for k, h := range due {
+		got, err := c.lists.Do(ctx, k, func(ctx context.Context) held { return c.fetchList(ctx, h.url, h.query) })
 		switch {
 		case err != nil:
 			return replaced, errors.Join(append(faults, err)...)

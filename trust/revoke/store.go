@@ -13,13 +13,13 @@ import (
 	"sync"
 )
 
-// Store keeps lists between runs, by URL. What it gives back is judged again as if it had just been
+// Store keeps lists between runs, each under a key that names its URL and its issuer. What it gives back is judged again as if it had just been
 // fetched, so it needs no protection but against loss. It is used from several goroutines.
 type Store interface {
-	// Open is the list last committed for the URL; an error that is fs.ErrNotExist when there is none.
-	Open(url string) (io.ReadCloser, error)
-	// Create begins a new list for the URL; nothing changes before Commit.
-	Create(url string) (Pending, error)
+	// Open is the list last committed under the key; an error that is fs.ErrNotExist when there is none.
+	Open(key string) (io.ReadCloser, error)
+	// Create begins a new list under the key; nothing changes before Commit.
+	Create(key string) (Pending, error)
 }
 
 // Pending is a list being written. Exactly one of Commit and Abort is called.
@@ -32,7 +32,7 @@ type Pending interface {
 // MaxStored bounds the octets a Dir holds; beyond it the lists committed longest ago are forgotten.
 const MaxStored = 1 << 30
 
-// Dir is a Store in a directory: one file a URL, replaced by renaming.
+// Dir is a Store in a directory: one file a key, replaced by renaming.
 type Dir struct {
 	path string
 	max  int64
@@ -55,21 +55,21 @@ func OpenDir(path string) (*Dir, error) {
 	return &Dir{path: path, max: MaxStored}, nil
 }
 
-func (d *Dir) file(url string) string {
-	id := sha256.Sum256([]byte(url))
+func (d *Dir) file(key string) string {
+	id := sha256.Sum256([]byte(key))
 	return filepath.Join(d.path, hex.EncodeToString(id[:])+".crl")
 }
 
-// Open opens the list of the URL.
-func (d *Dir) Open(url string) (io.ReadCloser, error) { return os.Open(d.file(url)) }
+// Open opens the list under the key.
+func (d *Dir) Open(key string) (io.ReadCloser, error) { return os.Open(d.file(key)) }
 
-// Create begins a new list of the URL.
-func (d *Dir) Create(url string) (Pending, error) {
+// Create begins a new list under the key.
+func (d *Dir) Create(key string) (Pending, error) {
 	f, err := os.CreateTemp(d.path, ".new-*")
 	if err != nil {
 		return nil, fmt.Errorf("revoke: list store: %w", err)
 	}
-	return &pendingFile{f, d, d.file(url)}, nil
+	return &pendingFile{f, d, d.file(key)}, nil
 }
 
 type pendingFile struct {
