@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"postern/gateway/clinic/inbox"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/relay"
 	"postern/gateway/delivery/track"
@@ -269,4 +270,16 @@ func (a Admin) Messages(ctx context.Context, q store.Query) ([]MessageLine, erro
 		out = append(out, l)
 	}
 	return out, err
+}
+
+// Items lists the items of an inbox, newest first.
+func (a Admin) Items(ctx context.Context, in ItemArg) ([]inbox.Item, error) {
+	all, err := a.s.Store.Inboxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := all[in.Inbox]; !ok {
+		return nil, fmt.Errorf("no inbox %q here (`postern inbox list` names them): %w", in.Inbox, store.ErrNotFound)
+	}
+	return a.s.Store.Items(ctx, in.Inbox, in.Before, in.Limit)
 }

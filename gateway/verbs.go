@@ -143,7 +143,7 @@ func verbs() map[string]verb {
 		"held.discard":  with(func(ctx context.Context, a Admin, id string) (none, error) { return none{}, a.HeldDiscard(ctx, id) }),
 		"inbox.inboxes": with(func(ctx context.Context, a Admin, _ none) (map[string]int64, error) { return a.s.Store.Inboxes(ctx) }),
 		"inbox.list": with(func(ctx context.Context, a Admin, in ItemArg) ([]inbox.Item, error) {
-			return a.s.Store.Items(ctx, in.Inbox, in.Before, in.Limit)
+			return a.Items(ctx, in)
 		}),
 		"inbox.show": with(func(ctx context.Context, a Admin, in ItemArg) (inbox.Item, error) {
 			return a.s.Store.Item(ctx, in.Inbox, in.Number)

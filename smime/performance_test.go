@@ -14,14 +14,14 @@ import (
 	"postern/smime"
 )
 
-// TestWritePerformance measures and writes cmd/postern/docs/performance.md when POSTERN_PERFORMANCE is
+// BenchmarkWritePerformance measures and writes cmd/postern/docs/performance.md when POSTERN_PERFORMANCE is
 // 1. It passes no judgement: figures depend on the machine, and ratios are what to compare.
-func TestWritePerformance(t *testing.T) {
+func BenchmarkWritePerformance(t *testing.B) {
 	if os.Getenv("POSTERN_PERFORMANCE") != "1" {
 		t.Skip("POSTERN_PERFORMANCE=1 measures and writes the table")
 	}
 	var doc strings.Builder
-	fmt.Fprintf(&doc, "# Performance of sealing and opening\n\nMeasured by `POSTERN_PERFORMANCE=1 go test -run TestWritePerformance -timeout 30m ./smime` on %s.\n\n", machine())
+	fmt.Fprintf(&doc, "# Performance of sealing and opening\n\nMeasured by `POSTERN_PERFORMANCE=1 go test -run xxx -bench WritePerformance -benchtime 1x -timeout 30m ./smime` on %s.\n\n", machine())
 	doc.WriteString("\"Over primitives\" is the processor time of the whole work (MIME, CMS, signature, encryption, base64) over that of the RSA-2048,\n" +
 		"SHA-256, AES-256-CBC and base64 operations the same message cannot avoid, one pass each, in alternated rounds of one run on one\n" +
 		"processor: medians of 15. `go test -run xxx -bench . ./smime` prints the same and more.\n\n" +
@@ -43,7 +43,7 @@ func TestWritePerformance(t *testing.T) {
 	}
 }
 
-func measured(t *testing.T, n int) string {
+func measured(t testing.TB, n int) string {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	p := newPrimitives(t)
 	seal, open := workOf(t, n)
@@ -91,7 +91,7 @@ func allocated(f func()) uint64 {
 	return after.total - before.total
 }
 
-func alone(t *testing.T) string {
+func alone(t testing.TB) string {
 	seal, open := workOf(t, 25_000_000)
 	best := func(f func()) float64 {
 		fastest := time.Hour
@@ -119,7 +119,7 @@ func machine() string {
 
 // againstBouncy compares with Bouncy Castle in one warm Java process, by the clock: CMS alone on its
 // side, the whole message on ours.
-func againstBouncy(t *testing.T) string {
+func againstBouncy(t testing.TB) string {
 	from, to := someone(t, "hospital", "rsa2048"), someone(t, "clinic", "rsa2048")
 	java := startBouncy(t)
 	out := "\nAgainst Bouncy Castle 1.72, warmed up, in alternated rounds (its time over ours, medians of 9; it does CMS alone, from file to file):\n\n"

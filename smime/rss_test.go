@@ -70,7 +70,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 }
 
 // memoryWorld is a folder with two identities and messages of several sizes.
-func memoryWorld(t *testing.T) string {
+func memoryWorld(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	from, to := someone(t, "hospital", "p256"), someone(t, "clinic", "rsa2048")
@@ -91,7 +91,7 @@ func memoryWorld(t *testing.T) string {
 }
 
 // peakOf runs one job in a process of its own and returns its largest resident set, in KiB.
-func peakOf(t *testing.T, dir, job string, mb, messages int) int {
+func peakOf(t testing.TB, dir, job string, mb, messages int) int {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryDoesNotGrow$")
 	cmd.Env = append(os.Environ(), "POSTERN_RSS_JOB="+job, "POSTERN_RSS_DIR="+dir, "POSTERN_RSS_MB="+strconv.Itoa(mb), "POSTERN_RSS_N="+strconv.Itoa(messages))
@@ -113,7 +113,7 @@ func peakOf(t *testing.T, dir, job string, mb, messages int) int {
 	return p.KiB
 }
 
-func makeLarge(t *testing.T, name string, mb int) {
+func makeLarge(t testing.TB, name string, mb int) {
 	t.Helper()
 	f, err := os.Create(name)
 	if err != nil {

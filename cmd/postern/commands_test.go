@@ -64,7 +64,8 @@ func TestUsedWrongly(t *testing.T) {
 	}{
 		{"no command", "", exitUsage, "Commands:"},
 		{"unknown command", "sned", exitUsage, `no command "sned"`},
-		{"half a command", "trust", exitUsage, `no command "trust"`},
+		{"half a command", "trust", exitUsage, "trust anchor add"},
+		{"subject of two lines", "send --from a@b.example --to c@d.example --text x --subject two\x00lines", exitUsage, "one line"},
 		{"no site anywhere", "domain list", exitRefused, "postern init DIR --domain D"},
 		{"configuration not there", "serve -c nowhere.toml", exitRefused, "nowhere.toml"},
 		{"init without a domain", "init d", exitUsage, "--domain"},
@@ -149,6 +150,7 @@ func TestSiteByCommands(t *testing.T) {
 		{"held release h-none" + c, exitRefused, "", "not found"},
 		{"inbox list" + c, exitDone, "front-desk", ""},
 		{"inbox show front-desk 1" + c, exitRefused, "", "not found"},
+		{"inbox list nowhere" + c, exitRefused, "", "postern inbox list"},
 		{"send --from jo@direct.clinic.example --to x@direct.hospital.example --text hi --wait" + c, exitNotYet, "", "no gateway runs this site"},
 		{"send --from nobody@direct.clinic.example --to x@direct.hospital.example --text hi" + c, exitRefused, "", "not an address of ours"},
 		{"trace --to x@direct.hospital.example" + c, exitDone, "x@direct.hospital.example", ""},

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // zone names must work on machines without a zone database
 )
@@ -50,6 +51,13 @@ func run(ctx context.Context, c *console, args []string) int {
 	}
 	cmd, rest, ok := find(args)
 	if !ok {
+		if group := groupOf(args[0]); len(group) > 0 {
+			fmt.Fprintf(c.err, "postern %s is one of:\n", args[0])
+			for _, cmd := range group {
+				fmt.Fprintf(c.err, "  %-22s %s\n", cmd.name, cmd.short)
+			}
+			return exitUsage
+		}
 		fmt.Fprintf(c.err, "postern: no command %q; `postern help` lists them\n", args[0])
 		return exitUsage
 	}
@@ -63,6 +71,16 @@ func run(ctx context.Context, c *console, args []string) int {
 		}
 	}
 	return c.exitCode(cmd, cmd.run(ctx, c, rest))
+}
+
+// groupOf lists the commands whose first word is that one.
+func groupOf(word string) (out []command) {
+	for _, cmd := range commands() {
+		if strings.HasPrefix(cmd.name, word+" ") {
+			out = append(out, cmd)
+		}
+	}
+	return out
 }
 
 func find(args []string) (command, []string, bool) {

@@ -70,6 +70,9 @@ func runSend(ctx context.Context, c *console, args []string) error {
 	if *f.raw && (len(f.attach) > 0 || *f.text != "" || *f.subject != "") {
 		return usagef("--raw takes the whole message from standard input: no --text, --subject or --attach beside it")
 	}
+	if strings.ContainsAny(*f.subject, "\r\n\x00") || len(*f.subject) > compose.MaxSubject {
+		return usagef("--subject is one line of at most %d octets", compose.MaxSubject)
+	}
 	switch *f.purpose {
 	case "", "discharge", "referral", "records":
 	default:
