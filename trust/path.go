@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/trust/chain"
+	"postern/trust/revoke"
 )
 
 // Bounds of one decision.
@@ -42,10 +43,12 @@ func (i *inquiry) findPath(ctx context.Context) verdict {
 // exist and revocation spoke against each.
 func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chain.Result, verdict, bool) {
 	var against verdict
+	var evidence []revoke.Evidence // that against rests on
 	res := chain.Build(ctx, chain.Request{
 		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(), Work: &i.work,
 		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection},
 	}, func(path []*x509.Certificate) bool {
+		i.evidence = nil
 		v := i.ownRules(path) // before the network is asked
 		if v.reason == "" {
 			v = i.revocation(ctx, path)
@@ -53,8 +56,9 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 		if v.reason == "" {
 			return true
 		}
-		if against.reason == "" || against.reason == RevocationUnknown {
-			against = v
+		// A path that may be good later keeps the question open, whatever is said of the others.
+		if against.reason == "" || v.reason == RevocationUnknown {
+			against, evidence = v, i.evidence
 		}
 		return false
 	})
@@ -68,7 +72,7 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 		i.add(Step{Asked: "does a path lead to an anchor", Of: i.ownerOf(res.Path), Answer: describe(res.Path), Rule: "AS-61, RFC 5280 §6", Verdict: VerdictPass})
 		return res, verdict{}, true
 	case against.reason != "":
-		i.temporary = against.reason.Temporary()
+		i.temporary, i.evidence = against.reason.Temporary(), evidence
 		return res, against, true
 	}
 	return res, verdict{}, false
