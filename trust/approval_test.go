@@ -22,6 +22,16 @@ func TestApprovalCoversOnlyWhatWasApproved(t *testing.T) {
 		t.Fatalf("path alone: %+v", path)
 	}
 	refused := decide(t, evaluator(store{}), incoming(leaf.Cert))
+	given := func(dir trust.Direction, use trust.Use) trust.Decision {
+		q := incoming(leaf.Cert)
+		q.Direction, q.Use = dir, use
+		d := decide(t, evaluator(store{in: []*x509.Certificate{root.Cert}, out: []*x509.Certificate{root.Cert}}), q)
+		if !d.OK() {
+			t.Fatalf("%s %s: %+v", dir, use, d)
+		}
+		return d
+	}
+	sealing, outgoing, signing := given(trust.Incoming, trust.Encrypt), given(trust.Outgoing, trust.Encrypt), given(trust.Outgoing, trust.Sign)
 	cases := []struct {
 		name string
 		a    trust.Approval
@@ -45,6 +55,9 @@ func TestApprovalCoversOnlyWhatWasApproved(t *testing.T) {
 		{"another address", d.Approval, leaf.Cert, addr.MustParse("nurse@clinic.example"), trust.Incoming, atNow, false},
 		{"no address", d.Approval, leaf.Cert, addr.Address{}, trust.Incoming, atNow, false},
 		{"another direction", d.Approval, leaf.Cert, dr, trust.Outgoing, atNow, false},
+		{"to encrypt, inbound", sealing.Approval, leaf.Cert, dr, trust.Incoming, atNow, false},
+		{"to encrypt, outbound", outgoing.Approval, leaf.Cert, dr, trust.Outgoing, atNow, true},
+		{"to sign, outbound", signing.Approval, leaf.Cert, dr, trust.Outgoing, atNow, false},
 		{"no direction", d.Approval, leaf.Cert, dr, "", atNow, false},
 	}
 	for _, c := range cases {
@@ -54,6 +67,14 @@ func TestApprovalCoversOnlyWhatWasApproved(t *testing.T) {
 				t.Fatalf("got %v, want ok=%v", err, c.ok)
 			}
 		})
+	}
+	for local, want := range map[addr.Domain]bool{here: true, addr.MustDomain("other.example"): false, addr.MustDomain("sub." + here.String()): false, {}: false} {
+		if err := d.Approval.GivenBy(local); (err == nil) != want || err != nil && !errors.Is(err, trust.ErrNotCovered) {
+			t.Errorf("by the anchors of %q: %v", local, err)
+		}
+	}
+	if refused.Approval.GivenBy(here) == nil || (trust.Approval{}).GivenBy(addr.Domain{}) == nil {
+		t.Error("nobody's approval was given by somebody")
 	}
 	if d.Approval.Purpose() != trust.Mail || d.Approval.Use() != trust.Sign || d.Approval.TrustVersion() == "" {
 		t.Errorf("purpose %q, use %q, version %q", d.Approval.Purpose(), d.Approval.Use(), d.Approval.TrustVersion())

@@ -113,10 +113,7 @@ func (e *Evaluator) complete(q Question) (Question, error) {
 		q.Purpose = Mail
 	}
 	if q.Use == "" {
-		q.Use = Sign
-		if q.Direction == Outgoing {
-			q.Use = Encrypt
-		}
+		q.Use = useOf(q.Direction)
 	}
 	if q.Budget == nil {
 		q.Budget = NewBudget()

@@ -115,7 +115,7 @@ func (i *inquiry) haveAnchors() verdict {
 func (i *inquiry) approved() Decision {
 	d := Decision{
 		Approval: Approval{
-			valid: true, cert: i.key.cert, peer: i.key.peer, direction: i.q.Direction, purpose: i.q.Purpose,
+			valid: true, cert: i.key.cert, peer: i.key.peer, local: i.q.Local, direction: i.q.Direction, purpose: i.q.Purpose,
 			use: i.q.Use, at: i.q.Time, version: i.key.anchors,
 		},
 		Bound: i.bound, Chain: i.path, Revocation: i.evidence, SoftFailed: i.soft, Trace: i.trace(),

@@ -207,6 +207,14 @@ func TestApprovalsAreNeeded(t *testing.T) {
 	if err != nil || !res.Refused {
 		t.Fatalf("the zero decision was believed: %+v, %v", res, err)
 	}
+	real := trust.New(trust.Config{Anchors: f, Settings: f})
+	f.judge = judgeOf(func(q trust.Question) (trust.Decision, error) {
+		q.Local = second.Domain()
+		return real.Evaluate(t.Context(), q)
+	})
+	if _, err := f.agent().Open(t.Context(), agent.Inbound{MailFrom: doc, Recipients: []addr.Address{intake}, Sealed: bytes.NewReader(sealed)}); !errors.Is(err, trust.ErrNotCovered) {
+		t.Fatalf("an approval by the anchors of another domain was believed: %v", err)
+	}
 	f.judge = nil
 	res, err = f.agent().Open(t.Context(), agent.Inbound{MailFrom: doc, Recipients: []addr.Address{intake}, Sealed: bytes.NewReader(sealed)})
 	if err != nil || res.Refused {

@@ -73,7 +73,7 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 			return Sealed{}, err
 		}
 	}
-	recipients := a.proven(&out, usable, approvals)
+	recipients := a.proven(m.From.Domain(), &out, usable, approvals)
 	if len(recipients) == 0 {
 		return out, nil
 	}
@@ -145,7 +145,7 @@ func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verd
 }
 
 // proven asks each approval once more, at the moment of sealing, and lists who may be encrypted to.
-func (a *Agent) proven(out *Sealed, usable [][]*x509.Certificate, approvals [][]trust.Approval) []smime.Recipient {
+func (a *Agent) proven(local addr.Domain, out *Sealed, usable [][]*x509.Certificate, approvals [][]trust.Approval) []smime.Recipient {
 	var rs []smime.Recipient
 	seen := map[string]bool{}
 	for i := range out.Verdicts {
@@ -154,7 +154,11 @@ func (a *Agent) proven(out *Sealed, usable [][]*x509.Certificate, approvals [][]
 			continue
 		}
 		for j, c := range usable[i] {
-			if err := approvals[i][j].Covers(c, v.Recipient, trust.Outgoing, a.Now()); err != nil {
+			err := approvals[i][j].GivenBy(local)
+			if err == nil {
+				err = approvals[i][j].Covers(c, v.Recipient, trust.Outgoing, a.Now())
+			}
+			if err != nil {
 				v.OK, v.Temporary, v.Reason, v.Detail = false, true, ReasonUnknown, err.Error()
 				break
 			}

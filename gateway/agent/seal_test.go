@@ -168,6 +168,15 @@ func TestSealAsksEachApproval(t *testing.T) {
 			q.Direction, q.Use = trust.Incoming, trust.Sign
 			return ask(q)
 		},
+		"to sign": func(q trust.Question) trust.Decision {
+			q.Use = trust.Sign
+			return ask(q)
+		},
+		"by the anchors of another domain": func(q trust.Question) trust.Decision {
+			f.out["elsewhere.example"] = anchorsOf(ca)
+			q.Local = addr.MustDomain("elsewhere.example")
+			return ask(q)
+		},
 		"for another address": func(q trust.Question) trust.Decision {
 			other := leaf(t, ca, issue.LeafOptions{Address: front})
 			q.Cert, q.Peer = other.Cert, front

@@ -37,7 +37,7 @@ type Origin struct {
 }
 
 // FromPeer is the origin of a message whose signer was verified and approved: the approval must cover
-// this certificate for this sender, inbound, now.
+// this certificate for this sender's signatures, inbound, now.
 func FromPeer(a trust.Approval, signer *x509.Certificate, sender addr.Address, now time.Time) (Origin, error) {
 	if err := a.Covers(signer, sender, trust.Incoming, now); err != nil {
 		return Origin{}, fmt.Errorf("inbox: %w", err)

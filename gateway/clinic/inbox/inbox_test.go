@@ -48,6 +48,12 @@ func TestOriginNeedsProof(t *testing.T) {
 		"of the other direction": func() (inbox.Origin, error) {
 			return inbox.FromPeer(approve(trust.Outgoing, trust.Encrypt), good, sender, now)
 		},
+		"to encrypt to the sender": func() (inbox.Origin, error) {
+			return inbox.FromPeer(approve(trust.Incoming, trust.Encrypt), good, sender, now)
+		},
+		"to encrypt, for a notice": func() (inbox.Origin, error) {
+			return inbox.FromNotice(approve(trust.Incoming, trust.Encrypt), good, sender, now)
+		},
 		"a stale one":              func() (inbox.Origin, error) { return inbox.FromPeer(in, good, sender, now.Add(time.Hour)) },
 		"one from the future":      func() (inbox.Origin, error) { return inbox.FromPeer(in, good, sender, now.Add(-time.Hour)) },
 		"of no certificate at all": func() (inbox.Origin, error) { return inbox.FromPeer(in, nil, sender, now) },
