@@ -32,9 +32,11 @@ func (c *Client) exchangeAny(ctx context.Context, q *question) (source, *dns.Msg
 	}
 	resolving, cancel := context.WithTimeout(ctx, MaxResolving)
 	defer cancel()
+	until, _ := resolving.Deadline()
+	over := func() bool { return resolving.Err() != nil || !time.Now().Before(until) } // the timer may be a moment behind the clock
 	why := "no answer"
 	dead := map[string]bool{} // servers that answered with a fault: asking again at once changes nothing
-	for round := 0; round < c.cfg.Tries && resolving.Err() == nil; round++ {
+	for round := 0; round < c.cfg.Tries && !over(); round++ {
 		for _, server := range servers {
 			if dead[server] {
 				continue
@@ -50,7 +52,7 @@ func (c *Client) exchangeAny(ctx context.Context, q *question) (source, *dns.Msg
 			var fault faultError
 			dead[server] = errors.As(err, &fault)
 			why = fmt.Sprintf("%v from %s", err, server)
-			if resolving.Err() != nil {
+			if over() {
 				break
 			}
 		}
