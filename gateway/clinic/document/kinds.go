@@ -138,6 +138,9 @@ func (d *Document) readHL7() error {
 	if m.More > 0 {
 		d.finding(chart.Warning, "more-messages", "The file holds %d more messages; only the first is shown.", m.More)
 	}
+	if n := len(m.All("PID")); n > 1 {
+		d.finding(chart.Problem, "several-patients", "The message is about %d patients, and only the first is named above: results and other lines may be another patient's. Read the message itself.", n)
+	}
 	if d.Patient == nil {
 		d.finding(chart.Problem, "no-patient", "The message names no patient (no PID segment).")
 	} else if len(d.Patient.IDs) == 0 {

@@ -268,3 +268,19 @@ func TestPicturesInEntries(t *testing.T) {
 		}
 	}
 }
+
+// Two patients in one message must never look like one.
+func TestHL7AboutTwoPatientsSaysSo(t *testing.T) {
+	msg := "MSH|^~\\&|L|H|C|H|202605010900||ORU^R01|1|P|2.5.1\rPID|1||1^^^H||SMITH^ANN||19600101|F\rOBR|1||2|K^Potassium\rOBX|1|NM|K^Potassium||6.1|mmol/L|||||F\r" +
+		"PID|2||9^^^H||JONES^BOB||19700101|M\rOBR|2||3|NA^Sodium\rOBX|1|NM|NA^Sodium||118|mmol/L||LL|||F\r"
+	s, err := document.Inspect(strings.NewReader(msg), int64(len(msg)), document.Hint{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range s.Problems {
+		if f.Rule == "several-patients" && f.Severity == "problem" {
+			return
+		}
+	}
+	t.Errorf("findings %+v", s.Problems)
+}

@@ -10,6 +10,7 @@ package brief
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"postern/gateway/clinic/document/ccda"
@@ -201,7 +202,9 @@ func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			if it.Group = ""; s.Kind != kinds[len(kinds)-1] || len(b.Anchors) > 1 {
 				it.Group = s.Name() // several sections share the block: each line says which
 			}
-			k := key(it) + "|" + it.Detail
+			// Only what reads the same is given once: an allergy and its denial, or two things under one
+			// general code, are two lines.
+			k := strings.Join([]string{key(it), it.Detail, strings.ToLower(it.Name), it.Status, strconv.FormatBool(it.Negated)}, "|")
 			if it.Over() {
 				k += "|over"
 			}

@@ -98,6 +98,7 @@ func TestEntriesBecomeLines(t *testing.T) {
 		"problem":                       {problem("", `<effectiveTime><low value="2011"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||active"}},
 		"problem with an end":           {problem("", `<effectiveTime><low value="2011"/><high value="2012"/></effectiveTime><value code="1" displayName="Asthma"/>`), []string{"s1|Asthma|||resolved"}},
 		"problem, status by code":       {problem("", `<value code="1" displayName="Asthma"/><entryRelationship><observation><code code="33999-4"/><value code="413322009"/></observation></entryRelationship>`), []string{"s1|Asthma|||resolved"}},
+		"negation written as 1":         {problem(`negationInd=" 1 "`, `<value code="55607006"/>`), []string{"not s1|No known problems|||active"}},
 		"no known problems":             {problem(`negationInd="true"`, `<value code="55607006"/>`), []string{"not s1|No known problems|||active"}},
 		"words instead of a code":       {problem("", `<value nullFlavor="OTH"><originalText>sore knee</originalText></value>`), []string{"s1|sore knee|||active"}},
 		"only a translation":            {problem("", `<value nullFlavor="UNK"><translation code="J45" displayName="Asthma, ICD"/></value>`), []string{"s1|Asthma, ICD|||active"}},

@@ -91,7 +91,11 @@ func hasTemplate(n node, root string) bool {
 	return false
 }
 
-func negated(n node) bool { return n.Attr("negationInd") == "true" }
+// negated reads the flag as xs:boolean is written: "true" or "1".
+func negated(n node) bool {
+	v := strings.TrimSpace(n.Attr("negationInd"))
+	return v == "true" || v == "1"
+}
 
 // maxInner is how many observations of one entry are read.
 const maxInner = 500

@@ -125,7 +125,21 @@ func denies(s string) bool {
 	s = strings.ToLower(strings.TrimSpace(s))
 	for _, p := range []string{"no known ", "none", "no allerg", "no current ", "no active ", "no medication", "nka", "nkda", "no data", "no information", "not on file", "no recorded", "denies "} {
 		if strings.HasPrefix(s, p) {
-			return len(s) < 120
+			return len(s) < 120 && !qualified(s)
+		}
+	}
+	return false
+}
+
+// qualified says that a denial goes on to say something else: "except penicillin", "stopping", "; takes …". Then
+// it is no plain denial, and it is shown as it stands.
+func qualified(s string) bool {
+	if strings.ContainsAny(strings.TrimRight(s, ".;, "), ";.") {
+		return true
+	}
+	for _, w := range []string{"except", "but ", "other than", "besides", "apart from", "however", "stopping", "were refused", "none of"} {
+		if strings.Contains(s, w) {
+			return true
 		}
 	}
 	return false
