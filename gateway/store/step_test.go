@@ -300,6 +300,12 @@ func everythingSettled(id message.ID) store.Step {
 	return st
 }
 
+// tagged is the item as if the envelope had carried a +tag, which anybody who holds the sealed bytes can write.
+func tagged(it inbox.Item) inbox.Item {
+	it.Recipient = addr.MustParse(it.Recipient.Local() + "+x@" + it.Recipient.Domain().String())
+	return it
+}
+
 func TestDuplicatesAndSameID(t *testing.T) {
 	for _, c := range []struct {
 		situation string
@@ -309,6 +315,7 @@ func TestDuplicatesAndSameID(t *testing.T) {
 	}{
 		{"the very same again", item("m-2", dr, "1@h", "text"), 0, false},
 		{"the same in other letters of the address", item("m-2", addr.MustParse("DR@Hospital.example"), "1@h", "text"), 0, false},
+		{"the same to another +tag", tagged(item("m-2", dr, "1@h", "text")), 0, false},
 		{"same id, other content", item("m-2", dr, "1@h", "other"), 2, true},
 		{"same id, other sender", item("m-2", nurse, "1@h", "other"), 2, false},
 		{"same content, other id", item("m-2", dr, "2@h", "text"), 2, false},
