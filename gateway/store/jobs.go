@@ -260,11 +260,3 @@ func (s *Store) NextDue(ctx context.Context, class queue.Class) (time.Time, erro
 func (s *Store) Jobs(ctx context.Context, id message.ID) ([]queue.Job, error) {
 	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE ?='' OR message=? ORDER BY due LIMIT 1000", []any{id, id}, scanJob)
 }
-
-// DropTimers removes the clocks of a message that nothing waits for any more.
-func (s *Store) DropTimers(ctx context.Context, id message.ID) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec("DELETE FROM job WHERE message=? AND kind=? AND token=''", id, queue.Timer)
-		return err
-	})
-}
