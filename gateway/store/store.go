@@ -16,7 +16,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,12 +35,6 @@ var (
 	ErrVersion   = errors.New("store: database was written by another version of this program")
 	errClosed    = errors.New("store: closed")
 )
-
-// schemaVersion is the version this program writes.
-const schemaVersion = "1"
-
-//go:embed schema.sql
-var schema string
 
 // Store is one open database. It is safe for concurrent use.
 type Store struct {
@@ -85,13 +78,14 @@ func Create(path string) error {
 		return err
 	}
 	defer db.Close()
-	if _, err := db.Exec("BEGIN;" + schema + "INSERT INTO meta VALUES ('schema','" + schemaVersion + "'); COMMIT;"); err != nil {
-		return fmt.Errorf("store: create schema: %w", err)
+	all, err := migrations(schemaFiles)
+	if err != nil {
+		return err
 	}
-	return nil
+	return migrate(db, all, time.Now())
 }
 
-// Open opens a database made by Create and starts its committer. Close ends it.
+// Open opens a database made by Create, brings it to this program's schema and starts its committer. Close ends it.
 func Open(c Config) (*Store, error) {
 	if _, err := os.Stat(c.Path); err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
@@ -106,21 +100,16 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := forward(w, c.Now()); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(c.Path), err)
+	}
 	r, err := open(c.Path, 4)
 	if err != nil {
 		w.Close()
 		return nil, err
 	}
 	s := &Store{write: w, read: r, now: c.Now, node: c.Node, fault: c.Fault, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
-	var version string
-	if err := r.QueryRow("SELECT value FROM meta WHERE key='schema'").Scan(&version); err != nil || version != schemaVersion {
-		w.Close()
-		r.Close()
-		if err == nil {
-			err = fmt.Errorf("%w: schema %s, this program writes %s", ErrVersion, version, schemaVersion)
-		}
-		return nil, fmt.Errorf("store: %s: %w", filepath.Base(c.Path), err)
-	}
 	go s.committer()
 	return s, nil
 }
