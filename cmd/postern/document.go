@@ -98,7 +98,7 @@ func printSummary(w io.Writer, s *document.Summary, indent string) {
 		line(string(it.Kind), fmt.Sprintf("%-4s %s", it.Section, itemText(it)))
 	}
 	for _, l := range s.Lines {
-		line(strings.ToLower(l.Group), strings.TrimSpace(l.Name+" "+l.Value+" "+l.Flag+" "+l.Note+" "+l.Time.Date()))
+		line(strings.ToLower(l.Group), l.String())
 	}
 	for _, r := range s.Repairs {
 		line("mended", r)

@@ -96,16 +96,51 @@ func (s Sheet) groups(p *page.Writer) {
 	for _, g := range order {
 		p.Open(page.Div, page.Cls(page.Card, page.Card2))
 		p.Elem(page.H2, g)
-		p.Open(page.Ul, page.Cls(page.Line))
-		for i, l := range by[g] {
-			if i >= maxGroupLines {
-				p.Elem(page.Li, fmt.Sprintf("and %d more", len(by[g])-maxGroupLines))
-				break
-			}
-			writeLine(p, l)
+		writeGroup(p, by[g])
+		p.Close()
+	}
+	p.Close()
+}
+
+// writeGroup writes what holds or is denied, then folded what is over, then what the sender took back.
+func writeGroup(p *page.Writer, lines []chart.Line) {
+	var now, past, void []chart.Line
+	for _, l := range lines {
+		switch l.Standing {
+		case chart.Over:
+			past = append(past, l)
+		case chart.Withdrawn:
+			void = append(void, l)
+		default:
+			now = append(now, l)
 		}
-		p.Close()
-		p.Close()
+	}
+	if len(now) == 0 {
+		p.Elem(page.P, "None listed as current.", page.Cls(page.Answer))
+	} else {
+		writeLineList(p, now)
+	}
+	for _, folded := range []struct {
+		lines []chart.Line
+		words string
+	}{{past, "no longer current"}, {void, "taken back by the sender, not to be relied on"}} {
+		if len(folded.lines) > 0 {
+			p.Open(page.Details, page.Cls(page.Past))
+			p.Elem(page.Summary, fmt.Sprintf("%d %s", len(folded.lines), folded.words))
+			writeLineList(p, folded.lines)
+			p.Close()
+		}
+	}
+}
+
+func writeLineList(p *page.Writer, lines []chart.Line) {
+	p.Open(page.Ul, page.Cls(page.Line))
+	for i, l := range lines {
+		if i >= maxGroupLines {
+			p.Elem(page.Li, fmt.Sprintf("and %d more", len(lines)-maxGroupLines))
+			break
+		}
+		writeLine(p, l)
 	}
 	p.Close()
 }
@@ -113,18 +148,28 @@ func (s Sheet) groups(p *page.Writer) {
 // maxGroupLines is how many lines of one group are shown.
 const maxGroupLines = 500
 
+// writeLine puts the mark of a line that does not simply hold in front of it, so that nobody reads the
+// name first; what was taken back is struck through as well.
 func writeLine(p *page.Writer, l chart.Line) {
 	p.Open(page.Li)
-	p.Text(l.Name)
-	if l.Value != "" {
+	if m := l.Mark(); m != "" {
+		p.Elem(page.Span, m+":", page.Cls(page.OverMark))
 		p.Text(" ")
-		p.Elem(page.Span, l.Value, page.Cls(page.Value, page.Lines))
 	}
-	if l.Flag != "" {
-		p.Text(" ")
-		p.Elem(page.Span, l.Flag, page.Cls(page.Flag))
+	if l.Standing == chart.Withdrawn {
+		p.Elem(page.Del, join(" ", l.Name, l.Value, l.Flag))
+	} else {
+		p.Text(l.Name)
+		if l.Value != "" {
+			p.Text(" ")
+			p.Elem(page.Span, l.Value, page.Cls(page.Value, page.Lines))
+		}
+		if l.Flag != "" {
+			p.Text(" ")
+			p.Elem(page.Span, l.Flag, page.Cls(page.Flag))
+		}
 	}
-	if rest := join(" · ", l.Note, l.Time.Date()); rest != "" {
+	if rest := join(" · ", l.Note, l.Time.String()); rest != "" {
 		p.Text(" ")
 		p.Elem(page.Span, rest, page.Cls(page.Detail, page.Lines))
 	}
