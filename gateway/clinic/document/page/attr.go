@@ -1,6 +1,8 @@
 package page
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -72,6 +74,8 @@ const (
 	Column
 	Columns
 	Inside
+	Struck // what the sender struck out: cells, which no del element can wrap
+	Others
 	classes
 )
 
@@ -79,7 +83,7 @@ func (c Class) name() string {
 	return [classes]string{"", "added", "address", "answer", "asked", "badge", "badge-alert", "bold", "block", "card", "changes", "conflict", "detail",
 		"empty", "facts", "flag", "footnote", "grid", "heading", "italic", "key", "level2", "level3", "line", "meta", "muted", "narrative", "new-mark",
 		"over-mark", "patient", "picture", "problem", "note", "raw", "row", "scroll", "skip", "source", "toc", "underline", "value", "warning", "wide",
-		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns", "inside"}[c]
+		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns", "inside", "struck", "others"}[c]
 }
 
 // Cls gives the element one or more classes.
@@ -102,17 +106,23 @@ func Link(id string) Attr { return Attr{"href", "#" + Ident(id)} }
 // maxIdent is the longest ID, in bytes.
 const maxIdent = 200
 
-// Ident turns any text into an ID: letters, digits, '-', '.' and '_' stay, others become _xHEX_.
+// Ident turns any text into an ID: letters, digits, '-', '.' and '_' stay, others become _xHEX_. No two
+// texts in UTF-8 share one: a "_x" of the text's own is written _x5F_x, and what would be longer than maxIdent
+// ends in a digest of the whole behind _xH_, which no text can write.
 func Ident(s string) string {
 	var b strings.Builder
-	for _, r := range s {
-		if b.Len() >= maxIdent {
-			break
-		}
-		if r < 0x80 && (isWord(byte(r)) || r == '-' || r == '.') {
+	for i, r := range s {
+		switch {
+		case r == '_' && strings.HasPrefix(s[i+1:], "x"):
+			b.WriteString("_x5F_")
+		case r < 0x80 && (isWord(byte(r)) || r == '-' || r == '.'):
 			b.WriteByte(byte(r))
-		} else {
+		default:
 			fmt.Fprintf(&b, "_x%X_", r)
+		}
+		if b.Len() > maxIdent {
+			sum := sha256.Sum256([]byte(s))
+			return b.String()[:maxIdent-40] + "_xH_" + hex.EncodeToString(sum[:16])
 		}
 	}
 	return b.String()

@@ -75,11 +75,20 @@ func TestTextComesBackAsItWasWritten(t *testing.T) {
 }
 
 func TestIdentifiersAreSafeDistinctAndOnce(t *testing.T) {
-	if a, b := page.Ident("a b"), page.Ident("a_x20_b"); a == "" || strings.Contains(a, " ") || a != "a_x20_b" && b == a {
-		t.Errorf("%q %q", a, b)
-	}
-	if got := page.Ident(strings.Repeat("é", 500)); len(got) > 220 {
-		t.Errorf("%d bytes", len(got))
+	long := strings.Repeat("é", 500)
+	seen := map[string]string{}
+	for _, in := range []string{"a b", "a_x20_b", "a_x5F_x20_b", "a_b", "_x", "__x", "_x5F_x", long, long + "a", long + "b", strings.Repeat("a", 200), strings.Repeat("a", 201), "é", "_xE9_"} {
+		got := page.Ident(in)
+		if was, twice := seen[got]; twice {
+			t.Errorf("%.40q and %.40q share the name %q", was, in, got)
+		}
+		seen[got] = in
+		if len(got) > 200 || got == "" || strings.ContainsAny(got, " \"'<>") || page.Ident(got[:1]) == "" {
+			t.Errorf("%.40q: %q", in, got)
+		}
+		if again := page.Ident(in); again != got {
+			t.Errorf("%.40q is %q and then %q", in, got, again)
+		}
 	}
 	var w bytes.Buffer
 	p := page.New(&w, "t", "")
