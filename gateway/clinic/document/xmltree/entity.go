@@ -3,6 +3,7 @@ package xmltree
 import (
 	"bytes"
 	"html"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -54,13 +55,36 @@ func (b *builder) reference(dst, name, whole []byte) []byte {
 		b.damage("a character reference names no character")
 		return utf8.AppendRune(dst, utf8.RuneError)
 	}
-	// HTML names such as &nbsp; are written without being declared by several exporters.
-	if s := html.UnescapeString(string(whole)); s != string(whole) {
+	// HTML names such as &nbsp; are written without being declared by several exporters. What the
+	// document declares itself may mean anything, and "&notes;" is not the sign &not; and "es;".
+	if s := html.UnescapeString(string(whole)); s != string(whole) && !b.own[string(name)] && (string(name) == "semi" || s[len(s)-1] != ';') {
 		b.repair("HTML entities such as &" + string(name) + "; are read though XML does not know them")
 		return append(dst, s...)
 	}
 	b.repair("an entity of the document's own is not resolved and shown as written")
+	if e := string(name); len(b.t.Entities) < maxEntities && !slices.Contains(b.t.Entities, e) {
+		b.t.Entities = append(b.t.Entities, e)
+	}
 	return append(dst, whole...)
+}
+
+// The limits of what is remembered about a document's own entities.
+const (
+	maxEntities = 8    // names of Tree.Entities
+	maxDeclared = 1000 // declarations that are looked at
+)
+
+// declared remembers the names of the entities a document type declaration declares, never their values.
+func (b *builder) declared(dtd []byte) {
+	b.own = map[string]bool{}
+	for range maxDeclared {
+		i := bytes.Index(dtd, []byte("<!ENTITY"))
+		if i < 0 {
+			return
+		}
+		dtd = bytes.TrimLeft(dtd[i+len("<!ENTITY"):], " \t\r\n")
+		b.own[string(dtd[:min(nameEnd(dtd), maxEntity)])] = true
+	}
 }
 
 func character(digits []byte) (rune, bool) {

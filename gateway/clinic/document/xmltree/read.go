@@ -46,6 +46,7 @@ type builder struct {
 	known   [2]map[string]known // names resolved in a scope: attributes, elements
 	raws    map[string]string   // names as written, so that each is one string
 	special map[string]bool
+	own     map[string]bool // entities the document declares for itself
 }
 
 // known is what a name as written stands for in one scope.
@@ -233,6 +234,7 @@ func (b *builder) doctype() {
 		b.dtd = true
 		s.fill(maxDTD)
 		if n := doctypeEnd(s.rest()[:min(len(s.rest()), maxDTD)]); n > 0 {
+			b.declared(s.rest()[:n])
 			s.advance(n)
 			return
 		}

@@ -59,6 +59,7 @@ type Tree struct {
 	Cut       bool     // the end of the document was not reached
 	RootSpace string   // namespace of the root element as written
 	Styles    []string // targets of xml-stylesheet instructions, never followed (at most 4)
+	Entities  []string // entities of the document's own that its text uses: words that are missing (at most maxEntities)
 	Work      int64    // bytes looked at while reading
 
 	nodes [][]node

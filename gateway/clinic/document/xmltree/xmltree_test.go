@@ -120,6 +120,27 @@ func utf16(s string, mark bool) string {
 	return b.String()
 }
 
+// A word that stands behind an entity of the document's own is missing, and the tree says which: also
+// where its name is, or begins with, one that HTML knows.
+func TestEntitiesOfTheDocumentsOwnAreNamed(t *testing.T) {
+	for name, c := range map[string]struct{ in, want, entities string }{
+		"declared":                {`<!DOCTYPE a [<!ENTITY drug "penicillin">]><a>&drug;</a>`, `<a>"&drug;"</a>`, "drug"},
+		"never declared":          {`<a>&drug;</a>`, `<a>"&drug;"</a>`, "drug"},
+		"in an attribute":         {`<!DOCTYPE a [<!ENTITY drug "penicillin">]><a x="&drug;"/>`, `<a x="&drug;"></a>`, "drug"},
+		"declared over HTML's":    {`<!DOCTYPE a [<!ENTITY not "allergic to">]><a>&not; latex &deg;</a>`, `<a>"&not; latex °"</a>`, "not"},
+		"a parameter entity":      {`<!DOCTYPE a [<!ENTITY % p "x"><!ENTITY e "v">]><a>&e;</a>`, `<a>"&e;"</a>`, "e"},
+		"begins as one of HTML's": {`<a>&notes; &degree; &semi; &not;</a>`, `<a>"&notes; &degree; ; ¬"</a>`, "notes degree"},
+		"many, said once":         {`<a>` + strings.Repeat("&x;&y;", 50) + `</a>`, `<a>"` + strings.Repeat("&x;&y;", 50) + `"</a>`, "x y"},
+		"more than are told":      {`<a>&q1;&q2;&q3;&q4;&q5;&q6;&q7;&q8;&q9;</a>`, `<a>"&q1;&q2;&q3;&q4;&q5;&q6;&q7;&q8;&q9;"</a>`, "q1 q2 q3 q4 q5 q6 q7 q8"},
+		"HTML's own":              {`<a>&nbsp;</a>`, `<a>"\u00a0"</a>`, ""},
+	} {
+		tree := read(t, c.in, xmltree.Options{})
+		if got := flat(tree.Document()); got != c.want || strings.Join(tree.Entities, " ") != c.entities {
+			t.Errorf("%s: %s %q, want %s %q", name, got, tree.Entities, c.want, c.entities)
+		}
+	}
+}
+
 func TestNamespacesGiveShortNames(t *testing.T) {
 	o := xmltree.Options{Spaces: map[string]string{"urn:hl7-org:v3": "", "urn:hl7-org:sdtc": "sdtc", "http://www.w3.org/2001/XMLSchema-instance": "xsi"}}
 	in := `<c:D xmlns:c="urn:hl7-org:v3" xmlns:q="urn:hl7-org:sdtc" xmlns:i="http://www.w3.org/2001/XMLSchema-instance" xmlns:e="urn:evil"><c:v i:type="PQ" q:x="1"/><q:r/><e:text/><n xmlns="urn:other"><m/></n><n/></c:D>`
