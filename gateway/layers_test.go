@@ -12,6 +12,7 @@ var floors = map[string]int{
 	"smime/addr": -3, "smime/part": -2, "smime/cms": -1, "smime/cms/": -2, "smime": 0,
 	"trust/": 1, "trust": 2, "certs": 1, "certs/": 2, // certs is a value its parts speak of
 	"gateway/message": 3, "gateway/clinic/document/": 3, "gateway/clinic/document": 4, "gateway/delivery/notice": 4,
+	"gateway/clinic/staff": 4,
 	"gateway/config": 5, "gateway/audit": 5, "gateway/auth": 5, "gateway/spool/": 4, "gateway/spool": 5, "gateway/keyring": 5,
 	"gateway/delivery/route": 5, "gateway/delivery/track": 5, "gateway/delivery/queue": 6, "gateway/clinic/inbox": 6,
 	"gateway/clinic/compose": 6, "gateway/clinic/": 6, "gateway/agent": 6,
