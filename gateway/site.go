@@ -217,7 +217,7 @@ func (s *Site) assemble() error {
 	s.Finder = discover.New(discover.Config{Local: local{s}, Static: static{s.Store}, DNS: dnscert.New(s.DNS, certificates),
 		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Memory: s.Store, Clock: s.now, Log: s.Log})
 	s.Trust = trust.New(trustConfig)
-	s.Agent = &agent.Agent{Limits: smime.Limits{Budget: cms.NewBudget(wholeBudget)}, Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Now: s.now,
+	s.Agent = &agent.Agent{Limits: smime.Limits{Budget: cms.NewBudget(wholeBudget)}, Finder: s.Finder, Judge: s.Trust, Keys: s.Ring, Policies: policies{s.Store}, Peers: s.Store, Now: s.now,
 		Scratch: func() (smime.Scratch, error) { return s.Spool.Scratch() }}
 	s.out, err = relay.New(relay.Config{Resolver: s.DNS, Guard: guard, Hello: c.Hostname, Self: listening(c), Log: s.Log, Clock: s.now,
 		Limits: relay.Limits{Connect: c.Relay.Timeout.D()}})

@@ -5,6 +5,7 @@ import (
 	"crypto/fips140"
 	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 	"slices"
 
 	"postern/smime/cms"
@@ -12,28 +13,77 @@ import (
 
 // Known is what a gateway has learnt of one peer. It is a small value to store beside the peer; the
 // zero Known is a peer never heard of. Only mail whose signer was verified and trusted may teach it.
+//
+// Capabilities stand in what was signed. KeyTransport and MailCipher are the envelope's, which anybody may
+// have put around a genuine signed message: they count only where the capabilities say nothing.
 type Known struct {
 	Capabilities []Capability `json:"capabilities,omitempty"`  // of the newest verified mail (CMS-14)
 	KeyTransport string       `json:"key_transport,omitempty"` // how its newest verified mail to us carried the content key
+	MailCipher   string       `json:"mail_cipher,omitempty"`   // what its newest verified mail to us was encrypted with; only shown
 	Transport    string       `json:"transport,omitempty"`     // a person's setting: name of a cms.Transport
 	Cipher       string       `json:"cipher,omitempty"`        // a person's setting: name of a cms.Cipher
 }
 
-// Learn is k after a message of that peer was opened and its signer s trusted.
-func (k Known) Learn(o *Opened, s Signer) Known {
-	if len(s.Capabilities) > 0 {
-		k.Capabilities = slices.Clone(s.Capabilities)
-	}
-	if t := o.Report.KeyTransport; t != "" {
-		k.KeyTransport = t
+// Taught is what an opened message says of its signer s, who must be trusted. Names of algorithms that
+// mean nothing here are left out, so that a peer cannot make the value large.
+func Taught(o *Opened, s Signer) Known {
+	k := Known{KeyTransport: o.Report.KeyTransport, MailCipher: o.Report.Cipher}
+	for _, c := range s.Capabilities {
+		if slices.Contains(understood(), c) {
+			k.Capabilities = append(k.Capabilities, c)
+		}
 	}
 	return k
+}
+
+func understood() []Capability {
+	return []Capability{cms.CapAES256CBC, cms.CapAES192CBC, cms.CapAES128CBC, cms.CapAES256GCM, cms.CapAES192GCM, cms.CapAES128GCM,
+		cms.Cap3DES, cms.CapRSA, cms.CapOAEP, cms.CapOAEPSHA256, cms.CapECDH256}
+}
+
+// With is k where by says nothing, and by where it does.
+func (k Known) With(by Known) Known {
+	if len(by.Capabilities) > 0 {
+		k.Capabilities = slices.Clone(by.Capabilities)
+	}
+	for _, f := range []struct {
+		to *string
+		by string
+	}{{&k.KeyTransport, by.KeyTransport}, {&k.MailCipher, by.MailCipher}, {&k.Transport, by.Transport}, {&k.Cipher, by.Cipher}} {
+		if f.by != "" {
+			*f.to = f.by
+		}
+	}
+	return k
+}
+
+// CipherNames and TransportNames are what a person may set for a peer.
+func CipherNames() []string { return names(ciphers()) }
+
+// TransportNames: see CipherNames.
+func TransportNames() []string { return names(transports()) }
+
+func ciphers() []cms.Cipher {
+	return []cms.Cipher{cms.AES256CBC, cms.AES192CBC, cms.AES128CBC, cms.AES256GCM, cms.AES128GCM}
+}
+
+func transports() []cms.Transport {
+	return []cms.Transport{cms.OAEP, cms.OAEPSHA256, cms.PKCS1v15}
+}
+
+func names[T fmt.Stringer](of []T) []string {
+	out := make([]string, len(of))
+	for i, v := range of {
+		out[i] = v.String()
+	}
+	return out
 }
 
 // Choice is what to send one recipient, and why: the sentences stand in its trace, and name the
 // algorithms as a possible cause when the peer never answers.
 type Choice struct {
 	Cipher    cms.Cipher
+	Reads     []cms.Cipher // what the peer reads that is no weaker than Cipher, which is the first of them
 	Transport cms.Transport
 	Digest    crypto.Hash
 	Why       []string
@@ -46,6 +96,11 @@ type Choice struct {
 func Choose(cert *x509.Certificate, k Known) Choice {
 	c := Choice{Cipher: cms.AES256CBC, Transport: cms.OAEP, Digest: crypto.SHA256}
 	c.chooseCipher(k)
+	c.Reads = []cms.Cipher{c.Cipher}
+	if strong := map[cms.Cipher]cms.Cipher{cms.AES256CBC: cms.AES256GCM, cms.AES256GCM: cms.AES256CBC,
+		cms.AES128CBC: cms.AES128GCM, cms.AES128GCM: cms.AES128CBC}; k.Cipher != c.Cipher.String() && slices.Contains(k.Capabilities, Capability(strong[c.Cipher].String())) {
+		c.Reads = append(c.Reads, strong[c.Cipher])
+	}
 	if _, isRSA := cert.PublicKey.(*rsa.PublicKey); isRSA {
 		c.chooseTransport(k)
 	} else {
@@ -57,7 +112,7 @@ func Choose(cert *x509.Certificate, k Known) Choice {
 func (c *Choice) why(s string) { c.Why = append(c.Why, s) }
 
 func (c *Choice) chooseCipher(k Known) {
-	for _, have := range []cms.Cipher{cms.AES256CBC, cms.AES192CBC, cms.AES128CBC, cms.AES256GCM, cms.AES128GCM} {
+	for _, have := range ciphers() {
 		if k.Cipher == have.String() {
 			c.Cipher = have
 			c.why("cipher " + k.Cipher + ": set for this peer")
@@ -89,7 +144,7 @@ func (c *Choice) chooseTransport(k Known) {
 		c.why("key transport rsaes-oaep-sha256: the only one in FIPS 140 only mode")
 		return
 	}
-	for _, have := range []cms.Transport{cms.OAEP, cms.OAEPSHA256, cms.PKCS1v15} {
+	for _, have := range transports() {
 		if k.Transport == have.String() {
 			c.Transport = have
 			c.why("key transport " + k.Transport + ": set for this peer")
@@ -118,19 +173,77 @@ func (c *Choice) chooseTransport(k Known) {
 	}
 }
 
-// Group puts recipients that can share one envelope together, in order: an envelope has one cipher,
-// so those whose choice differs get one of their own. The values are indexes into choices.
-func Group(choices []Choice) [][]int {
-	var out [][]int
-	at := map[cms.Cipher]int{}
+// Envelope is what goes to several recipients together: one cipher, and who.
+type Envelope struct {
+	Cipher  cms.Cipher
+	Members []int // indexes into the choices, rising
+}
+
+// maxGCM is the largest message that is sent with AES-GCM: readers, this one among them, must hold such a
+// message whole (cms.MaxWhole), with its signature.
+const maxGCM = cms.MaxWhole - maxSignature
+
+// Envelopes shares a message of that size out: one envelope where there is a cipher that all recipients
+// read, none getting a weaker one for the sake of another; else as few as it takes. A message too long for
+// AES-GCM goes with AES-CBC of the same key length.
+func Envelopes(choices []Choice, size int64) []Envelope {
+	reads := make([][]cms.Cipher, len(choices))
 	for i, c := range choices {
-		g, ok := at[c.Cipher]
-		if !ok {
-			g = len(out)
-			at[c.Cipher] = g
-			out = append(out, nil)
+		reads[i] = fitting(c.Reads, size)
+	}
+	for _, common := range append([]cms.Cipher{reads[0][0]}, ciphers()...) {
+		if i := slices.IndexFunc(reads, func(r []cms.Cipher) bool { return !slices.Contains(r, common) }); i < 0 {
+			return []Envelope{{common, upTo(len(choices))}}
 		}
-		out[g] = append(out[g], i)
+	}
+	var out []Envelope
+	for _, alone := range []bool{true, false} { // those who read one thing only say what envelopes there must be
+		for i, r := range reads {
+			if (len(r) == 1) == alone {
+				out = join(out, i, r)
+			}
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i].Members)
+	}
+	slices.SortFunc(out, func(a, b Envelope) int { return a.Members[0] - b.Members[0] })
+	return out
+}
+
+func join(out []Envelope, i int, reads []cms.Cipher) []Envelope {
+	for e := range out {
+		if slices.Contains(reads, out[e].Cipher) {
+			out[e].Members = append(out[e].Members, i)
+			return out
+		}
+	}
+	return append(out, Envelope{reads[0], []int{i}})
+}
+
+func fitting(reads []cms.Cipher, size int64) []cms.Cipher {
+	if size <= maxGCM {
+		return reads
+	}
+	var out []cms.Cipher
+	for _, c := range reads {
+		switch c {
+		case cms.AES256GCM:
+			c = cms.AES256CBC
+		case cms.AES128GCM:
+			c = cms.AES128CBC
+		}
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,7 +61,7 @@ func TestWhatWasLearntIsUsed(t *testing.T) {
 	if !slices.Equal(got.Signers[0].Capabilities, want) {
 		t.Errorf("capabilities %v, want %v", got.Signers[0].Capabilities, want)
 	}
-	k := smime.Known{}.Learn(got, got.Signers[0])
+	k := smime.Known{}.With(smime.Taught(got, got.Signers[0]))
 	b, err := json.Marshal(k)
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +75,56 @@ func TestWhatWasLearntIsUsed(t *testing.T) {
 	}
 }
 
-func TestRecipientsAreGroupedByCipher(t *testing.T) {
-	got := smime.Group([]smime.Choice{{Cipher: cms.AES256CBC}, {Cipher: cms.AES256GCM}, {Cipher: cms.AES256CBC}, {Cipher: cms.AES128CBC}})
-	if want := [][]int{{0, 2}, {1}, {3}}; !reflect.DeepEqual(got, want) {
-		t.Errorf("%v, want %v", got, want)
+// One envelope uses what all its recipients read; nobody gets less for the sake of another.
+func TestOneEnvelopeWhereAllCanReadIt(t *testing.T) {
+	say := func(c ...cms.Capability) smime.Known { return smime.Known{Capabilities: c} }
+	set := func(cipher string) smime.Known { return smime.Known{Cipher: cipher} }
+	unheard, cbc, gcmFirst := smime.Known{}, say(cms.CapAES256CBC), say(cms.CapAES256GCM, cms.CapAES256CBC)
+	for _, c := range []struct {
+		name string
+		size int64
+		of   []smime.Known
+		want string
+	}{
+		{"one", 1, []smime.Known{unheard}, "aes-256-cbc[0]"},
+		{"all alike", 1, []smime.Known{unheard, cbc, unheard}, "aes-256-cbc[0 1 2]"},
+		{"all want GCM", 1, []smime.Known{gcmFirst, gcmFirst}, "aes-256-gcm[0 1]"},
+		{"one wants GCM and reads CBC", 1, []smime.Known{gcmFirst, unheard}, "aes-256-cbc[0 1]"},
+		{"one reads GCM only", 1, []smime.Known{unheard, say(cms.CapAES256GCM), gcmFirst}, "aes-256-cbc[0 2] aes-256-gcm[1]"},
+		{"a person set GCM", 1, []smime.Known{gcmFirst, set("aes-256-gcm")}, "aes-256-gcm[0 1]"},
+		{"one reads AES-128 only", 1, []smime.Known{unheard, say(cms.CapAES128CBC), say(cms.CapAES256CBC, cms.CapAES128CBC)}, "aes-256-cbc[0 2] aes-128-cbc[1]"},
+		{"both kinds of AES-128", 1, []smime.Known{say(cms.CapAES128CBC, cms.CapAES128GCM), set("aes-128-gcm")}, "aes-128-gcm[0 1]"},
+		{"too long for GCM", cms.MaxWhole, []smime.Known{set("aes-256-gcm"), unheard, set("aes-128-gcm")}, "aes-256-cbc[0 1] aes-128-cbc[2]"},
+	} {
+		var choices []smime.Choice
+		for _, k := range c.of {
+			choices = append(choices, smime.Choose(someone(t, "clinic", "rsa2048").cert, k))
+		}
+		var got []string
+		for _, e := range smime.Envelopes(choices, c.size) {
+			got = append(got, fmt.Sprintf("%s%v", e.Cipher, e.Members))
+		}
+		if g := strings.Join(got, " "); g != c.want {
+			t.Errorf("%s: %s, want %s", c.name, g, c.want)
+		}
+	}
+}
+
+// What a peer says is bounded by what this gateway understands, and what says nothing takes nothing away.
+func TestWhatIsLearntIsSmall(t *testing.T) {
+	var many []cms.Capability
+	for i := range 500 {
+		many = append(many, cms.Capability(fmt.Sprint("1.2.", i)))
+	}
+	o := &smime.Opened{Report: smime.Report{KeyTransport: "rsaes-oaep-sha256", Cipher: "aes-128-cbc"}}
+	k := smime.Taught(o, smime.Signer{Capabilities: append(many, cms.CapAES256GCM)})
+	want := smime.Known{Capabilities: []cms.Capability{cms.CapAES256GCM}, KeyTransport: "rsaes-oaep-sha256", MailCipher: "aes-128-cbc"}
+	if !reflect.DeepEqual(k, want) {
+		t.Errorf("learnt %+v", k)
+	}
+	set := smime.Known{Cipher: "aes-256-cbc", Transport: "rsaes-pkcs1-v1_5"}
+	if got := k.With(set).With(smime.Known{}); got.Cipher != set.Cipher || got.Transport != set.Transport || got.KeyTransport != k.KeyTransport || len(got.Capabilities) != 1 {
+		t.Errorf("together %+v", got)
 	}
 }
 

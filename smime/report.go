@@ -1,9 +1,11 @@
 package smime
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -156,10 +158,28 @@ type SealReport struct {
 	SealedSize int64           `json:"sealed_size"`
 }
 
-// SealRecipient is one recipient certificate and how its key travels.
+// SealReports are those of all the envelopes of one message. A single report is read as a list of one.
+type SealReports []SealReport
+
+// UnmarshalJSON reads a list, or one report.
+func (rs *SealReports) UnmarshalJSON(b []byte) error {
+	if strings.HasPrefix(string(bytes.TrimSpace(b)), "{") {
+		*rs = make(SealReports, 1)
+		return json.Unmarshal(b, &(*rs)[0])
+	}
+	var list []SealReport
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	*rs = list
+	return nil
+}
+
+// SealRecipient is one recipient certificate, how its key travels, and why the algorithms are these.
 type SealRecipient struct {
-	Cert      KeyRef `json:"cert"`
-	Transport string `json:"transport"`
+	Cert      KeyRef   `json:"cert"`
+	Transport string   `json:"transport"`
+	Why       []string `json:"why,omitempty"`
 }
 
 // Words is the report in plain words.
@@ -168,7 +188,11 @@ func (r SealReport) Words() []string {
 		fmt.Sprintf("Signed by %s with %s and %s.", r.Signer.Subject, r.Signature, strings.ToUpper(r.Digest)),
 	}
 	for _, k := range r.Recipients {
-		out = append(out, fmt.Sprintf("Encrypted with %s for %s, key by %s.", strings.ToUpper(r.Cipher), k.Cert.Subject, k.Transport))
+		line := fmt.Sprintf("Encrypted with %s for %s, key by %s", strings.ToUpper(r.Cipher), k.Cert.Subject, k.Transport)
+		if len(k.Why) > 0 {
+			line += " (" + strings.Join(k.Why, "; ") + ")"
+		}
+		out = append(out, line+".")
 	}
 	return out
 }

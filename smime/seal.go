@@ -32,6 +32,7 @@ type SealOptions struct {
 	Now        time.Time   // signing time, and Date if the message has none
 	EightBit   bool        // the message holds octets over 127: said in the wrapper's header
 	Rand       io.Reader   // nil = crypto/rand
+	Budget     *cms.Budget // shared memory for messages sealed with AES-GCM, which are held whole; nil = only cms.MaxWhole each
 }
 
 // copyChunk is a multiple of 16 (cipher) and 57 (base64 lines).
@@ -67,10 +68,11 @@ func Seal(w io.Writer, inner Content, o SealOptions) (*SealReport, error) {
 		return nil, fmt.Errorf("smime: write: %w", err)
 	}
 	b64 := part.NewBase64WriterSize(count, e.size+64<<10)
-	env, err := cms.NewEnvelope(b64, cms.EnvelopeOptions{Recipients: o.Recipients, Cipher: o.Cipher, Size: e.size, Rand: o.Rand})
+	env, err := cms.NewEnvelope(b64, cms.EnvelopeOptions{Recipients: o.Recipients, Cipher: o.Cipher, Size: e.size, Rand: o.Rand, Budget: o.Budget})
 	if err != nil {
 		return nil, lift(err)
 	}
+	defer env.Free()
 	if err := e.write(env); err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func Seal(w io.Writer, inner Content, o SealOptions) (*SealReport, error) {
 	r := &SealReport{V: ReportVersion, Cipher: o.Cipher.String(), Digest: signer.Micalg(), Signature: signer.Scheme(),
 		Signer: refOf(o.Signer.Cert), InnerSize: inner.Size(), SealedSize: count.n}
 	for i, t := range env.Transports() {
-		r.Recipients = append(r.Recipients, SealRecipient{refOf(o.Recipients[i].Cert), t})
+		r.Recipients = append(r.Recipients, SealRecipient{Cert: refOf(o.Recipients[i].Cert), Transport: t})
 	}
 	return r, nil
 }

@@ -14,7 +14,7 @@ func printReceipt(w io.Writer, stored []byte) {
 		Added    []string          `json:"added"`
 		LongLine bool              `json:"long_line"`
 		EightBit bool              `json:"eight_bit"`
-		Sealed   *smime.SealReport `json:"sealed"`
+		Sealed   smime.SealReports `json:"sealed"`
 		Opened   *smime.Report     `json:"opened"`
 	}
 	if len(stored) == 0 || json.Unmarshal(stored, &r) != nil {
@@ -30,8 +30,11 @@ func printReceipt(w io.Writer, stored []byte) {
 	if r.EightBit {
 		lines = append(lines, "It has octets over 127; they were sealed unchanged.")
 	}
-	if r.Sealed != nil {
-		lines = append(lines, r.Sealed.Words()...)
+	for i, s := range r.Sealed {
+		if len(r.Sealed) > 1 {
+			lines = append(lines, fmt.Sprintf("Sealed %d times; the %d. of them:", len(r.Sealed), i+1))
+		}
+		lines = append(lines, s.Words()...)
 	}
 	if r.Opened != nil {
 		lines = append(lines, r.Opened.Words()...)

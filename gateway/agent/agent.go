@@ -56,12 +56,19 @@ type Policies interface {
 	Policy(ctx context.Context, d addr.Domain) (Policy, error)
 }
 
+// Peers is what is known of the algorithms that peers read.
+type Peers interface {
+	// Known is what a domain of ours knows of a peer; zero when nothing.
+	Known(ctx context.Context, local addr.Domain, peer addr.Address) (smime.Known, error)
+}
+
 // Agent is the security and trust agent. It is safe for concurrent use.
 type Agent struct {
 	Finder   Finder
 	Judge    Judge
 	Keys     Keys
 	Policies Policies
+	Peers    Peers // nil: nothing is known of any peer
 	Now      func() time.Time
 	Scratch  func() (smime.Scratch, error) // where plaintext waits for its verdict
 	Limits   smime.Limits                  // its Budget is shared by all messages that must be opened whole
@@ -94,20 +101,23 @@ const (
 
 // Verdict is what was decided about one recipient, and how.
 type Verdict struct {
-	Recipient addr.Address    `json:"recipient"`
-	OK        bool            `json:"ok"`
-	Reason    string          `json:"reason,omitempty"`
-	Detail    string          `json:"detail,omitempty"` // one sentence for people, without patient data
-	Remedy    string          `json:"remedy,omitempty"`
-	Temporary bool            `json:"temporary,omitempty"`
-	Location  string          `json:"location,omitempty"` // outbound: where the certificate was found
-	Name      string          `json:"name,omitempty"`     // outbound: the DNS name, LDAP entry or store it was found in
-	Cert      string          `json:"certificate,omitempty"`
-	Subject   string          `json:"subject,omitempty"`
-	Anchor    string          `json:"anchor,omitempty"` // fingerprint
-	AnchorCN  string          `json:"anchor_subject,omitempty"`
-	Bound     string          `json:"bound,omitempty"`     // "address" or "domain"
-	SoftFail  bool            `json:"soft_fail,omitempty"` // revocation could not be checked and the domain lets that pass (AS-65)
+	Recipient addr.Address `json:"recipient"`
+	OK        bool         `json:"ok"`
+	Reason    string       `json:"reason,omitempty"`
+	Detail    string       `json:"detail,omitempty"` // one sentence for people, without patient data
+	Remedy    string       `json:"remedy,omitempty"`
+	Temporary bool         `json:"temporary,omitempty"`
+	Location  string       `json:"location,omitempty"` // outbound: where the certificate was found
+	Name      string       `json:"name,omitempty"`     // outbound: the DNS name, LDAP entry or store it was found in
+	Cert      string       `json:"certificate,omitempty"`
+	Subject   string       `json:"subject,omitempty"`
+	Anchor    string       `json:"anchor,omitempty"` // fingerprint
+	AnchorCN  string       `json:"anchor_subject,omitempty"`
+	Bound     string       `json:"bound,omitempty"`     // "address" or "domain"
+	SoftFail  bool         `json:"soft_fail,omitempty"` // revocation could not be checked and the domain lets that pass (AS-65)
+
+	Algorithms *Algorithms `json:"algorithms,omitempty"` // outbound: with what it is sealed for this recipient
+
 	Discovery json.RawMessage `json:"discovery,omitempty"`
 	Decision  json.RawMessage `json:"decision,omitempty"`
 

@@ -28,6 +28,7 @@ type Result struct {
 	Facts    message.Facts
 	Sender   addr.Address // inner From
 	Verdicts []Verdict    // one a recipient, in their order
+	Lessons  []Lesson     // what the domains that approved it learn of the sender
 	Refused  bool         // no verdict is OK
 }
 
@@ -144,6 +145,7 @@ func (a *Agent) examine(ctx context.Context, in Inbound, o *smime.Opened, p Poli
 			res.Refused = false
 		}
 	}
+	res.Lessons = a.lessons(o, res.Sender, res.Verdicts)
 	return res, nil
 }
 

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,29 +22,20 @@ type Outbound struct {
 	Recipients []addr.Address
 	Content    smime.Content // the complete inner message, canonical
 	Purpose    trust.Purpose
+	EightBit   bool // the message holds octets over 127
 }
 
 // Sealed is what became of an outbound message.
 type Sealed struct {
-	Verdicts []Verdict         // one a recipient, in their order
-	Report   *smime.SealReport // nil when nothing was written
-	Signer   string            // fingerprint of the certificate that signed
+	Verdicts  []Verdict  // one a recipient, in their order
+	Envelopes []Envelope // none when nobody was approved
+	Signer    string     // fingerprint of the certificate that signed
 }
 
-// Approved lists the recipients the sealed message is for.
-func (s Sealed) Approved() []addr.Address {
-	var out []addr.Address
-	for _, v := range s.Verdicts {
-		if v.OK {
-			out = append(out, v.Recipient)
-		}
-	}
-	return out
-}
-
-// Seal finds and judges each recipient's certificate, then signs and encrypts once for those approved
-// (AS-39, AS-71, AS-72). open is called only when at least one is approved (AS-73) and gives the place
-// the sealed message is written to. An error is a fault of ours (keys, disk), never a refusal.
+// Seal finds and judges each recipient's certificate, chooses algorithms by what is known of each, then signs
+// and encrypts for those approved (AS-39, AS-71, AS-72): once, and once more for each cipher that not all of
+// them read. open is called for each envelope, so never when nobody is approved (AS-73), and gives the place
+// it is written to. An error is a fault of ours (keys, disk), never a refusal.
 func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, error)) (Sealed, error) {
 	signer, err := a.Keys.Signing(ctx, m.From)
 	if errors.Is(err, keyring.ErrNoKey) {
@@ -55,8 +45,7 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 		return Sealed{}, fmt.Errorf("agent: signing key of %s: %w", m.From, err)
 	}
 	out := Sealed{Verdicts: make([]Verdict, len(m.Recipients)), Signer: certs.Fingerprint(signer.Cert)}
-	usable := make([][]*x509.Certificate, len(m.Recipients))
-	approvals := make([][]trust.Approval, len(m.Recipients))
+	usable := make([][]certificate, len(m.Recipients))
 	errs := make([]error, len(m.Recipients))
 	limit := make(chan struct{}, MaxLookups)
 	var wg sync.WaitGroup
@@ -64,7 +53,7 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			out.Verdicts[i], usable[i], approvals[i], errs[i] = a.recipient(ctx, m, r)
+			out.Verdicts[i], usable[i], errs[i] = a.recipient(ctx, m, r)
 		})
 	}
 	wg.Wait()
@@ -73,17 +62,25 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 			return Sealed{}, err
 		}
 	}
-	recipients := a.proven(m.From.Domain(), &out, usable, approvals)
-	if len(recipients) == 0 {
+	members := a.proven(m.From.Domain(), &out, usable)
+	if len(members) == 0 {
 		return out, nil
 	}
-	w, err := open()
-	if err != nil {
-		return Sealed{}, err
+	choices := make([]smime.Choice, len(members))
+	for i, at := range members {
+		choices[i] = usable[at][0].choice // the cipher depends on what is known of the recipient, not on a certificate
 	}
-	out.Report, err = smime.Seal(w, m.Content, smime.SealOptions{Signer: identity(signer), Recipients: recipients, Now: a.Now()})
-	if err != nil {
-		return Sealed{}, fmt.Errorf("agent: seal: %w", err)
+	for _, e := range smime.Envelopes(choices, m.Content.Size()) {
+		one := packet{cipher: e.Cipher}
+		for _, i := range e.Members {
+			v := &out.Verdicts[members[i]]
+			one.add(v, usable[members[i]])
+		}
+		report, err := a.write(m, signer, one, open)
+		if err != nil {
+			return Sealed{}, err
+		}
+		out.Envelopes = append(out.Envelopes, Envelope{one.to, report})
 	}
 	return out, nil
 }
@@ -98,12 +95,21 @@ func (a *Agent) refuseAll(m Outbound, err error) Sealed {
 	return out
 }
 
-// recipient looks for one recipient's certificates and judges each.
-func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verdict, []*x509.Certificate, []trust.Approval, error) {
+// recipient looks for one recipient's certificates, judges each and chooses algorithms for those approved.
+func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verdict, []certificate, error) {
+	v, good, err := a.judged(ctx, m, r)
+	if err == nil {
+		err = a.choose(ctx, m.From.Domain(), &v, good)
+	}
+	return v, good, err
+}
+
+// judged looks for one recipient's certificates and judges each.
+func (a *Agent) judged(ctx context.Context, m Outbound, r addr.Address) (Verdict, []certificate, error) {
 	v := Verdict{Recipient: r}
 	found, err := a.Finder.Find(ctx, r)
 	if err != nil {
-		return v, nil, nil, fmt.Errorf("agent: find %s: %w", r, err)
+		return v, nil, fmt.Errorf("agent: find %s: %w", r, err)
 	}
 	v.Location, v.Name, v.Discovery = string(found.Location), found.Name, raw(found.Trace)
 	switch {
@@ -111,21 +117,20 @@ func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verd
 		v.Reason = ReasonNotFound
 		v.Detail = fmt.Sprintf("No certificate for %s was found, neither for the address nor for %s.", r, r.Domain())
 		v.Remedy = "Check the address; if it is right, ask the recipient's gateway to publish a certificate."
-		return v, nil, nil, nil
+		return v, nil, nil
 	case found.Status == discover.Unknown:
 		v.Reason, v.Temporary = ReasonUnknown, true
 		v.Detail = fmt.Sprintf("The name servers of %s gave no answer, so it is not known whether %s has a certificate.", r.Domain(), r)
 		v.Remedy = "The gateway tries again by itself."
-		return v, nil, nil, nil
+		return v, nil, nil
 	}
-	var good []*x509.Certificate
-	var approvals []trust.Approval
+	var good []certificate
 	refused := v
 	for _, c := range found.Certs {
 		d, err := a.Judge.Evaluate(ctx, trust.Question{Cert: c, Extra: found.Certs, Peer: r, Local: m.From.Domain(),
 			Direction: trust.Outgoing, Purpose: m.Purpose, Use: trust.Encrypt, Time: a.Now()})
 		if err != nil {
-			return v, nil, nil, fmt.Errorf("agent: judge %s: %w", r, err)
+			return v, nil, fmt.Errorf("agent: judge %s: %w", r, err)
 		}
 		one := v
 		one.decided(d, c)
@@ -133,47 +138,41 @@ func (a *Agent) recipient(ctx context.Context, m Outbound, r addr.Address) (Verd
 			if len(good) == 0 {
 				v = one
 			}
-			good, approvals = append(good, c), append(approvals, d.Approval)
+			good = append(good, certificate{cert: c, approval: d.Approval})
 		} else if refused.Reason == "" || one.Temporary && !refused.Temporary {
 			refused = one
 		}
 	}
 	if len(good) == 0 { // CD-41: found but none usable ends discovery; the recipient fails
-		return refused, nil, nil, nil
+		return refused, nil, nil
 	}
-	return v, good, approvals, nil
+	return v, good, nil
 }
 
-// proven asks each approval once more, at the moment of sealing, and lists who may be encrypted to.
-func (a *Agent) proven(local addr.Domain, out *Sealed, usable [][]*x509.Certificate, approvals [][]trust.Approval) []smime.Recipient {
-	var rs []smime.Recipient
-	seen := map[string]bool{}
+// proven asks each approval once more, at the moment of sealing, and lists the recipients who may be
+// encrypted to, by their places.
+func (a *Agent) proven(local addr.Domain, out *Sealed, usable [][]certificate) []int {
+	var members []int
 	for i := range out.Verdicts {
 		v := &out.Verdicts[i]
 		if !v.OK {
 			continue
 		}
-		for j, c := range usable[i] {
-			err := approvals[i][j].GivenBy(local)
+		for _, c := range usable[i] {
+			err := c.approval.GivenBy(local)
 			if err == nil {
-				err = approvals[i][j].Covers(c, v.Recipient, trust.Outgoing, a.Now())
+				err = c.approval.Covers(c.cert, v.Recipient, trust.Outgoing, a.Now())
 			}
-			if err != nil {
-				v.OK, v.Temporary, v.Reason, v.Detail = false, true, ReasonUnknown, err.Error()
+			if err != nil { // not one of its certificates is used
+				v.OK, v.Temporary, v.Reason, v.Detail, v.Algorithms = false, true, ReasonUnknown, err.Error(), nil
 				break
 			}
 		}
-		if !v.OK { // not one of its certificates is used
-			continue
-		}
-		for _, c := range usable[i] {
-			if !seen[string(c.Raw)] {
-				seen[string(c.Raw)] = true
-				rs = append(rs, smime.Recipient{Cert: c})
-			}
+		if v.OK {
+			members = append(members, i)
 		}
 	}
-	return rs
+	return members
 }
 
 func identity(c certs.Credential) smime.Identity {
@@ -188,6 +187,6 @@ func (a *Agent) Explain(ctx context.Context, from, to addr.Address) (Verdict, er
 	} else if err != nil {
 		return a.refuseAll(Outbound{From: from, Recipients: []addr.Address{to}}, err).Verdicts[0], nil
 	}
-	v, _, _, err := a.recipient(ctx, Outbound{From: from, Purpose: trust.Mail}, to)
+	v, _, err := a.recipient(ctx, Outbound{From: from, Purpose: trust.Mail}, to)
 	return v, err
 }

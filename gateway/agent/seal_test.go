@@ -38,8 +38,8 @@ func sealOne(t *testing.T, f *fake, to ...addr.Address) (agent.Sealed, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if (b != nil) != (len(s.Approved()) > 0) || (s.Report != nil) != (b != nil) {
-		t.Errorf("%d approved, written %v, report %v (AS-73)", len(s.Approved()), b != nil, s.Report)
+	if (b != nil) != (len(s.Approved()) > 0) || (len(s.Envelopes) == 1) != (b != nil) {
+		t.Errorf("%d approved, written %v, %d envelopes (AS-73)", len(s.Approved()), b != nil, len(s.Envelopes))
 	}
 	if b == nil {
 		return s, nil
@@ -122,8 +122,8 @@ func TestSealForEveryUsableCertificate(t *testing.T) {
 	}
 	f.found[intake.Key()] = found(list...)
 	s, sealed := sealOne(t, f, intake)
-	if len(s.Report.Recipients) != agent.MaxCertificates {
-		t.Errorf("sealed for %d certificates", len(s.Report.Recipients))
+	if len(s.Envelopes[0].Report.Recipients) != agent.MaxCertificates {
+		t.Errorf("sealed for %d certificates", len(s.Envelopes[0].Report.Recipients))
 	}
 	for i, c := range list {
 		o, err := smime.Open(bytes.NewReader(sealed), smime.OpenOptions{Keys: []smime.Key{{Cert: c.Cert, Private: c.Key}}})

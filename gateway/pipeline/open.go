@@ -100,7 +100,7 @@ func (p *Pipeline) opened(ctx context.Context, step *store.Step, m store.Message
 	m.Kind, m.RFCID = res.Facts.Kind(), message.NormalID(res.Facts.MessageID)
 	m.Final = res.Facts.FinalDelivery && m.Kind == message.Mail // DN-16, DN-17: the inner header, never in a notice
 	m.Receipt = jsonText(map[string]any{"format": 1, "opened": res.Opened.Report})
-	step.Blobs = append(step.Blobs, body)
+	step.Blobs, step.Lessons = append(step.Blobs, body), res.Lessons
 	step.Receipts = map[message.ID]store.Receipt{m.ID: {OpenedBlob: body.ID, Receipt: m.Receipt, Facts: &m.Facts, Sender: m.Sender.String(),
 		RFCID: m.RFCID, Kind: m.Kind, Final: &m.Final}}
 	for _, v := range res.Verdicts {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"postern/gateway/message"
 	"postern/gateway/spool"
 	"postern/gateway/store"
+	"postern/smime"
 	"postern/smime/addr"
 	"postern/trust"
 )
@@ -41,7 +43,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 		}
 		rest = append(rest, r)
 	}
-	sealed, blob, err := p.sealFor(ctx, m, rest)
+	sealed, blobs, err := p.sealFor(ctx, m, rest)
 	if err != nil {
 		return step, err
 	}
@@ -58,7 +60,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 			refused = append(refused, refusedBy(v))
 		}
 	}
-	p.forward(&step, m, sealed, blob)
+	p.forward(&step, m, sealed, blobs)
 	if err := p.refuse(ctx, &step, m, refused); err != nil {
 		return step, err
 	}
@@ -69,65 +71,86 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	return step, nil
 }
 
-// sealFor seals a message of ours for some of its recipients into a new blob (zero when none is approved).
-func (p *Pipeline) sealFor(ctx context.Context, m store.Message, rcpts []addr.Address) (agent.Sealed, spool.Blob, error) {
+// sealFor seals a message of ours for some of its recipients: one new blob for each envelope.
+func (p *Pipeline) sealFor(ctx context.Context, m store.Message, rcpts []addr.Address) (agent.Sealed, []spool.Blob, error) {
 	if len(rcpts) == 0 {
-		return agent.Sealed{}, spool.Blob{}, nil
+		return agent.Sealed{}, nil, nil
 	}
 	content, closer, err := p.content(ctx, m)
 	if err != nil {
-		return agent.Sealed{}, spool.Blob{}, err
+		return agent.Sealed{}, nil, err
 	}
 	defer closer.Close()
 	purpose := trust.Mail
 	if m.Kind != message.Mail {
 		purpose = trust.Notice
 	}
-	var w *spool.Writer
-	sealed, err := p.Agent.Seal(ctx, agent.Outbound{From: m.Sender, Recipients: rcpts, Content: content, Purpose: purpose}, func() (io.Writer, error) {
-		w, err = p.Spool.Continue(m.Submission.Org)
+	var ws []*spool.Writer
+	defer func() {
+		for _, w := range ws { // those not committed
+			w.Abort()
+		}
+	}()
+	sealed, err := p.Agent.Seal(ctx, agent.Outbound{From: m.Sender, Recipients: rcpts, Content: content, Purpose: purpose, EightBit: m.Facts.EightBit}, func() (io.Writer, error) {
+		w, err := p.Spool.Continue(m.Submission.Org)
+		if err == nil {
+			ws = append(ws, w)
+		}
 		return w, err
 	})
 	if err != nil {
-		if w != nil {
-			w.Abort()
+		return sealed, nil, err
+	}
+	var blobs []spool.Blob
+	for len(ws) > 0 {
+		b, err := ws[0].Commit(ctx)
+		if err != nil {
+			return sealed, nil, fmt.Errorf("pipeline: %w", err)
 		}
-		return sealed, spool.Blob{}, err
+		blobs, ws = append(blobs, b), ws[1:]
 	}
-	if w == nil {
-		return sealed, spool.Blob{}, nil
-	}
-	b, err := w.Commit(ctx)
-	if err != nil {
-		return sealed, b, fmt.Errorf("pipeline: %w", err)
-	}
-	return sealed, b, nil
+	return sealed, blobs, nil
 }
 
-// forward queues the sealed bytes: one relay job a destination domain, and for recipients of ours the
-// inbound side of this same gateway (AS-74).
-func (p *Pipeline) forward(step *store.Step, m store.Message, sealed agent.Sealed, blob spool.Blob) {
-	approved := sealed.Approved()
-	if len(approved) == 0 {
+// forward queues the sealed bytes: one relay job an envelope and destination domain, and for recipients of
+// ours the inbound side of this same gateway (AS-74).
+func (p *Pipeline) forward(step *store.Step, m store.Message, sealed agent.Sealed, blobs []spool.Blob) {
+	if len(blobs) == 0 {
 		return
 	}
-	step.Blobs = append(step.Blobs, blob)
+	reports := sealReports(m.Receipt)
+	for i, e := range sealed.Envelopes {
+		step.Blobs = append(step.Blobs, blobs[i])
+		step.Sealed = append(step.Sealed, store.SealedForm{Message: m.ID, Blob: blobs[i].ID})
+		reports = append(reports, *e.Report)
+		byDomain := map[addr.Domain][]addr.Address{}
+		var order []addr.Domain
+		for _, r := range e.Recipients {
+			if byDomain[r.Domain()] == nil {
+				order = append(order, r.Domain())
+			}
+			byDomain[r.Domain()] = append(byDomain[r.Domain()], r)
+		}
+		for _, d := range order {
+			step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Relay, Notice: m.Kind != message.Mail,
+				Lane: d.String(), Recipients: byDomain[d], Data: rawJSON(relayData{Blob: blobs[i].ID})})
+		}
+	}
 	if step.Receipts == nil {
 		step.Receipts = map[message.ID]store.Receipt{}
 	}
-	step.Receipts[m.ID] = store.Receipt{SealedBlob: blob.ID, Receipt: mergeReceipt(m.Receipt, "sealed", sealed.Report)}
-	byDomain := map[addr.Domain][]addr.Address{}
-	var order []addr.Domain
-	for _, r := range approved {
-		if byDomain[r.Domain()] == nil {
-			order = append(order, r.Domain())
-		}
-		byDomain[r.Domain()] = append(byDomain[r.Domain()], r)
+	step.Receipts[m.ID] = store.Receipt{SealedBlob: blobs[0].ID, Receipt: mergeReceipt(m.Receipt, "sealed", reports)}
+}
+
+// sealReports are those of the envelopes that a message was sealed in before.
+func sealReports(receipt string) smime.SealReports {
+	var have struct {
+		Sealed smime.SealReports `json:"sealed"`
 	}
-	for _, d := range order {
-		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Relay, Notice: m.Kind != message.Mail,
-			Lane: d.String(), Recipients: byDomain[d], Data: rawJSON(relayData{Blob: blob.ID})})
+	if json.Unmarshal([]byte(receipt), &have) != nil {
+		return nil // mergeReceipt says that it cannot be read
 	}
+	return have.Sealed
 }
 
 func keys(as []addr.Address) map[string]bool {
@@ -139,8 +162,12 @@ func keys(as []addr.Address) map[string]bool {
 }
 
 func sealedEvidence(v agent.Verdict, s agent.Sealed) any {
-	return map[string]any{"location": v.Location, "name": v.Name, "certificate": v.Cert, "bound": v.Bound, "anchor": v.Anchor,
-		"anchor_subject": v.AnchorCN, "signer": s.Signer, "report": s.Report}
+	out := map[string]any{"location": v.Location, "name": v.Name, "certificate": v.Cert, "bound": v.Bound, "anchor": v.Anchor,
+		"anchor_subject": v.AnchorCN, "signer": s.Signer, "algorithms": v.Algorithms}
+	if e := s.For(v.Recipient); e != nil {
+		out["report"] = e.Report
+	}
+	return out
 }
 
 func refusedEvidence(v agent.Verdict) any {

@@ -249,8 +249,8 @@ func section(text string) smime.Content {
 // compare judges each verdict, and each certificate that the sealed message is encrypted to.
 func (s *stage) compare(got agent.Sealed, took time.Duration) []Outcome {
 	encrypted := map[string]bool{}
-	if got.Report != nil {
-		for _, r := range got.Report.Recipients {
+	for _, e := range got.Envelopes {
+		for _, r := range e.Report.Recipients {
 			encrypted[r.Cert.SHA256] = true
 		}
 	}

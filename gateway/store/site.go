@@ -81,6 +81,7 @@ func (s *Store) RemoveDomain(ctx context.Context, name addr.Domain, a AuditEntry
 		}
 		w.exec("DELETE FROM address WHERE domain=?", n)
 		w.exec("DELETE FROM anchor WHERE domain=?", n)
+		w.exec("DELETE FROM peer WHERE local=?", n)
 		w.exec("UPDATE credential SET retired=? WHERE domain=? AND retired=''", stamp(s.now()), n)
 		if w.exec("DELETE FROM domain WHERE name=?", n) == 0 && w.err == nil {
 			return fmt.Errorf("domain %s: %w", name, ErrNotFound)

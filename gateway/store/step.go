@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"postern/gateway/agent"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
@@ -17,6 +18,8 @@ import (
 type Step struct {
 	Settle    *queue.Settlement // the claimed job's fate; needs the job's lease
 	Blobs     []spool.Blob      // bytes already durable in the spool, now named by a row
+	Sealed    []SealedForm      // which of them are sealed forms of messages
+	Lessons   []agent.Lesson    // what verified mail taught about the algorithms of its senders
 	Messages  []Message
 	Receipts  map[message.ID]Receipt // what became known of messages already stored
 	Jobs      []queue.Job
@@ -27,6 +30,12 @@ type Step struct {
 	Released  []string    // held entries that go back into the pipeline
 	Discarded []string    // held entries that a person gave up; their bytes go with the next sweep
 	Audit     []AuditEntry
+}
+
+// SealedForm is a message as it was sealed, for some or all of its recipients.
+type SealedForm struct {
+	Message message.ID
+	Blob    string
 }
 
 // Receipt is what a stage learnt about a message: its sealed or opened bytes and its security receipt.
@@ -58,6 +67,9 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		for _, b := range step.Blobs {
 			w.exec("INSERT INTO blob VALUES (?,?,?,?,?,?,?)", b.ID, b.Org, b.Size, b.SHA256[:], b.Key, b.Place, stamp(s.now()))
 		}
+		for _, f := range step.Sealed {
+			w.exec("INSERT INTO sealed(blob, message) VALUES (?,?)", f.Blob, f.Message)
+		}
 		for _, m := range step.Messages {
 			w.message(m)
 		}
@@ -86,6 +98,9 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		for _, id := range step.Discarded {
 			w.leaveHeld(id, "discarded")
 		}
+		for _, l := range step.Lessons {
+			w.lesson(l)
+		}
 		for _, t := range step.Forget {
 			w.tombstone(t)
 		}
@@ -108,7 +123,13 @@ func (w *writer) exec(query string, args ...any) int64 {
 	if w.err != nil {
 		return 0
 	}
-	res, err := w.tx.Exec(query, args...)
+	var res sql.Result
+	var err error
+	if st := w.s.written.statement(w.tx, query); st != nil {
+		res, err = st.Exec(args...)
+	} else {
+		res, err = w.tx.Exec(query, args...)
+	}
 	if err != nil {
 		w.err = fmt.Errorf("store: %w", err)
 		return 0
@@ -117,13 +138,21 @@ func (w *writer) exec(query string, args ...any) int64 {
 	return n
 }
 
+// row asks for one row.
+func (w *writer) row(query string, args ...any) *sql.Row {
+	if st := w.s.written.statement(w.tx, query); st != nil {
+		return st.QueryRow(args...)
+	}
+	return w.tx.QueryRow(query, args...)
+}
+
 // exists reports whether the query has a row.
 func (w *writer) exists(query string, args ...any) bool {
 	if w.err != nil {
 		return false
 	}
 	var one int
-	err := w.tx.QueryRow(query, args...).Scan(&one)
+	err := w.row(query, args...).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false
 	}
@@ -158,14 +187,13 @@ func (w *writer) settle(l queue.Lease, f *queue.Settlement) {
 }
 
 func (w *writer) event(e track.Event) {
-	var org string
-	if w.err == nil {
-		w.err = w.tx.QueryRow("SELECT org FROM message WHERE id=?", e.Message).Scan(&org)
-	}
 	evidence := string(e.Evidence)
 	if evidence == "" {
 		evidence = "{}"
 	}
-	w.exec("INSERT INTO event(org, message, recipient, kind, at, source, evidence) VALUES (?,?,?,?,?,?,?)",
-		org, e.Message, e.Recipient.Key(), e.Kind, stamp(e.Time), e.Source, evidence)
+	n := w.exec(`INSERT INTO event(org, message, recipient, kind, at, source, evidence) SELECT org, id, ?, ?, ?, ?, ? FROM message WHERE id=?`,
+		e.Recipient.Key(), e.Kind, stamp(e.Time), e.Source, evidence, e.Message)
+	if n != 1 && w.err == nil {
+		w.err = fmt.Errorf("store: an event of message %s: %w", e.Message, ErrNotFound)
+	}
 }

@@ -26,13 +26,17 @@ func (s *Store) Unreferenced(ctx context.Context, n int) ([]spool.Blob, error) {
 		AND NOT EXISTS (SELECT 1 FROM held h WHERE h.blob=b.id AND h.state='held')
 		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
 		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.sealed_blob<>'' AND m.sealed_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
+		AND NOT EXISTS (SELECT 1 FROM sealed f JOIN message m ON m.id=f.message WHERE f.blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
 		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.opened_blob<>'' AND m.opened_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
-		LIMIT ?`, []any{before, before, before, before, n}, scanBlob)
+		LIMIT ?`, []any{before, before, before, before, before, n}, scanBlob)
 }
 
 // ForgetBlob removes a blob's row and with it its key: from then on its bytes are unreadable everywhere.
 func (s *Store) ForgetBlob(ctx context.Context, id string) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec("DELETE FROM sealed WHERE blob=?", id); err != nil {
+			return err
+		}
 		_, err := tx.Exec("DELETE FROM blob WHERE id=?", id)
 		return err
 	})

@@ -29,10 +29,11 @@ type EnvelopeOptions struct {
 	Cipher     Cipher
 	Size       int64     // octets of plaintext that will be written: lengths come first in DER
 	Rand       io.Reader // nil = crypto/rand
+	Budget     *Budget   // shared bound on contents held whole: those of a GCM cipher
 }
 
 // EnvelopeWriter encrypts what is written to it into an EnvelopedData, or AuthEnvelopedData for a
-// GCM cipher, as definite-length DER in one pass. Close completes it.
+// GCM cipher, as definite-length DER in one pass. Close completes it; Free must be called in any case.
 type EnvelopeWriter struct {
 	w          io.Writer
 	st         suite
@@ -43,6 +44,8 @@ type EnvelopeWriter struct {
 	left       int64
 	transports []string
 	closed     bool
+	budget     *Budget
+	taken      int64 // of budget
 }
 
 // NewEnvelope writes everything that stands before the encrypted content.
@@ -67,11 +70,29 @@ func NewEnvelope(w io.Writer, o EnvelopeOptions) (*EnvelopeWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.aead {
+		if !o.Budget.take(o.Size) {
+			return nil, failf(ReasonBusy, "memory for authenticated content is in use")
+		}
+		e.budget, e.taken = o.Budget, o.Size
+	}
 	params, err := e.start(cek, o.Rand)
+	if err == nil {
+		err = e.header(ris, params, version, o.Size)
+	}
 	if err != nil {
+		e.Free()
 		return nil, err
 	}
-	return e, e.header(ris, params, version, o.Size)
+	return e, nil
+}
+
+// Free gives back what the writer holds, whether it was completed or not.
+func (e *EnvelopeWriter) Free() {
+	clear(e.buf)
+	e.buf = nil
+	e.budget.give(e.taken)
+	e.taken = 0
 }
 
 // Transports names how the content key was wrapped, per recipient, in order.
@@ -88,6 +109,7 @@ func (e *EnvelopeWriter) start(cek []byte, rnd io.Reader) ([]byte, error) {
 			return nil, fmt.Errorf("cms: content cipher: %w", err)
 		}
 		e.nonce = make([]byte, 12)
+		e.buf = make([]byte, 0, e.left+16) // sealed in place, with its tag
 		_, err = io.ReadFull(rnd, e.nonce)
 		return ber.Build(ber.Sequence, ber.Build(ber.OctetString, e.nonce), derInteger([]byte{16})), err // RFC 5084 §3.2
 	}
@@ -173,7 +195,7 @@ func (e *EnvelopeWriter) Close() error {
 		return fmt.Errorf("cms: %d octets fewer than announced", e.left)
 	}
 	if e.aead != nil {
-		sealed := e.aead.Seal(nil, e.nonce, e.buf, nil)
+		sealed := e.aead.Seal(e.buf[:0], e.nonce, e.buf, nil)
 		n := len(sealed) - 16
 		if _, err := e.w.Write(sealed[:n]); err != nil {
 			return err
