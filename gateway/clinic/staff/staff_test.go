@@ -9,7 +9,9 @@ import (
 
 var now = time.Date(2030, 3, 4, 9, 0, 0, 0, time.UTC)
 
-func person(r staff.Role) staff.Person { return staff.Person{ID: "p-1", Org: "o-1", Name: "Dana M. Reyes", Role: r} }
+func person(r staff.Role) staff.Person {
+	return staff.Person{ID: "p-1", Org: "o-1", Name: "Dana M. Reyes", Role: r}
+}
 
 func TestLevels(t *testing.T) {
 	all := func(l staff.Level) staff.Membership { return staff.Membership{Pool: "front", Level: l} }
