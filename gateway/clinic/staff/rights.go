@@ -77,9 +77,12 @@ func Categories() []Category {
 	return []Category{Referral, Discharge, Result, Records, Question, Administrative, Sensitive, Other}
 }
 
+// Valid tells whether it is one of Categories; "" is not.
+func (c Category) Valid() bool { return slices.Contains(Categories(), c) }
+
 // ParseCategory reads a category; "" is one.
 func ParseCategory(s string) (Category, error) {
-	if c := Category(s); c == "" || slices.Contains(Categories(), c) {
+	if c := Category(s); c == "" || c.Valid() {
 		return c, nil
 	}
 	return "", fmt.Errorf("staff: %q is no category", s)
