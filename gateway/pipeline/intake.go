@@ -32,7 +32,7 @@ func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message
 		if err := p.outbound(&m); err != nil {
 			return "", err
 		}
-		job.Kind, job.Notice = queue.Seal, m.Kind != message.Mail
+		job.Kind, job.Notice, job.Urgent = queue.Seal, m.Kind != message.Mail, p.urgent(m)
 	}
 	for _, r := range sub.Recipients {
 		step.Events = append(step.Events, p.begun(m, r)...)

@@ -7,6 +7,7 @@ import (
 	"postern/gateway/agent"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
+	"postern/gateway/message"
 	"postern/gateway/store"
 )
 
@@ -30,6 +31,12 @@ func (p *Pipeline) clocksFor(m store.Message) track.Clocks {
 		c.Deadline = PurposeDeadline(m.Submission.Purpose)
 	}
 	return c
+}
+
+// urgent says whether somebody waits for that message within minutes: it goes before others (queue.Urgent).
+func (p *Pipeline) urgent(m store.Message) bool {
+	d := p.clocksFor(m).Deadline
+	return m.Kind == message.Mail && d > 0 && d <= 15*time.Minute
 }
 
 // timer is the stage that looks at a ladder when one of its clocks may have run out: without

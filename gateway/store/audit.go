@@ -26,7 +26,7 @@ func (w *writer) audit(a AuditEntry) {
 		return
 	}
 	var last audit.Entry
-	err := w.tx.QueryRow("SELECT seq, hash FROM audit WHERE node=? ORDER BY seq DESC LIMIT 1", w.s.node).Scan(&last.Seq, &last.Hash)
+	err := w.row("SELECT seq, hash FROM audit WHERE node=? ORDER BY seq DESC LIMIT 1", w.s.node).Scan(&last.Seq, &last.Hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		w.err = fmt.Errorf("store: audit: %w", err)
 		return

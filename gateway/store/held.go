@@ -72,7 +72,7 @@ func scanHeld(r *sql.Rows) (h Held, err error) {
 // heldUntil is the day on which a message held now will be deleted, by the retention in force.
 func (w *writer) heldUntil(h Held) time.Time {
 	var text string
-	err := w.tx.QueryRow("SELECT value FROM meta WHERE key=?", metaRetention).Scan(&text)
+	err := w.row("SELECT value FROM meta WHERE key=?", metaRetention).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return h.Expires
 	}

@@ -48,7 +48,7 @@ func (w *writer) item(it inbox.Item) int64 {
 	if !w.tombstone(Tombstone{it.Recipient, signer, it.RFCID, it.SHA256}) {
 		return 0
 	}
-	if err := w.tx.QueryRow("UPDATE inbox SET next_number=next_number+1 WHERE id=? RETURNING next_number-1", it.Inbox).Scan(&it.Number); err != nil {
+	if err := w.row("UPDATE inbox SET next_number=next_number+1 WHERE id=? RETURNING next_number-1", it.Inbox).Scan(&it.Number); err != nil {
 		w.err = fmt.Errorf("store: inbox %s: %w", it.Inbox, err)
 		return 0
 	}
@@ -72,11 +72,11 @@ func (w *writer) item(it inbox.Item) int64 {
 func (w *writer) thread(it inbox.Item) string {
 	for i := len(it.References) - 1; i >= 0; i-- {
 		var thread string
-		err := w.tx.QueryRow(`SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS
+		err := w.row(`SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS
 			(SELECT 1 FROM item o WHERE o.inbox=i.inbox AND o.thread=i.thread AND lower(o.sender)=?)`,
 			it.Inbox, it.References[i], it.Sender.Key()).Scan(&thread)
 		if errors.Is(err, sql.ErrNoRows) {
-			err = w.tx.QueryRow(`SELECT id FROM message WHERE rfc_id=? AND direction='out' AND lower(sender)=? AND instr(lower(recipients), ?)>0`,
+			err = w.row(`SELECT id FROM message WHERE rfc_id<>'' AND rfc_id=? AND direction='out' AND lower(sender)=? AND instr(lower(recipients), ?)>0`,
 				it.References[i], it.Recipient.WithoutTag().Key(), `"`+it.Sender.Key()+`"`).Scan(&thread)
 		}
 		if err == nil {

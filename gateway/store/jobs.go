@@ -1,11 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -27,8 +27,8 @@ func (w *writer) job(j queue.Job) {
 	if due.IsZero() {
 		due = now
 	}
-	w.exec("INSERT INTO job(org, message, kind, class, notice, lane, recipients, data, due, created) VALUES (?,?,?,?,?,?,?,?,?,?)",
-		j.Org, j.Message, j.Kind, j.Class(), j.Notice, j.Lane, column(j.Recipients), data, stamp(due), stamp(now))
+	w.exec("INSERT INTO job(org, message, kind, class, notice, priority, lane, recipients, data, due, created) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		j.Org, j.Message, j.Kind, j.Class(), j.Notice, j.Priority(), j.Lane, column(j.Recipients), data, stamp(due), stamp(now))
 }
 
 // LeaseTime is how long a claimed job is its worker's before it becomes due again. A worker that needs
@@ -49,12 +49,12 @@ func (l Lanes) room(lane string) int {
 	return l.PerLane - l.Busy[lane]
 }
 
-// claimLook is how many due jobs are looked at, oldest first, before the lanes are gone through one by one.
-const claimLook = 256
+// claimLook is how many due jobs of each priority are looked at before the lanes are gone through one by one.
+const claimLook = 64
 
-// Claim takes up to n due jobs of a class, oldest first, and no more of a lane than it has room for.
-// Claimed jobs become due again when their lease ends. Its cost does not depend on how many jobs wait: only
-// where the oldest 256 cannot fill the order does it grow, with the number of lanes.
+// Claim takes up to n due jobs of a class, oldest first but for the head start of their priority, and no more of a
+// lane than it has room for. Claimed jobs become due again when their lease ends. Its cost does not depend on how
+// many jobs wait: only where the heads of the queue cannot fill the order does it grow, with the number of lanes.
 func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]queue.Job, error) {
 	if err := s.giveBack(ctx); err != nil {
 		return nil, err
@@ -70,26 +70,20 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes
 		jobs = nil
 		now := s.now()
 		until := now.Add(LeaseTime)
-		args := []any{tok, stamp(until)}
+		w := &writer{tx: tx, s: s}
 		for _, id := range ids {
-			args = append(args, id)
-		}
-		// What was seen may be gone or taken: only what is still due is claimed.
-		rows, err := tx.Query("UPDATE job SET token=?, due=? WHERE id IN (?"+strings.Repeat(",?", len(ids)-1)+
-			") AND parked='' AND due<=? RETURNING "+jobColumns, append(args, stamp(now))...)
-		if err != nil {
-			return fmt.Errorf("store: claim: %w", err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			j, err := scanJob(rows)
+			// What was seen may be gone or taken: only what is still due is claimed.
+			j, err := scanJob(w.row("UPDATE job SET token=?, due=? WHERE id=? AND parked='' AND due<=? RETURNING "+jobColumns, tok, stamp(until), id, stamp(now)))
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
 			if err != nil {
-				return err
+				return fmt.Errorf("store: claim: %w", err)
 			}
 			j.Lease = queue.Lease{Job: j.ID, Token: tok, Until: until}
 			jobs = append(jobs, j)
 		}
-		return rows.Err()
+		return nil
 	})
 	if err != nil {
 		// What could not be committed was not claimed, and nobody may work on it. If it was written all the
@@ -135,22 +129,46 @@ func (s *Store) giveBack(ctx context.Context) error {
 
 // candidate is a due job as far as claiming needs it.
 type candidate struct {
-	id        int64
-	lane, due string
+	id   int64
+	lane string
+	turn time.Time // when it is due, less its head start: the order of claiming
 }
+
+func scanCandidate(r *sql.Rows) (c candidate, err error) {
+	var due string
+	var p queue.Priority
+	err = r.Scan(&c.id, &c.lane, &p, &due)
+	c.turn = parseStamp(due).Add(-p.HeadStart())
+	return c, err
+}
+
+// heads is a question for the first due jobs of each priority, by its own index.
+func heads(where string) string {
+	var q []string
+	for _, p := range queue.Priorities() {
+		q = append(q, fmt.Sprintf("SELECT * FROM (SELECT id, lane, priority, due FROM job WHERE class=?1 AND parked='' AND priority=%d AND due<=?2%s ORDER BY due LIMIT ?3)", p, where))
+	}
+	return strings.Join(q, " UNION ALL ")
+}
+
+var (
+	headsOfAll  = heads("")
+	headsOfLane = heads(" AND lane=?4")
+)
 
 // claimable picks the jobs to claim.
 func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]int64, error) {
 	now := stamp(s.now())
 	n = min(n, claimLook)
-	oldest, err := list(ctx, s, "SELECT id, lane, due FROM job WHERE class=? AND parked='' AND due<=? ORDER BY due LIMIT ?",
-		[]any{class, now, claimLook}, scanCandidate)
-	if err != nil {
-		return nil, err
-	}
-	ids := lanes.pick(oldest, n)
-	if len(ids) == n || len(oldest) < claimLook {
-		return ids, nil
+	for _, look := range []int{n, claimLook} {
+		first, err := list(ctx, s, headsOfAll, []any{class, now, look}, scanCandidate)
+		if err != nil {
+			return nil, err
+		}
+		ids := lanes.pick(first, n)
+		if len(ids) == n || len(first) < look {
+			return ids, nil
+		}
 	}
 	// The head of the queue is full of lanes without room: look at the head of every lane.
 	names, err := list(ctx, s, `WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM job WHERE class=?1 AND parked=''
@@ -159,30 +177,24 @@ func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes L
 	if err != nil {
 		return nil, err
 	}
-	var heads []candidate
+	var found []candidate
 	for _, lane := range names {
 		room := min(n, lanes.room(lane))
 		if room <= 0 {
 			continue
 		}
-		of, err := list(ctx, s, "SELECT id, lane, due FROM job WHERE class=? AND parked='' AND lane=? AND due<=? ORDER BY due LIMIT ?",
-			[]any{class, lane, now, room}, scanCandidate)
+		of, err := list(ctx, s, headsOfLane, []any{class, now, room, lane}, scanCandidate)
 		if err != nil {
 			return nil, err
 		}
-		heads = append(heads, of...)
+		found = append(found, of...)
 	}
-	slices.SortFunc(heads, func(a, b candidate) int { return cmp.Compare(a.due, b.due) })
-	return lanes.pick(heads, n), nil
+	return lanes.pick(found, n), nil
 }
 
-func scanCandidate(r *sql.Rows) (c candidate, err error) {
-	err = r.Scan(&c.id, &c.lane, &c.due)
-	return c, err
-}
-
-// pick takes up to n, in order, and of each lane no more than there is room for.
+// pick takes up to n, in their turn, and of each lane no more than there is room for.
 func (l Lanes) pick(from []candidate, n int) []int64 {
+	slices.SortStableFunc(from, func(a, b candidate) int { return a.turn.Compare(b.turn) })
 	var ids []int64
 	taken := map[string]int{}
 	for _, c := range from {
@@ -211,12 +223,17 @@ func (s *Store) FreeLeases(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-const jobColumns = "id, org, message, kind, notice, lane, recipients, data, due, created, attempts, last_error, parked, token<>''"
+const jobColumns = "id, org, message, kind, notice, priority=2, lane, recipients, data, due, created, attempts, last_error, parked, token<>''"
 
-func scanJob(rows *sql.Rows) (queue.Job, error) {
+// row is a *sql.Row or the current one of *sql.Rows.
+type row interface{ Scan(into ...any) error }
+
+func scanJobs(r *sql.Rows) (queue.Job, error) { return scanJob(r) }
+
+func scanJob(r row) (queue.Job, error) {
 	var j queue.Job
 	var rcpts, data, due, created, parked string
-	if err := rows.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError, &parked, &j.Claimed); err != nil {
+	if err := r.Scan(&j.ID, &j.Org, &j.Message, &j.Kind, &j.Notice, &j.Urgent, &j.Lane, &rcpts, &data, &due, &created, &j.Attempts, &j.LastError, &parked, &j.Claimed); err != nil {
 		return j, fmt.Errorf("store: job: %w", err)
 	}
 	j.Data, j.Due, j.Created, j.Parked = json.RawMessage(data), parseStamp(due), parseStamp(created), parked != ""
@@ -251,12 +268,24 @@ func (s *Store) Release(ctx context.Context, leases []queue.Lease) error {
 
 // NextDue is when the next unparked job of the class is due; zero when there is none.
 func (s *Store) NextDue(ctx context.Context, class queue.Class) (time.Time, error) {
-	var due sql.NullString
-	err := s.read.QueryRowContext(ctx, "SELECT min(due) FROM job WHERE class=? AND parked=''", class).Scan(&due)
+	due, err := one(ctx, s, nextDue, []any{class}, func(r *sql.Rows) (due sql.NullString, err error) { return due, r.Scan(&due) })
 	return parseStamp(due.String), err
 }
 
-// Jobs lists the jobs of a message, or all (up to 1,000) when id is "".
+// nextDue looks at the first of each priority.
+var nextDue = func() string {
+	var q []string
+	for _, p := range queue.Priorities() {
+		q = append(q, fmt.Sprintf("SELECT min(due) AS d FROM job WHERE class=?1 AND parked='' AND priority=%d", p))
+	}
+	return "SELECT min(d) FROM (" + strings.Join(q, " UNION ALL ") + ")"
+}()
+
+// Jobs lists the jobs of a message, or of all (up to 1,000) when id is "", in the order in which they were queued.
 func (s *Store) Jobs(ctx context.Context, id message.ID) ([]queue.Job, error) {
-	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE ?='' OR message=? ORDER BY due LIMIT 1000", []any{id, id}, scanJob)
+	const limit = " ORDER BY id LIMIT 1000"
+	if id == "" {
+		return list(ctx, s, "SELECT "+jobColumns+" FROM job"+limit, nil, scanJobs)
+	}
+	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE message=?"+limit, []any{id}, scanJobs)
 }

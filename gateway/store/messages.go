@@ -134,7 +134,7 @@ func (s *Store) Messages(ctx context.Context, q Query) ([]Message, error) {
 		args = append(args, v)
 	}
 	if q.RFCID != "" {
-		where("rfc_id=?", q.RFCID)
+		where("rfc_id<>'' AND rfc_id=?", q.RFCID)
 	}
 	if q.Direction != "" {
 		where("direction=?", q.Direction)

@@ -53,7 +53,7 @@ func (s *Store) Orgs(ctx context.Context) ([]Org, error) {
 
 // list runs one query and reads each row.
 func list[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+	rows, err := s.query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

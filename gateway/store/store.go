@@ -48,6 +48,9 @@ type Store struct {
 	stop  chan struct{} // closed by Close
 	ended chan struct{} // closed by the committer
 
+	written written
+	asked   asked
+
 	wake   wakers
 	unsure tokens
 	cache  trustCache
@@ -134,6 +137,8 @@ func open(path string, conns int) (*sql.DB, error) {
 func (s *Store) Close() error {
 	close(s.stop)
 	<-s.ended
+	s.asked.close()
+	s.written.close()
 	return errors.Join(s.read.Close(), s.write.Close())
 }
 
@@ -150,7 +155,8 @@ type change struct {
 const maxBatch = 512
 
 // do runs apply inside the next group commit and returns once it is on disk. apply must not keep tx
-// and must not wait for anything but the database.
+// and must not wait for anything but the database. It may be run twice, the first time undone: what it
+// leaves in the caller's variables is of the last run.
 func (s *Store) do(ctx context.Context, apply func(tx *sql.Tx) error) error {
 	return s.enqueue(ctx, &change{apply: apply, reply: make(chan error, 1)})
 }
@@ -212,17 +218,7 @@ func (s *Store) gather(first *change) []*change {
 
 func (s *Store) commit(batch []*change) {
 	errs := make([]error, len(batch))
-	tx, err := s.write.Begin()
-	if err == nil {
-		for i, c := range batch {
-			errs[i] = savepoint(tx, c.apply)
-		}
-		if err = s.ask(false); err != nil {
-			err = errors.Join(err, tx.Rollback())
-		} else if err = tx.Commit(); err == nil {
-			err = s.ask(true)
-		}
-	}
+	err := s.transact(batch, errs, len(batch) > 1)
 	wake := false
 	for i, c := range batch {
 		if err != nil && errs[i] == nil {
@@ -234,6 +230,46 @@ func (s *Store) commit(batch []*change) {
 	if wake {
 		s.wake.all()
 	}
+	s.written.prepare(s.write) // while the callers go on
+}
+
+// transact runs the batch in one transaction. Nearly always every change succeeds, so they first run without a
+// savepoint each, which would double the cost of every page they touch; when one fails (in errs) all is undone,
+// and they run again, kept apart.
+func (s *Store) transact(batch []*change, errs []error, hopeful bool) error {
+	tx, err := s.write.Begin()
+	if err != nil {
+		return err
+	}
+	s.written.begin(tx)
+	for i, c := range batch {
+		switch {
+		case hopeful || len(batch) == 1:
+			errs[i] = c.apply(tx)
+		default:
+			errs[i] = s.savepoint(tx, c.apply)
+		}
+		if errs[i] == nil {
+			continue
+		}
+		if len(batch) == 1 {
+			return tx.Rollback() // the change's own error is told
+		}
+		if hopeful {
+			if err := tx.Rollback(); err != nil {
+				return err
+			}
+			clear(errs)
+			return s.transact(batch, errs, false)
+		}
+	}
+	if err = s.ask(false); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err = tx.Commit(); err != nil {
+		return err
+	}
+	return s.ask(true)
 }
 
 // ask is where a test makes a transaction fail.
@@ -245,7 +281,7 @@ func (s *Store) ask(committed bool) error {
 }
 
 // savepoint runs one change; if it fails, only it is undone.
-func savepoint(tx *sql.Tx, apply func(*sql.Tx) error) error {
+func (s *Store) savepoint(tx *sql.Tx, apply func(*sql.Tx) error) error {
 	if _, err := tx.Exec("SAVEPOINT step"); err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ type Job struct {
 	Message    message.ID
 	Kind       Kind
 	Notice     bool            // the message is itself an MDN or DSN
+	Urgent     bool            // its sender waits for an answer within minutes
 	Lane       string          // jobs of one lane share a concurrency limit: the destination domain
 	Recipients []addr.Address  // the recipients of the message this job is about
 	Data       json.RawMessage // what the kind needs besides, in its own format
@@ -94,6 +95,34 @@ func (j Job) Class() Class {
 		return Notices
 	}
 	return j.Kind.class()
+}
+
+// Priority is which jobs of a class go first.
+type Priority int
+
+// The priorities, from the last to the first.
+const (
+	Ordinary Priority = iota
+	Prompt            // notices: somebody's clock runs until they are there
+	Urgent
+)
+
+// Priorities is every priority.
+func Priorities() []Priority { return []Priority{Ordinary, Prompt, Urgent} }
+
+// HeadStart is how much longer an ordinary job must have waited to go before one of this priority. So what is
+// urgent passes every ordinary queue, and yet nothing starves: whoever has waited an hour longer goes first.
+func (p Priority) HeadStart() time.Duration { return time.Duration(p) * 30 * time.Minute }
+
+// Priority is the job's.
+func (j Job) Priority() Priority {
+	switch {
+	case j.Urgent:
+		return Urgent
+	case j.Notice:
+		return Prompt
+	}
+	return Ordinary
 }
 
 // Fate is how a claimed job ends its lease.
