@@ -132,7 +132,7 @@ func (p *Pipeline) forward(step *store.Step, m store.Message, sealed agent.Seale
 			byDomain[r.Domain()] = append(byDomain[r.Domain()], r)
 		}
 		for _, d := range order {
-			step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Relay, Notice: m.Kind != message.Mail,
+			step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Relay, Notice: m.Kind != message.Mail, Urgent: p.urgent(m),
 				Lane: d.String(), Recipients: byDomain[d], Data: rawJSON(relayData{Blob: blobs[i].ID})})
 		}
 	}
