@@ -57,6 +57,11 @@ func (d *Document) openPart(p Part, b *budget) (*Document, error) {
 	case b.docs > MaxInside:
 		return nil, statedError{"It was not opened: there are too many documents inside each other."}
 	}
+	inner := Hint{Filename: p.Name, MediaType: p.MediaType, Now: d.hint.Now, Stop: d.hint.Stop, depth: d.hint.depth + 1, spent: b}
+	if p.made != nil {
+		doc := p.made(inner)
+		return doc, doc.openInside()
+	}
 	src, size, err := p.open()
 	if err != nil {
 		return nil, statedError{"It could not be unpacked: " + err.Error() + "."}
@@ -64,7 +69,7 @@ func (d *Document) openPart(p Part, b *budget) (*Document, error) {
 	if b.bytes += size; b.bytes > MaxInsideBytes {
 		return nil, statedError{fmt.Sprintf("It was not opened: more than %d MiB in all.", MaxInsideBytes>>20)}
 	}
-	return Open(src, size, Hint{Filename: p.Name, MediaType: p.MediaType, Now: d.hint.Now, Stop: d.hint.Stop, depth: d.hint.depth + 1, spent: b})
+	return Open(src, size, inner)
 }
 
 // adopt gives a container what its documents say: the type of the only one, the patient if all agree.

@@ -1,8 +1,6 @@
 package document
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -153,10 +151,7 @@ func (d *Document) readHL7() error {
 		{Name: "Made", Value: d.Date.String()}, {Name: "Message number", Value: d.ID}, {Name: "Version", Value: h.Get(12, 1)}}
 	d.raw("The message as it was sent")
 	for i, e := range m.Embedded() {
-		d.parts = append(d.parts, Part{Name: fmt.Sprintf("file %d in the message", i+1), MediaType: e.MediaType, open: func() (io.ReaderAt, int64, error) {
-			raw, err := base64.StdEncoding.DecodeString(strings.Map(noSpace, e.Base64))
-			return bytes.NewReader(raw), int64(len(raw)), err
-		}})
+		d.parts = append(d.parts, Part{Name: fmt.Sprintf("file %d in the message", i+1), MediaType: e.MediaType, open: func() (io.ReaderAt, int64, error) { return unbase64(e.Base64) }})
 	}
 	return nil
 }
@@ -190,29 +185,4 @@ func (d *Document) readJSON() error {
 	d.Repairs = append(d.Repairs, repairs...)
 	d.sheet.Texts = []view.Text{{Title: "The data as sent", Words: words, Mono: true}}
 	return err
-}
-
-func (d *Document) fromFHIR(r *fhir.Resource) {
-	d.Type, d.Title, d.ID, d.Date, d.Patient = r.Type, r.Title, r.ID, r.Date, r.Patient
-	if r.Kind != "" {
-		d.Type += " (" + r.Kind + ")"
-	}
-	if r.Author.String() != "" {
-		d.Authors = []chart.Person{r.Author}
-	}
-	if r.Cut {
-		d.finding(chart.Warning, "too-many-resources", "Only the first %d resources are read.", fhir.MaxEntries)
-	}
-	d.sheet = view.Sheet{Kind: "FHIR · " + d.Type, Title: d.title("FHIR " + r.Type), Patient: d.Patient, Date: d.Date, Lines: r.Lines}
-	d.Lines = r.Lines
-	var counts []string
-	for t, n := range r.Counts {
-		counts = append(counts, fmt.Sprintf("%d %s", n, t))
-	}
-	slices.Sort(counts)
-	d.sheet.Facts = []view.Fact{{Name: "Resources", Value: clip(strings.Join(counts, ", "), 500)}, {Name: "From", Value: authors(d.Authors)}, {Name: "Date", Value: d.Date.String()}}
-	for _, t := range r.Texts {
-		d.sheet.Texts = append(d.sheet.Texts, view.Text{Words: t})
-	}
-	d.raw("The data as it was sent")
 }

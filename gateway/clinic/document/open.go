@@ -39,6 +39,7 @@ type Part struct {
 	Name      string // as the container calls it; never a path
 	MediaType string // as the container says
 	open      func() (io.ReaderAt, int64, error)
+	made      func(Hint) *Document // for a part that has no bytes of its own: one patient's share of a bundle
 }
 
 // Open gives the part's bytes, decoded and unpacked, within the container's limits.

@@ -13,7 +13,7 @@ const maxDenial = 120
 // allergies"). "No known allergies except penicillin" is no such denial.
 func NoneKnown(c Code) bool {
 	switch c.Code {
-	case "716186003", "409137002", "428607008", "429625007", "428197003", "160244002", "64970000", "160245001", "787481004", "1003774007", "1144546009":
+	case "716186003", "409137002", "428607008", "429625007", "428197003", "160244002", "160245001":
 		if c.System == "" || strings.Contains(c.System, "snomed") || strings.Contains(c.System, "6.96") || strings.HasPrefix(c.System, "SCT") || strings.HasPrefix(c.System, "SNM") {
 			return true
 		}

@@ -1,17 +1,24 @@
 // Package fhir reads FHIR resources and bundles, JSON or XML, as far as a clinic must see them: what it
 // is, whose it is, from whom, and its lines (conditions, allergies, medicines, observations, requests).
 //
-// No reference is ever fetched; one is resolved only inside the bundle (MP-146). Narrative is given as
-// text. It does not validate, keeps no extension and writes nothing. Limits: MaxBytes of JSON, those of
-// xmltree for XML, MaxEntries resources of a bundle, MaxLines lines.
+// Each entry stands under the patient its own subject names (people.go, subject.go): one bundle may hold
+// several patients, and what names none of several, or one who is not there, stands under nobody's name.
+// What the sender denies, stopped or took back is a line with that standing, never a plain fact; numbers
+// are shown as written.
+//
+// No reference is ever fetched; one is resolved only inside the bundle (MP-146) or among the contained
+// resources. Narrative is given as text, struck-through words marked. It does not validate, keeps no
+// extension and writes nothing; a modifier extension makes its line unsettled. Limits: MaxBytes of JSON,
+// those of xmltree for XML, MaxEntries resources of a bundle, MaxLines lines, MaxTexts narratives,
+// MaxPatients patients.
 package fhir
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"postern/gateway/clinic/document/charset"
 	"postern/gateway/clinic/document/chart"
@@ -20,11 +27,15 @@ import (
 
 // The limits of one resource or bundle.
 const (
-	MaxBytes   = 16 << 20 // bytes of JSON
-	MaxEntries = 2000     // resources of a bundle
-	MaxLines   = 5000     // lines
-	maxDepth   = 60       // JSON inside JSON
-	maxText    = 8000     // bytes of one narrative
+	MaxBytes    = 16 << 20 // bytes of JSON
+	MaxEntries  = 2000     // resources of a bundle
+	MaxLines    = 5000     // lines of all patients together
+	MaxTexts    = 200      // narratives of all patients together
+	MaxFiles    = 50       // files of all patients together
+	MaxPatients = 50       // patients told apart; entries of further ones are only in the data as sent
+	maxDepth    = 60       // JSON inside JSON
+	maxBundles  = 4        // bundles inside bundles
+	maxText     = 8000     // bytes of one narrative
 )
 
 // Namespace is that of FHIR XML.
@@ -33,19 +44,39 @@ const Namespace = "http://hl7.org/fhir"
 // ErrNotFHIR means the content is no FHIR resource.
 var ErrNotFHIR = errors.New("fhir: no resource")
 
-// Resource is a resource or bundle as a clinic sees it.
+// Resource is a resource or bundle as a clinic sees it: what it is, and what it says of one patient.
 type Resource struct {
-	Type    string // "Bundle", "Task", "DocumentReference" …
-	Kind    string // a bundle's type: "collection", "document"
-	ID      string
-	Title   string
-	Date    chart.Time
-	Patient *chart.Patient
-	Author  chart.Person
+	Type     string // "Bundle", "Task", "DocumentReference" …
+	Kind     string // a bundle's type: "collection", "document"
+	ID       string
+	Title    string
+	Date     chart.Time
+	Privacy  string         // the confidentiality code it is labelled with
+	Patient  *chart.Patient // nil when it is about several and no composition names one
+	Author   chart.Person
+	Lines    []chart.Line
+	Texts    []string       // narratives, as text
+	Files    []File         // files that the resources carry
+	Counts   map[string]int // resources by type
+	Cut      bool           // more entries than MaxEntries
+	Others   []Other        // what is not of Patient, never to be shown under that name
+	Findings []chart.Finding
+}
+
+// Other is what a bundle says of somebody else than its patient.
+type Other struct {
+	Title   string         // who, in words, also when nothing but a reference is known
+	Patient *chart.Patient // nil when the bundle holds no more than a reference, or none
 	Lines   []chart.Line
-	Texts   []string       // narratives, as text
-	Counts  map[string]int // resources by type
-	Cut     bool           // more entries than MaxEntries
+	Texts   []string
+	Files   []File
+}
+
+// File is a file inside a resource: its title, stated type and text, still in base64.
+type File struct {
+	Title     string
+	MediaType string
+	Base64    string
 }
 
 // ReadJSON reads a JSON resource. ErrNotFHIR is for JSON without a resourceType.
@@ -65,8 +96,13 @@ func ReadJSON(src io.ReaderAt, size int64) (*Resource, error) {
 		return nil, fmt.Errorf("fhir: JSON nested deeper than %d", maxDepth)
 	}
 	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber() // a result of 1.10 is not 1.1: its places say how finely it was measured
+	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("fhir: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("fhir: something follows the JSON")
 	}
 	o, ok := v.(map[string]any)
 	if t, _ := o["resourceType"].(string); !ok || t == "" {
@@ -102,109 +138,4 @@ func FromTree(t *xmltree.Tree) (*Resource, error) {
 		return nil, ErrNotFHIR
 	}
 	return read(xmlElement{t.Root()}), nil
-}
-
-// element is a FHIR element in either syntax.
-type element interface {
-	kind() string               // resource type, for resources
-	get(name string) []element  // the children of that name, a list as its members
-	text() string               // a primitive's value
-	narrative(limit int) string // the text of an xhtml div
-}
-
-type jsonElement struct{ v any }
-
-func (e jsonElement) kind() string {
-	o, _ := e.v.(map[string]any)
-	t, _ := o["resourceType"].(string)
-	return t
-}
-
-func (e jsonElement) get(name string) []element {
-	o, _ := e.v.(map[string]any)
-	switch v := o[name].(type) {
-	case nil:
-		return nil
-	case []any:
-		out := make([]element, 0, len(v))
-		for _, x := range v {
-			out = append(out, jsonElement{x})
-		}
-		return out
-	default:
-		return []element{jsonElement{v}}
-	}
-}
-
-func (e jsonElement) text() string {
-	switch v := e.v.(type) {
-	case string:
-		return v
-	case float64:
-		return strings.TrimSuffix(fmt.Sprintf("%v", v), ".0")
-	case bool:
-		return fmt.Sprint(v)
-	}
-	return ""
-}
-
-func (e jsonElement) narrative(limit int) string {
-	s := e.text()
-	t, err := xmltree.Read(strings.NewReader(s), int64(len(s)), xmltree.Options{Mixed: []string{"div"}})
-	if err != nil {
-		return ""
-	}
-	return squeeze(t.Document().Text(limit))
-}
-
-type xmlElement struct{ n xmltree.Node }
-
-func (e xmlElement) kind() string { return local(e.n.Name()) }
-
-func (e xmlElement) get(name string) []element {
-	var out []element
-	for c := range e.n.Elements("") {
-		if local(c.Name()) != name {
-			continue
-		}
-		if name == "resource" || name == "contained" { // the resource stands inside
-			for r := range c.Elements("") {
-				out = append(out, xmlElement{r})
-			}
-			continue
-		}
-		out = append(out, xmlElement{c})
-	}
-	return out
-}
-
-func (e xmlElement) text() string               { return e.n.Attr("value") }
-func (e xmlElement) narrative(limit int) string { return squeeze(e.n.Text(limit)) }
-
-func local(name string) string {
-	if _, after, ok := strings.Cut(name, ":"); ok {
-		return after
-	}
-	return name
-}
-
-func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// at is the first element along the path, or nil.
-func at(e element, path ...string) element {
-	for _, p := range path {
-		list := e.get(p)
-		if len(list) == 0 {
-			return nil
-		}
-		e = list[0]
-	}
-	return e
-}
-
-func str(e element, path ...string) string {
-	if e = at(e, path...); e == nil {
-		return ""
-	}
-	return strings.TrimSpace(e.text())
 }
