@@ -212,7 +212,7 @@ func TestContentTypeConfusionIsRefused(t *testing.T) {
 	from, to := someone(t, "hospital", "rsa2048"), someone(t, "clinic", "rsa2048")
 	der := forgedData{signers: []forgedSigner{{p: from}}, opaque: true, ctype: "1.2.840.113549.1.9.16.1.4"}.der(t, wrapped(referral()))
 	entity := mailAs(der, "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n")
-	if got := reasonOf(t, mail(sealedFor(t, to, entity).der()), smime.OpenOptions{Keys: []smime.Key{to.decrypt()}}); got != cms.ReasonAttributes {
+	if got := reasonOf(t, mail(sealedFor(t, to, entity).der()), smime.OpenOptions{Keys: []smime.Key{to.decrypt()}}); got != cms.ReasonContentType {
 		t.Errorf("reason %q", got)
 	}
 }

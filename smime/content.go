@@ -241,6 +241,9 @@ func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
 	if sd.Content() != nil {
 		return nil, fail(cms.ReasonDetached, "content inside a detached signature") // CMS-02
 	}
+	if err := sd.MustBeData(); err != nil {
+		return nil, lift(err)
+	}
 	if err := sd.Finish(); err != nil {
 		return nil, lift(err)
 	}
@@ -273,6 +276,9 @@ func (x *opening) opaque(head root) error {
 	}
 	sd, err := m.Signed()
 	if err != nil {
+		return x.refuseAfter(lift(err))
+	}
+	if err := sd.MustBeData(); err != nil {
 		return x.refuseAfter(lift(err))
 	}
 	if sd.Content() == nil {

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -32,14 +31,15 @@ func (x *opening) verify(sd *cms.Signed, c *candidate) (*candidate, error) {
 	if len(sd.Skipped) > 0 {
 		x.out.Report.lenient(LenientSkippedCerts)
 	}
-	verdicts, err := x.judge(sd, c)
+	sums := newSums(c, sd.SignerDigests(x.o.Legacy))
+	verdicts, err := x.judge(sd, c, sums)
 	if err != nil {
 		return nil, lift(err)
 	}
 	if !anyValid(verdicts) && !c.exact && anyDigestMismatch(verdicts) {
 		for _, f := range forms() {
 			next := &candidate{src: c.src, span: c.span, form: f}
-			again, err := x.judge(sd, next)
+			again, err := x.judge(sd, next, sums)
 			if err != nil {
 				return nil, lift(err)
 			}
@@ -87,99 +87,70 @@ func anyDigestMismatch(vs []cms.Verdict) bool {
 	return false
 }
 
-func (x *opening) judge(sd *cms.Signed, c *candidate) ([]cms.Verdict, error) {
+func (x *opening) judge(sd *cms.Signed, c *candidate, sums *sums) ([]cms.Verdict, error) {
 	start := make([]byte, 16)
 	n, err := c.src.ReadAt(start, c.span.from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("smime: scratch: %w", err)
 	}
-	sums := map[crypto.Hash][]byte{}
 	return sd.Verify(cms.VerifyOptions{
 		Legacy: x.o.Legacy,
 		Start:  start[:min(int64(n), c.span.to-c.span.from)],
 		Size:   c.span.to - c.span.from,
-		Digest: func(h crypto.Hash) ([]byte, error) {
-			if sums[h] == nil {
-				sum, err := c.sum(h)
-				if err != nil {
-					return nil, err
-				}
-				sums[h] = sum
-			}
-			return sums[h], nil
-		},
+		Digest: func(h crypto.Hash) ([]byte, error) { return sums.of(c.form, h) },
 	})
 }
 
-// sum is the digest of the candidate, from the stream if it was taken there, else from the scratch.
-func (c *candidate) sum(h crypto.Hash) ([]byte, error) {
-	if c.known.digest != nil && c.known.alg == h {
-		return c.known.digest.Sum(nil), nil
+// tail is the line end at the end of the span: "", LF or CRLF.
+func (c *candidate) tail() ([]byte, error) {
+	b := make([]byte, min(2, c.span.to-c.span.from))
+	if len(b) > 0 {
+		if _, err := c.src.ReadAt(b, c.span.to-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("smime: scratch: %w", err)
+		}
 	}
-	d := h.New()
-	if err := c.copy(d); err != nil {
-		return nil, err
-	}
-	return d.Sum(nil), nil
+	return b[len(b)-lineEnd(b):], nil
 }
 
 // copy writes the candidate in its form.
 func (c *candidate) copy(w io.Writer) error {
-	n := c.span.to - c.span.from
-	tail := make([]byte, min(2, n))
-	if len(tail) > 0 {
-		if _, err := c.src.ReadAt(tail, c.span.to-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("smime: scratch: %w", err)
-		}
+	end, err := c.tail()
+	if err != nil {
+		return err
 	}
-	if c.form.last < 0 {
-		n -= int64(lineEnd(tail))
-	}
-	src := io.NewSectionReader(c.src, c.span.from, n)
+	src := io.NewSectionReader(c.src, c.span.from, c.span.to-c.span.from-int64(len(end)))
+	buf := make([]byte, copyChunk)
 	if c.form.crlf {
-		w = &crlfWriter{w: w}
-	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, src, make([]byte, copyChunk)); err != nil {
-		return fmt.Errorf("smime: scratch: %w", err)
-	}
-	if c.form.last > 0 {
-		if _, err := io.WriteString(w, "\r\n"); err != nil {
-			return err
+		lines := newCRLFWriter(w)
+		if _, err = io.CopyBuffer(lines, struct{ io.Reader }{src}, buf); err == nil {
+			err = lines.flush()
 		}
+	} else {
+		_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{src}, buf)
+	}
+	if err == nil {
+		_, err = w.Write(c.form.end(end))
+	}
+	if err != nil {
+		return fmt.Errorf("smime: scratch: %w", err)
 	}
 	return nil
 }
 
-// crlfWriter turns bare LF into CRLF and leaves everything else.
-type crlfWriter struct {
-	w  io.Writer
-	cr bool // the last octet was CR
-}
-
-func (c *crlfWriter) Write(p []byte) (int, error) {
-	done := len(p)
-	for len(p) > 0 {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			c.cr = p[len(p)-1] == '\r'
-			_, err := c.w.Write(p)
-			return done, err
-		}
-		bare := i == 0 && !c.cr || i > 0 && p[i-1] != '\r'
-		end := "\n"
-		if bare {
-			end = "\r\n"
-		}
-		if _, err := c.w.Write(p[:i]); err != nil {
-			return 0, err
-		}
-		if _, err := io.WriteString(c.w, end); err != nil {
-			return 0, err
-		}
-		c.cr = false
-		p = p[i+1:]
+// end is what the form has in the place of the line end at the end of what was received.
+func (f form) end(received []byte) []byte {
+	var out []byte
+	switch {
+	case f.last < 0 || len(received) == 0:
+	case f.crlf:
+		out = append(out, '\r', '\n')
+	default:
+		out = append(out, received...)
 	}
-	return done, nil
+	if f.last > 0 {
+		out = append(out, '\r', '\n')
+	}
+	return out
 }
 
 // receiveSigners writes the signers' side of the result and the receipt.

@@ -89,6 +89,7 @@ func explanations() map[Reason]string {
 		cms.ReasonOtherCert:     "the signature names another certificate than the one it verifies with",
 		cms.ReasonConfusion:     "the content could be the signed attributes of another message",
 		cms.ReasonKeySize:       "the signer's key is larger than this gateway computes with",
+		cms.ReasonContentType:   "what was signed is no mail but something else, such as a time stamp",
 		cms.ReasonDetached:      "the content is both beside the signature and inside it",
 	}
 }

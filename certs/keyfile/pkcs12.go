@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"crypto/fips140"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -12,6 +13,9 @@ import (
 )
 
 const convert = "convert it: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, and give NEW.pem"
+
+const convertFIPS = "convert it on a machine without that mode: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, then " +
+	"openssl pkcs12 -export -in NEW.pem -out NEW.p12 (AES-256, SHA-256)"
 
 var (
 	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
@@ -58,18 +62,36 @@ func parsePKCS12(file []byte, password string) (parts, error) {
 	if err := checkRounds(file); err != nil {
 		return parts{}, err
 	}
-	key, cert, chain, err := pkcs12.DecodeChain(file, password)
+	key, cert, chain, err := decodeChain(file, password)
 	if err == nil {
 		return gather(key, append([]*x509.Certificate{cert}, chain...))
 	}
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption) {
 		return parts{}, fail(ReasonPassword, "give the right one with --password-file", "wrong password for the PKCS#12 file")
 	}
+	if errors.Is(err, errFIPS) {
+		return parts{}, fail(ReasonUnsupported, convertFIPS, "PKCS#12 file cannot be read: %v", err)
+	}
 	if !tooRich(err) {
 		return parts{}, fail(ReasonUnsupported, convert, "PKCS#12 file cannot be read: %v", err)
 	}
 	return splitSafes(safes, password)
 }
+
+// decodeChain is the library's DecodeChain. It panics in FIPS 140 only mode on what that mode forbids (RC2, 3DES,
+// SHA-1), as the standard library does beneath it: that is an error here.
+func decodeChain(file []byte, password string) (key any, cert *x509.Certificate, chain []*x509.Certificate, err error) {
+	if fips140.Enforced() {
+		defer func() {
+			if recover() != nil {
+				err = errFIPS
+			}
+		}()
+	}
+	return pkcs12.DecodeChain(file, password)
+}
+
+var errFIPS = errors.New("its encryption is not available in FIPS 140 only mode (RC2, 3DES or SHA-1)")
 
 // tooRich reports whether the library read the file and verified its password, but found more or
 // less in it than one key and its certificates. It checks the password before it counts.
@@ -186,7 +208,7 @@ func encryptedSafe(found *parts, s contentInfo, password string) error {
 	if err != nil {
 		return err
 	}
-	_, cert, chain, err := pkcs12.DecodeChain(file, password)
+	_, cert, chain, err := decodeChain(file, password)
 	if err != nil {
 		return fail(ReasonUnsupported, convert, "encrypted safe in the PKCS#12 file: %v", err)
 	}
@@ -226,7 +248,10 @@ func openShrouded(found *parts, shrouded [][]byte, password string) error {
 		if err != nil {
 			return err
 		}
-		key, _, _, err := pkcs12.DecodeChain(file, password)
+		key, _, _, err := decodeChain(file, password)
+		if errors.Is(err, errFIPS) {
+			return fail(ReasonUnsupported, convertFIPS, "private key cannot be decrypted: %v", err)
+		}
 		if err != nil {
 			return fail(ReasonPassword, "give the password of the key with --password-file", "private key cannot be decrypted: %v", err)
 		}

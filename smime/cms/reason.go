@@ -35,6 +35,7 @@ const (
 	ReasonConfusion     Reason = "attribute_confusion"    // content without signed attributes that itself is a set of attributes
 	ReasonKeySize       Reason = "signer_key_size"        // a signer key larger than this gateway is willing to compute with
 	ReasonDetached      Reason = "detached_content_twice" // content both beside and inside the signature
+	ReasonContentType   Reason = "content_type"           // what was signed is said to be something else than mail, such as a time stamp
 )
 
 // Error is a failure to read or write CMS.

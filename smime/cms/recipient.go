@@ -1,7 +1,9 @@
 package cms
 
 import (
+	"crypto"
 	"crypto/x509"
+	"slices"
 
 	"postern/smime/cms/ber"
 )
@@ -256,11 +258,19 @@ func parseAgreeIdentifier(e ber.Element) (identifier, error) {
 	return identifier{ski: b}, nil
 }
 
-// keep adds one share per key of ours that the identifier names; two of our certificates may answer
-// to one identifier, and each is tried.
+// keep adds one share for each key of ours that the identifier names. Two of our certificates may answer to
+// one identifier: each key is tried, and of certificates with the same key (a renewed one beside its
+// predecessor, named by key id) the newest stands for it, once.
 func (rs *recipients) keep(id identifier, s share, keys []Key) error {
+	mine := len(rs.shares)
 	for _, k := range keys {
 		if k.Cert == nil || !id.matches(k.Cert) {
+			continue
+		}
+		if i := slices.IndexFunc(rs.shares[mine:], func(have share) bool { return sameKey(have.key, k) }); i >= 0 {
+			if have := &rs.shares[mine+i]; k.Cert.NotBefore.After(have.key.Cert.NotBefore) {
+				have.key = k
+			}
 			continue
 		}
 		if len(rs.shares) >= MaxMatches {
@@ -270,4 +280,15 @@ func (rs *recipients) keep(id identifier, s share, keys []Key) error {
 		rs.shares = append(rs.shares, s)
 	}
 	return nil
+}
+
+// sameKey compares the private keys, by their public halves.
+func sameKey(a, b Key) bool {
+	x, ok := a.Private.(interface{ Public() crypto.PublicKey })
+	y, ok2 := b.Private.(interface{ Public() crypto.PublicKey })
+	if !ok || !ok2 {
+		return false
+	}
+	pub, ok := x.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(y.Public())
 }

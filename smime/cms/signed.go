@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto"
+	"crypto/fips140"
 	"crypto/x509"
 	"io"
 	"slices"
@@ -110,12 +111,34 @@ func (s *Signed) readContentInfo() error {
 	return wrap("encapsulated content", err)
 }
 
+// MustBeData refuses content that is said to be anything but id-data, as mail is (CMS-01, CMS-03): a
+// signature that its signer gave for a time stamp or a receipt is none for a message.
+func (s *Signed) MustBeData() error {
+	if s.ctype != oidData {
+		return failf(ReasonContentType, "content type %s", s.ctype)
+	}
+	return nil
+}
+
 // Digests are the digest algorithms announced, those this gateway knows.
 func (s *Signed) Digests() []crypto.Hash { return s.hints }
 
 // Content reads the encapsulated content; nil when the signature is detached. Read it to io.EOF
 // before Finish.
 func (s *Signed) Content() io.Reader { return s.content }
+
+// SignerDigests are the digests that signers use, each once, of those that can be computed here and are
+// allowed.
+func (s *Signed) SignerDigests(legacy bool) []crypto.Hash {
+	var out []crypto.Hash
+	for i := range s.Signers {
+		d, ok := digestOf(s.Signers[i].digest.oid)
+		if ok && !d.forbidden && (!d.legacy || legacy && !fips140.Enforced()) && !slices.Contains(out, d.hash) {
+			out = append(out, d.hash)
+		}
+	}
+	return out
+}
 
 // Finish reads certificates and signers, to the end of the structure.
 func (s *Signed) Finish() error {

@@ -5,6 +5,7 @@ import (
 	"crypto/fips140"
 	"crypto/subtle"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"postern/smime/cms/ber"
@@ -146,8 +147,22 @@ func (v *check) attributes(content []byte) error {
 	return nil
 }
 
-// tryAll verifies the signature with each certificate the identifier names.
+// tryAll verifies the signature with each certificate the identifier names. Of certificates with the same
+// key, all of which verify, the first counts: one that was valid when it was signed, and of those the newest,
+// so that an expired predecessor does not stand for the renewed certificate beside it.
 func (v *check) tryAll(candidates []*x509.Certificate, content []byte, a *attributes) error {
+	valid := func(c *x509.Certificate) bool {
+		return v.SigningTime.IsZero() || !v.SigningTime.Before(c.NotBefore) && !v.SigningTime.After(c.NotAfter)
+	}
+	slices.SortStableFunc(candidates, func(x, y *x509.Certificate) int {
+		if valid(x) != valid(y) {
+			if valid(x) {
+				return -1
+			}
+			return 1
+		}
+		return y.NotBefore.Compare(x.NotBefore)
+	})
 	var first error
 	for _, c := range candidates {
 		err := v.try(c, content, a)

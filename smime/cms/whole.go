@@ -22,7 +22,10 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	if err != nil {
 		return err
 	}
-	w := &whole{budget: o.Budget}
+	w := &whole{budget: o.Budget, copies: 1}
+	if len(candidates) > 1 {
+		w.copies = 2
+	}
 	p.free = w.free
 	if err := w.read(src); err != nil {
 		w.free()
@@ -42,8 +45,12 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	p.failed, p.done = 1, true
 	p.use(candidates[0])
 	sealed := append(w.b, mac...)
+	place := sealed[:0] // one candidate: in place
+	if len(candidates) > 1 {
+		place = make([]byte, 0, len(w.b)) // the same for each: a failure leaves nothing in it
+	}
 	for _, c := range candidates {
-		plain, ok := openGCM(c.cek, nonce, sealed, attrs, tagSize)
+		plain, ok := openGCM(c.cek, place, nonce, sealed, attrs, tagSize)
 		if ok {
 			p.failed, p.out, p.whole = 0, plain, plain
 			p.use(c)
@@ -56,8 +63,8 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	return nil
 }
 
-// openGCM opens into a copy only when several candidates might need the ciphertext again.
-func openGCM(cek, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool) {
+// openGCM opens into place, which is sealed itself where nobody needs the ciphertext again.
+func openGCM(cek, place, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool) {
 	block, err := aes.NewCipher(cek)
 	if err != nil {
 		return nil, false
@@ -71,7 +78,7 @@ func openGCM(cek, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	plain, err := aead.Open(nil, nonce, sealed, attrs)
+	plain, err := aead.Open(place, nonce, sealed, attrs)
 	return plain, err == nil
 }
 
@@ -135,18 +142,19 @@ func (m *Message) tail() (attrs, mac []byte, err error) {
 // with what a length announces.
 type whole struct {
 	budget *Budget
+	copies int64 // of the content in memory: ciphertext, and plaintext beside it where there are several candidates
 	taken  int64
 	b      []byte
 }
 
 func (w *whole) read(src io.Reader) error {
 	for {
-		if len(w.b) == cap(w.b) {
+		if cap(w.b)-len(w.b) <= maxMAC { // room is left for the tag, which is put behind
 			if err := w.grow(); err != nil {
 				return err
 			}
 		}
-		n, err := src.Read(w.b[len(w.b):cap(w.b)])
+		n, err := src.Read(w.b[len(w.b) : cap(w.b)-maxMAC])
 		w.b = w.b[:len(w.b)+n]
 		if len(w.b) > MaxWhole {
 			return failf(ReasonLimit, "authenticated content longer than %d octets", MaxWhole)
@@ -166,11 +174,11 @@ func (w *whole) grow() error {
 	if size <= cap(w.b) {
 		return failf(ReasonLimit, "authenticated content longer than %d octets", MaxWhole)
 	}
-	if !w.budget.take(int64(size) * 2) { // ciphertext and plaintext
+	if !w.budget.take(int64(size) * w.copies) {
 		return failf(ReasonBusy, "memory for authenticated content is in use")
 	}
 	w.budget.give(w.taken)
-	w.taken = int64(size) * 2
+	w.taken = int64(size) * w.copies
 	b := make([]byte, len(w.b), size)
 	copy(b, w.b)
 	w.b = b
