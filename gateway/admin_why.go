@@ -89,13 +89,15 @@ type WhyMessage struct {
 
 // WhyRecipient is one recipient's state, the event that decided it and what to do.
 type WhyRecipient struct {
-	Recipient addr.Address    `json:"recipient"`
-	State     track.State     `json:"state"`
-	Words     string          `json:"words"`
-	Reason    string          `json:"reason,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
-	Advice    agent.Advice    `json:"advice,omitzero"`
-	Evidence  json.RawMessage `json:"evidence,omitempty"`
+	Recipient addr.Address `json:"recipient"`
+	State     track.State  `json:"state"`
+	Words     string       `json:"words"`
+	Reason    string       `json:"reason,omitempty"`
+	Detail    string       `json:"detail,omitempty"`
+	Advice    agent.Advice `json:"advice,omitzero"`
+
+	Algorithms *agent.Algorithms `json:"algorithms,omitempty"` // it was sealed with these; where the peer is silent they may be the cause
+	Evidence   json.RawMessage   `json:"evidence,omitempty"`
 }
 
 // WhyMessage explains a message from its stored ladder and decisions.
@@ -108,8 +110,17 @@ func (a Admin) WhyMessage(ctx context.Context, id message.ID) (WhyMessage, error
 	for _, l := range t.Ladders {
 		r := WhyRecipient{Recipient: l.Recipient, State: l.Ladder.State, Words: l.Ladder.Words}
 		for _, rung := range l.Ladder.Rungs {
-			var e struct{ Reason, Detail, Text string }
-			if json.Unmarshal(rung.Evidence, &e) != nil || e.Reason == "" {
+			var e struct {
+				Reason, Detail, Text string
+				Algorithms           *agent.Algorithms
+			}
+			if json.Unmarshal(rung.Evidence, &e) != nil {
+				continue
+			}
+			if e.Algorithms != nil {
+				r.Algorithms = e.Algorithms
+			}
+			if e.Reason == "" {
 				continue
 			}
 			r.Reason, r.Detail, r.Advice, r.Evidence = e.Reason, orDefault(e.Detail, e.Text), agent.AdviceOn(e.Reason), rung.Evidence

@@ -106,6 +106,9 @@ func (c *console) whyMessage(ctx context.Context, call caller, id message.ID, as
 			fmt.Fprintf(c.out, "  reason   %s: %s\n", r.Reason, r.Detail)
 			c.printAdvice(r.Advice)
 		}
+		if r.Reason == agent.ReasonNoProcessed || r.Reason == "" {
+			c.printAlgorithms(r.Algorithms)
+		}
 	}
 	switch {
 	case bad:
@@ -125,6 +128,17 @@ func (c *console) printAdvice(a agent.Advice) {
 	}
 	if a.Who != "" {
 		fmt.Fprintf(c.out, "  who      %s\n", a.Who)
+	}
+}
+
+// printAlgorithms says with what a recipient is sent mail, and why.
+func (c *console) printAlgorithms(a *agent.Algorithms) {
+	if a == nil {
+		return
+	}
+	fmt.Fprintf(c.out, "  sealed   with %s, key by %s\n", a.Cipher, a.KeyTransport)
+	for _, why := range a.Why {
+		fmt.Fprintf(c.out, "           %s\n", why)
 	}
 }
 
@@ -164,6 +178,7 @@ func (c *console) printWhy(in gateway.WhyArg, w gateway.Why) {
 	fmt.Fprintf(c.out, "A message from %s to %s %s now.\n", w.From, in.Address, verdict)
 	if v.OK {
 		fmt.Fprintf(c.out, "  certificate %s (%s), found at %s, bound to the %s\n  trusted by  %s\n  next hop    %s\n", v.Cert[:16], v.Subject, v.Location, v.Bound, v.AnchorCN, w.NextHop)
+		c.printAlgorithms(v.Algorithms)
 	} else {
 		fmt.Fprintf(c.out, "  reason   %s: %s\n", v.Reason, v.Detail)
 		c.printAdvice(w.Advice)

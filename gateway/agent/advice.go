@@ -63,7 +63,7 @@ func AdviceOn(reason string) Advice {
 		return Advice{"The domain is hosted here, and there is no such address.", "Check the spelling, or add it: postern address add.", you}
 	case ReasonNoProcessed:
 		return Advice{"The other gateway took the message and said nothing. One that does not trust our certificate, cannot read the algorithms used, or misses the recipient in To and Cc must not answer.",
-			"Ask the partner's administrator what their log says of this Message-ID, whether they trust our anchor, and whether they read RSAES-OAEP with AES-256-CBC.", peer}
+			"Ask the partner's administrator what their log says of this Message-ID, whether they trust our anchor, and whether they read the algorithms that the trace names. If they do not: postern peer set.", peer}
 	case ReasonNoDispatched:
 		return Advice{"The other gateway accepted the message and did not say in time that it reached its destination. It may have arrived.",
 			"Telephone to make sure before you send it again.", you}
