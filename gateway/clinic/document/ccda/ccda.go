@@ -44,6 +44,7 @@ type Document struct {
 	items []Item
 	told  map[string]told
 	ids   map[string]xmltree.Node // narrative anchors by their ID, filled when first asked
+	twice map[string]bool         // those that more than one element bears
 }
 
 // NonXML is a body that is a file: embedded, or only pointed at.

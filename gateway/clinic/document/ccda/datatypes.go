@@ -68,24 +68,6 @@ func readTime(n xmltree.Node) chart.Time {
 	return chart.Time{Null: n.Attr("nullFlavor")}
 }
 
-// readInterval reads an IVL_TS; a plain value is both start and end.
-func readInterval(n xmltree.Node) (start, end chart.Time) {
-	if v := n.Attr("value"); v != "" {
-		t := chart.ParseTime(v)
-		return t, t
-	}
-	low, high := n.Child("low"), n.Child("high")
-	if low.OK() {
-		start = readTime(low)
-	} else if c := n.Child("center"); c.OK() {
-		start = readTime(c)
-	}
-	if high.OK() {
-		end = readTime(high)
-	}
-	return start, end
-}
-
 // readName reads an EN: parts in their order, or plain text. A part that is the word "null" is left
 // out: QUIRK: Kareo exports write it for a missing middle name.
 func readName(n xmltree.Node) chart.Name {

@@ -26,7 +26,12 @@ func (d *Document) refer(it *Item, acts ...node) {
 }
 
 // told is the text at a narrative anchor: of the element itself, and of the row or paragraph around it.
-type told struct{ itself, row string }
+// struck: it is struck out, and both are empty.
+type told struct {
+	itself, row string
+	struck      bool
+	long        bool // the anchor is on a row, table or list: its text is more than a name
+}
 
 // maxTold is how many of them are remembered, so that many lines that point at one text cost one reading.
 const maxTold = 64
@@ -42,7 +47,14 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	if d.told == nil || len(d.told) >= maxTold {
 		d.told = map[string]told{}
 	}
-	w := told{Plain(n, maxWords), Plain(rowOf(n), maxWords)}
+	w := told{struck: struckWithin(n)}
+	if !w.struck {
+		w.itself, w.row = Plain(n, maxWords), Plain(rowOf(n), maxWords)
+	}
+	switch n.Name() {
+	case "tr", "table", "list", "text", "tbody":
+		w.long = true
+	}
 	d.told[id] = w
 	return w, true
 }
@@ -50,36 +62,69 @@ func (d *Document) wordsAt(id string) (told, bool) {
 // maxAnchors is how many narrative anchors are indexed.
 const maxAnchors = 100000
 
-// ByID is the narrative element with that ID.
+// ByID is the narrative element with that ID, the first one if there are several.
 func (d *Document) ByID(id string) (xmltree.Node, bool) {
 	if d.ids == nil {
-		d.ids = map[string]node{}
+		d.ids, d.twice = map[string]node{}, map[string]bool{}
 		for _, s := range d.Sections {
-			s.Narrative.Walk(func(n node) bool {
-				if v, ok := n.LookupAttr("ID"); ok && len(d.ids) < maxAnchors {
-					if _, twice := d.ids[v]; !twice {
-						d.ids[v] = n
+			for _, text := range s.texts() {
+				text.Walk(func(n node) bool {
+					if v, ok := n.LookupAttr("ID"); ok && len(d.ids) < maxAnchors {
+						if _, twice := d.ids[v]; twice {
+							d.twice[v] = true
+						} else {
+							d.ids[v] = n
+						}
 					}
-				}
-				return true
-			}, nil)
+					return true
+				}, nil)
+			}
 		}
 	}
 	n, ok := d.ids[id]
 	return n, ok
 }
 
-// named sets code, name and narrative of an item: the display name, the sender's words, the narrative.
+// named sets code, name and narrative of an item: the sender's words and the display name where they say
+// different things, or the narrative; and what qualifies the code.
 func (d *Document) named(it *Item, code node, acts ...node) {
 	it.Code = readCode(code)
 	d.refer(it, append([]node{code}, acts...)...)
-	it.Name = it.Code.Display
-	if it.Name == "" {
-		it.Name = it.Code.Text
+	it.Name = codeWords(chart.Code{Display: it.Code.Display, Text: it.Code.Text})
+	if w := d.original(code); w != "" && it.Name != "" && generic(it.Name) && !holdsWords(it.Name, w) {
+		it.Name = clip(w, 160) + " (coded as " + it.Name + ")"
 	}
 	if it.Name == "" && it.Narrative != "" {
 		it.Name = clip(it.Narrative, 160)
 	}
+	it.Detail = qualifiers(code)
+}
+
+// original are the sender's own words for a code where they stand in the narrative and are a name, not a row.
+func (d *Document) original(code node) string {
+	id, ok := strings.CutPrefix(trim(code.Child("originalText", "reference").Attr("value")), "#")
+	if !ok || id == "" {
+		return ""
+	}
+	if w, ok := d.wordsAt(id); ok && !w.long && len(w.itself) <= 160 {
+		return w.itself
+	}
+	return ""
+}
+
+// generic says whether a display name names only a class of things, so that it would hide what the
+// sender's own words say: "Disease", "Allergy to substance".
+func generic(name string) bool {
+	for _, w := range wordsOf(name) {
+		switch w {
+		case "to", "of", "the", "a", "for", "and", "or", "substance", "drug", "drugs", "food", "finding", "findings", "problem", "disease", "disorder", "condition", "diagnosis", "symptom",
+			"complaint", "allergy", "allergic", "intolerance", "propensity", "adverse", "reaction", "reactions", "medication", "medicine", "product", "procedure", "observation", "other",
+			"unspecified", "not", "otherwise", "specified", "nos", "unknown", "clinical", "event", "situation", "treatment", "therapy", "test", "result", "assertion", "environmental", "agent", "material":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func hasTemplate(n node, root string) bool {
@@ -89,12 +134,6 @@ func hasTemplate(n node, root string) bool {
 		}
 	}
 	return false
-}
-
-// negated reads the flag as xs:boolean is written: "true" or "1".
-func negated(n node) bool {
-	v := strings.TrimSpace(n.Attr("negationInd"))
-	return v == "true" || v == "1"
 }
 
 // maxInner is how many observations of one entry are read.
@@ -154,15 +193,42 @@ func readProblems(d *Document, act node) []Item {
 		}
 		var it Item
 		d.named(&it, value, o, act)
-		it.Negated = negated(o) || it.Code.Code == "160245001"
-		if it.Negated && (it.Code.Code == "55607006" || it.Code.Zero()) {
-			it.Name = "No known problems"
+		for v := range o.Elements("value") { // no profile allows a second one; none may be lost
+			if w := codeWords(readCode(v)); v.ID() != value.ID() && w != "" && len(it.Name) < maxWords {
+				it.Name = joined("; ", it.Name, w)
+			}
 		}
 		it.Start, it.End = span(o.Child("effectiveTime"))
 		it.Status = problemStatus(act, o, it.End)
+		it.stand(o)
+		if none := it.Code.Code == "160245001"; none || it.Negated && (it.Code.Code == "55607006" || it.Code.Zero() && (it.Narrative == "" || denies(it.Narrative))) && (it.Code.Text == "" || denies(it.Code.Text)) {
+			it.Negated = true
+			if it.Name = "No known problems"; none && it.Code.Display != "" {
+				it.Name = it.Code.Display
+			}
+		}
+		it.Detail = joined(" · ", it.Detail, sites(o), unknownEnd(o, it), d.comments(o), remarks(d, act, o))
 		out = append(out, it)
 	}
 	return out
+}
+
+// remarks are the comments on the act around an observation.
+func remarks(d *Document, act, o node) string {
+	if act.ID() == o.ID() {
+		return ""
+	}
+	return d.comments(act)
+}
+
+// unknownEnd says that an end is stated but not known. C-CDA R2.1 (Problem Observation) reads it as
+// resolved; QUIRK: many exporters write it for every problem, so nothing is concluded, and it is said.
+func unknownEnd(o node, it Item) string {
+	high := o.Child("effectiveTime", "high")
+	if high.OK() && high.Attr("nullFlavor") == "UNK" && it.Status == "" {
+		return "may be over: its end is stated as unknown"
+	}
+	return ""
 }
 
 // span is an interval whose end is one. QUIRK: OpenVista writes the instant of recording as both ends,
@@ -175,14 +241,10 @@ func span(n node) (start, end chart.Time) {
 }
 
 // problemStatus prefers what is said of the problem itself over what is said of the concern about it.
+// The statusCode of the observation is that of the record, not of the problem.
 func problemStatus(act, o node, end chart.Time) string {
-	for er := range o.Elements("entryRelationship") {
-		s := er.Child("observation")
-		if s.OK() && (s.Child("code").Attr("code") == "33999-4" || hasTemplate(s, "2.16.840.1.113883.10.20.22.4.6")) {
-			if w := qualifier(s.Child("value")); w != "" {
-				return w
-			}
-		}
+	if w := ownStatus(o); w != "" {
+		return w
 	}
 	if end.Precision > chart.Unknown {
 		return "resolved"
@@ -193,39 +255,92 @@ func problemStatus(act, o node, end chart.Time) string {
 	return ""
 }
 
+// ownStatus is the status observation of a problem, allergy or medicine.
+func ownStatus(o node) string {
+	for er := range o.Elements("entryRelationship") {
+		for s := range er.Elements("observation") {
+			if s.Child("code").Attr("code") == "33999-4" || hasTemplate(s, "2.16.840.1.113883.10.20.22.4.6") {
+				if w := qualifier(s.Child("value")); w != "" && !negated(s) && !negated(er) {
+					return w
+				}
+			}
+		}
+	}
+	return ""
+}
+
 func readAllergies(d *Document, act node) []Item {
 	var out []Item
 	for _, o := range concerns(act) {
-		var it Item
-		var agent node
-		for p := range o.Elements("participant") {
-			if e := p.Child("participantRole", "playingEntity"); e.OK() {
-				agent = e
-				break
-			}
-		}
-		d.named(&it, agent.Child("code"), o, act)
-		if n := squeeze(agent.Child("name").Text(maxWords)); n != "" && it.Code.Zero() {
-			it.Name = n
-		}
-		kind := readCode(o.Child("value"))
-		it.Negated = negated(o)
-		switch kind.Code {
-		case "716186003", "409137002", "160244002", "428607008":
-			it.Negated, it.Name = true, kind.Words()
-		}
-		if it.Negated && it.Code.Code == "" && it.Code.Text == "" && (it.Name == "" || it.Name == it.Narrative || it.Code.Null != "") {
-			it.Name = noneKnown(kind)
-		}
-		if words := allergyKind(kind); it.Name == "" && words != "" {
-			it.Name = words + ": substance not named"
-		}
-		it.Detail = reactions(o)
-		it.Start, it.End = span(o.Child("effectiveTime"))
-		it.Status = allergyStatus(act, o, it.End)
-		out = append(out, it)
+		out = append(out, d.readAllergy(act, o))
 	}
 	return out
+}
+
+func (d *Document) readAllergy(act, o node) Item {
+	var it Item
+	agents := agentsOf(o)
+	var agent node
+	if len(agents) > 0 {
+		agent = agents[0]
+	}
+	d.named(&it, agent.Child("code"), o, act)
+	if n := squeeze(agent.Child("name").Text(maxWords)); n != "" && it.Code.Zero() {
+		it.Name = n
+	}
+	for _, more := range agents[min(1, len(agents)):] {
+		w := codeWords(readCode(more.Child("code")))
+		if w == "" {
+			w = squeeze(more.Child("name").Text(maxWords))
+		}
+		it.Name = joined("; ", it.Name, w)
+	}
+	kind := readCode(o.Child("value"))
+	it.Start, it.End = span(o.Child("effectiveTime"))
+	it.Status = allergyStatus(act, o, it.End)
+	it.stand(o)
+	switch kind.Code {
+	case "716186003", "409137002", "160244002", "428607008", "429625007", "716184000":
+		it.Negated, it.Name = true, joined(" · ", kind.Words(), it.Name)
+		if kind.Words() == kind.Code {
+			it.Name = noneKnown(kind)
+		}
+	}
+	if it.Negated && it.Code.Code == "" && it.Code.Text == "" && len(agents) < 2 && (it.Name == "" || it.Name == it.Narrative || it.Code.Null != "") {
+		it.Name = noneKnown(kind)
+	}
+	words := allergyKind(kind)
+	if it.Name == "" && words != "" {
+		it.Name = words + ": substance not named"
+		if why := agent.Child("code").Attr("nullFlavor"); why != "" && why != "NI" {
+			it.Name += " (" + chart.NullWords(why) + ")"
+		}
+	}
+	intolerance := ""
+	if low := strings.ToLower(words); strings.Contains(low, "intolerance") && !strings.Contains(low, "allerg") && !it.Negated {
+		intolerance = "intolerance"
+	}
+	it.Detail = joined(" · ", it.Detail, intolerance, d.reactions(o), unknownEnd(o, it), d.comments(o), remarks(d, act, o))
+	return it
+}
+
+// agentsOf are the substances an allergy is to: the consumables, or what else takes part when none is.
+func agentsOf(o node) []node {
+	var consumed, others []node
+	for p := range o.Elements("participant") {
+		e := p.Child("participantRole", "playingEntity")
+		switch {
+		case !e.OK() || len(consumed)+len(others) >= maxIDs:
+		case p.Attr("typeCode") == "CSM":
+			consumed = append(consumed, e)
+		default:
+			others = append(others, e)
+		}
+	}
+	if len(consumed) > 0 {
+		return consumed
+	}
+	return others[:min(1, len(others))]
 }
 
 // allergyKind is the kind of an allergy in words, also where the sender left the words out.
@@ -259,10 +374,8 @@ func noneKnown(kind chart.Code) string {
 }
 
 func allergyStatus(act, o node, end chart.Time) string {
-	for er := range o.Elements("entryRelationship") {
-		if s := er.Child("observation"); s.Child("code").Attr("code") == "33999-4" {
-			return qualifier(s.Child("value"))
-		}
+	if w := ownStatus(o); w != "" {
+		return w
 	}
 	if end.Precision > chart.Unknown {
 		return "resolved"
@@ -270,25 +383,35 @@ func allergyStatus(act, o node, end chart.Time) string {
 	return act.Child("statusCode").Attr("code")
 }
 
-// reactions are the manifestations with severity and criticality, as stated.
-func reactions(o node) string {
+// reactions are the manifestations with severity and criticality, as stated; one that is denied says so.
+func (d *Document) reactions(o node) string {
 	var out []string
 	for er := range o.Elements("entryRelationship") {
-		r := er.Child("observation")
-		w := readCode(r.Child("value")).Words()
-		if !r.OK() || w == "" || len(out) >= maxIDs {
-			continue
-		}
-		switch {
-		case er.Attr("typeCode") == "MFST":
-			if sev := severity(r); sev != "" {
-				w += " (" + sev + ")"
+		for r := range er.Elements("observation") {
+			w := codeWords(readCode(r.Child("value")))
+			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w)) {
+				if told := joined("", d.original(r.Child("value")), d.textOf(r.Child("text"))); told != "" {
+					w = clip(told, 160)
+				}
 			}
-			out = append(out, w)
-		case hasTemplate(r, "2.16.840.1.113883.10.20.22.4.8"):
-			out = append(out, "severity "+qualifier(r.Child("value")))
-		case hasTemplate(r, "2.16.840.1.113883.10.20.22.4.145"):
-			out = append(out, "criticality "+qualifier(r.Child("value")))
+			if w == "" || len(out) >= maxIDs {
+				continue
+			}
+			no := ""
+			if negated(r) || negated(er) {
+				no = "no "
+			}
+			switch {
+			case er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"):
+				if sev := severity(r); sev != "" && no == "" {
+					w += " (" + sev + ")"
+				}
+				out = append(out, no+w)
+			case hasTemplate(r, "2.16.840.1.113883.10.20.22.4.8"):
+				out = append(out, no+"severity "+qualifier(r.Child("value")))
+			case hasTemplate(r, "2.16.840.1.113883.10.20.22.4.145"):
+				out = append(out, no+"criticality "+qualifier(r.Child("value")))
+			}
 		}
 	}
 	return strings.Join(out, ", ")
@@ -296,7 +419,8 @@ func reactions(o node) string {
 
 func severity(r node) string {
 	for er := range r.Elements("entryRelationship") {
-		if s := er.Child("observation"); hasTemplate(s, "2.16.840.1.113883.10.20.22.4.8") || s.Child("code").Attr("code") == "SEV" {
+		s := er.Child("observation")
+		if (hasTemplate(s, "2.16.840.1.113883.10.20.22.4.8") || s.Child("code").Attr("code") == "SEV") && !negated(s) && !negated(er) {
 			return qualifier(s.Child("value"))
 		}
 	}
@@ -325,22 +449,22 @@ func readActsOf(d *Document, act node) []Item {
 	var it Item
 	d.named(&it, act.Child("code"), act)
 	if v := act.Child("value"); v.OK() && act.Name() == "observation" {
-		it.Value = quantity(v)
+		it.Value = d.valueOf(v)
 		if it.Value == it.Name {
 			it.Value = ""
 		}
 	}
-	it.Negated = negated(act)
 	it.Start, it.End = readInterval(act.Child("effectiveTime"))
 	it.Status = act.Child("statusCode").Attr("code")
-	var detail []string
+	it.stand(act)
+	detail := []string{it.Detail, sites(act)}
 	if p := readCode(act.Child("priorityCode")).Words(); p != "" {
 		detail = append(detail, "priority "+strings.ToLower(p))
 	}
 	if who := performer(act); who != "" {
 		detail = append(detail, who)
 	}
-	it.Detail = strings.Join(detail, " · ")
+	it.Detail = joined(" · ", append(detail, d.comments(act))...)
 	if it.Name == "" && it.Value == "" && it.Code.Code == "" && it.Narrative == "" && it.Start.Precision == chart.Unknown {
 		return nil
 	}
@@ -359,30 +483,39 @@ func performer(act node) string {
 	return ""
 }
 
-// qualifier is a coded status or severity in lower-case words, also where the sender left the words out.
+// qualifier is a coded status or severity in lower-case words, also where the sender left the words out
+// or gave them more of them.
 func qualifier(v node) string {
 	c := readCode(v)
-	if c.Display == "" && c.Text == "" {
-		switch c.Code {
-		case "55561003":
-			return "active"
-		case "73425007":
-			return "inactive"
-		case "413322009":
-			return "resolved"
-		case "255604002":
-			return "mild"
-		case "371923003":
-			return "mild to moderate"
-		case "6736007":
-			return "moderate"
-		case "371924009":
-			return "moderate to severe"
-		case "24484000":
-			return "severe"
-		case "399166001":
-			return "fatal"
-		}
+	known := ""
+	switch c.Code {
+	case "55561003":
+		known = "active"
+	case "73425007":
+		known = "inactive"
+	case "413322009", "723506003":
+		known = "resolved"
+	case "277022003":
+		known = "in remission"
+	case "255604002":
+		known = "mild"
+	case "371923003":
+		known = "mild to moderate"
+	case "6736007":
+		known = "moderate"
+	case "371924009":
+		known = "moderate to severe"
+	case "24484000":
+		known = "severe"
+	case "399166001":
+		known = "fatal"
 	}
-	return strings.TrimRight(strings.ToLower(c.Words()), " -.")
+	said := strings.TrimRight(strings.ToLower(codeWords(chart.Code{Display: c.Display, Text: c.Text})), " -.")
+	switch {
+	case said == "" && known == "":
+		return strings.TrimRight(strings.ToLower(c.Code), " -.")
+	case said == "" || strings.HasPrefix(said, known+" ") && known != "":
+		return known
+	}
+	return said
 }

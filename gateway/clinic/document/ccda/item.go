@@ -9,22 +9,31 @@ import (
 // Item is one line a clinician decides on: a problem, an allergy, a medicine, a result.
 type Item struct {
 	Kind      Kind       `json:"kind"`
-	Section   string     `json:"section"`             // anchor of the section it came from
-	Name      string     `json:"name"`                // what it is, in words
-	Code      chart.Code `json:"code,omitzero"`       //
-	Group     string     `json:"group,omitempty"`     // the panel of a result
-	Status    string     `json:"status,omitempty"`    // active, completed, resolved … as stated
-	Detail    string     `json:"detail,omitempty"`    // dose, reaction, range, performer
-	Value     string     `json:"value,omitempty"`     // a result's value with its unit
-	Flag      string     `json:"flag,omitempty"`      // "high", "abnormal" … as the sender interpreted a result
-	Start     chart.Time `json:"start,omitzero"`      //
-	End       chart.Time `json:"end,omitzero"`        //
-	Running   bool       `json:"running,omitempty"`   // its end lies after the date of the document
-	Negated   bool       `json:"negated,omitempty"`   // the sender states that this is not so, or none is known
-	Source    Source     `json:"source"`              //
-	Anchor    string     `json:"anchor,omitempty"`    // ID of the narrative it refers to
-	Narrative string     `json:"narrative,omitempty"` // that narrative's text
-	Conflict  string     `json:"conflict,omitempty"`  // where entry and narrative disagree, in words
+	Section   string     `json:"section"`               // anchor of the section it came from
+	Name      string     `json:"name"`                  // what it is, in words
+	Code      chart.Code `json:"code,omitzero"`         //
+	Group     string     `json:"group,omitempty"`       // the panel of a result
+	Status    string     `json:"status,omitempty"`      // active, completed, resolved … as stated
+	Detail    string     `json:"detail,omitempty"`      // dose, reaction, range, performer
+	Dose      string     `json:"dose,omitempty"`        // of a medicine; also in Detail, like the next two
+	Route     string     `json:"route,omitempty"`       //
+	Frequency string     `json:"frequency,omitempty"`   //
+	Value     string     `json:"value,omitempty"`       // a result's value with its unit
+	Flag      string     `json:"flag,omitempty"`        // "high", "abnormal" … as the sender interpreted a result
+	Start     chart.Time `json:"start,omitzero"`        //
+	End       chart.Time `json:"end,omitzero"`          //
+	Running   bool       `json:"running,omitempty"`     // its end lies after the date of the document
+	Ended     bool       `json:"ended,omitempty"`       // its end lies before the date of the document
+	Later     bool       `json:"later,omitempty"`       // its start lies after the date of the document
+	Negated   bool       `json:"negated,omitempty"`     // the sender states that this is not so, or none is known
+	Null      string     `json:"null,omitempty"`        // null flavour of the whole statement: the sender does not say that it is so
+	Mood      string     `json:"mood,omitempty"`        // "planned", "requested" …: it is not stated to have happened
+	Subject   string     `json:"subject,omitempty"`     // whom it is about, when that is not the patient: "father", "newborn"
+	Source    Source     `json:"source"`                //
+	Anchor    string     `json:"anchor,omitempty"`      // ID of the narrative it refers to
+	Narrative string     `json:"narrative,omitempty"`   // that narrative's text
+	Conflict  string     `json:"conflict,omitempty"`    // where entry and narrative disagree, in words
+	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose or on a value
 }
 
 // Source is where an item was read.
@@ -44,7 +53,8 @@ const maxRows = 200
 
 // Over says whether the item is no longer so, by its own status or end. A problem or allergy is not over
 // because the record of it is "completed": only its own status or an end date says so. What ends after
-// the document was written (a course of ten days) is not over in it.
+// the document was written (a course of ten days) is not over in it. A medicine whose time had ended is
+// over though it is called active; Conflict says so.
 func (i Item) Over() bool {
 	switch i.Status {
 	case "completed":
@@ -52,15 +62,28 @@ func (i Item) Over() bool {
 			return false
 		}
 		switch i.Kind {
+		case Results, Vitals:
+			return false // a result that is there is complete, and holds
 		case Problems, PastHistory, Allergies, DischargeDx, AdmissionDx, Concerns:
 			return i.End.Precision > chart.Unknown
 		}
 		return true
 	case "resolved", "inactive", "aborted", "cancelled", "stopped", "discontinued", "nullified", "obsolete", "expired", "ended":
 		return true
+	case "active":
+		return i.outlived()
 	}
-	return !i.Running && i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown && i.Status != "active"
+	return !i.Running && i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown
 }
+
+// outlived says whether a medicine called active had ended before the document was written. QUIRK: an
+// end that is the start is the instant of recording (OpenVista).
+func (i Item) outlived() bool {
+	return i.Ended && i.Start.Raw != i.End.Raw && (i.Kind == Medications || i.Kind == DischargeRx || i.Kind == AdmissionRx)
+}
+
+// Current says whether the item is a statement that something is so now, of the patient.
+func (i Item) Current() bool { return !i.Over() && !i.Negated && i.Null == "" && i.Subject == "" }
 
 // Items are the items of all sections in document order, at most MaxItems.
 func (d *Document) Items() []Item { return d.items }
@@ -100,19 +123,45 @@ func (d *Document) itemsOf(s *Section) []Item {
 				if it.hollow() {
 					continue
 				}
-				if it.Name == "" {
-					it.Name = nameless(it)
-				}
-				it.Running = d.Time.Precision >= chart.Day && it.End.Precision > chart.Unknown && it.End.Last().After(d.Time.At)
-				it.Conflict = disagreement(d, it)
+				d.settle(s, &it)
 				out = append(out, it)
 			}
 		}
 	}
 	if len(out) == 0 {
-		out = d.narrativeItems(s)
+		return d.narrativeItems(s)
 	}
-	return out
+	return append(out, d.uncoded(s, out)...)
+}
+
+// settle fills in what only the section and the document can say of an item.
+func (d *Document) settle(s *Section, it *Item) {
+	if it.Subject == "" {
+		it.Subject = s.Subject
+	}
+	if it.Name == "" {
+		it.Name = nameless(*it)
+	}
+	switch it.Kind {
+	case Plan, AssessPlan, Goals, Intervention, Instructions, Reason:
+		it.Mood = "" // what has not happened yet is what these are for
+	case Medications, DischargeRx, AdmissionRx:
+		if it.Mood == "planned" {
+			it.Mood = "" // C-CDA's own mood for a medicine that the patient is to take
+		}
+	}
+	if d.Time.Precision >= chart.Day {
+		it.Running = it.End.Precision > chart.Unknown && it.End.Last().After(d.Time.At)
+		it.Ended = it.End.Precision > chart.Unknown && !it.Running
+		it.Later = it.Start.Precision >= chart.Day && it.Start.At.After(d.Time.At.AddDate(0, 0, 1))
+	}
+	if it.Status == "active" && it.Ended && it.Start.Raw != it.End.Raw {
+		switch it.Kind {
+		case Medications, DischargeRx, AdmissionRx, Problems, DischargeDx, Allergies:
+			it.differs(false, "its status is active, its time ended "+it.End.Date())
+		}
+	}
+	d.compare(it)
 }
 
 // hollow says whether an entry states nothing but null flavours. QUIRK: Amrita writes such an entry where
@@ -127,6 +176,8 @@ func nameless(it Item) string {
 		return clip(it.Narrative, 160)
 	case it.Code.Code != "":
 		return "code " + it.Code.Code + ", without words"
+	case it.Code.Null != "" && it.Code.Null != "NI":
+		return "not named: " + chart.NullWords(it.Code.Null)
 	}
 	return "not named"
 }

@@ -7,11 +7,14 @@ import (
 )
 
 // readMedicines reads the medicines in an entry: directly, or inside the act that says they are for
-// admission or discharge.
+// admission or discharge, or only their supply.
 func readMedicines(d *Document, act node) []Item {
 	var out []Item
 	for _, m := range inner(act, "substanceAdministration", 0, nil) {
 		out = append(out, readMedicine(d, m))
+	}
+	if act.Name() == "supply" {
+		out = append(out, readSupply(d, act))
 	}
 	return out
 }
@@ -23,23 +26,41 @@ func readMedicine(d *Document, act node) Item {
 	if n := squeeze(material.Child("name").Text(maxWords)); n != "" && it.Code.Display == "" && it.Code.Text == "" {
 		it.Name = n
 	}
-	it.Negated = negated(act)
-	if it.Negated && it.Code.Zero() {
-		it.Name = "No known medications"
-	}
 	times(act, &it)
 	it.Status = act.Child("statusCode").Attr("code")
-	for er := range act.Elements("entryRelationship") {
-		if s := er.Child("observation"); s.Child("code").Attr("code") == "33999-4" {
-			if w := qualifier(s.Child("value")); w != "" {
-				it.Status = w
-			}
-		}
+	if w := ownStatus(act); w != "" {
+		it.Status = w
 	}
 	if it.Status == "completed" && it.End.Precision == chart.Unknown {
 		it.Status = d.unended(it)
 	}
-	it.Detail = sig(act)
+	it.stand(act)
+	if it.Negated && it.Code.Zero() && (it.Narrative == "" || denies(it.Narrative)) {
+		it.Name = "No known medications"
+	}
+	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), d.freeSig(act), d.parts(act), d.comments(act))
+	return it
+}
+
+// readSupply reads a medicine of which only the dispensing or the order is stated.
+func readSupply(d *Document, act node) Item {
+	var it Item
+	material := act.Child("product", "manufacturedProduct", "manufacturedMaterial")
+	d.named(&it, material.Child("code"), act)
+	if n := squeeze(material.Child("name").Text(maxWords)); n != "" && it.Code.Display == "" && it.Code.Text == "" {
+		it.Name = n
+	}
+	it.Start, _ = readInterval(act.Child("effectiveTime"))
+	it.Status = act.Child("statusCode").Attr("code")
+	if it.Status == "completed" {
+		it.Status = "" // the supply is, not the taking
+	}
+	it.stand(act)
+	what := "supply"
+	if q := amount(act.Child("quantity")); q != "" {
+		what += " of " + q
+	}
+	it.Detail = joined(" · ", it.Detail, what, d.comments(act))
 	return it
 }
 
@@ -56,65 +77,214 @@ func (d *Document) unended(it Item) string {
 	return ""
 }
 
-// times reads when a medicine is taken: the interval of use. The rhythm is sig's.
-func times(act node, it *Item) {
+// maxTimings is how many times of one medicine are read.
+const maxTimings = 40
+
+// timings are the times of a medicine, those inside a parenthetic set (SXPR_TS) taken out of it.
+func timings(act node) []node {
+	var out []node
+	var add func(t node, depth int)
+	add = func(t node, depth int) {
+		if depth > 4 || len(out) >= maxTimings {
+			return
+		}
+		if kind := timingType(t); kind != "SXPR_TS" {
+			out = append(out, t)
+			return
+		}
+		for c := range t.Elements("comp") {
+			add(c, depth+1)
+		}
+	}
 	for t := range act.Elements("effectiveTime") {
-		switch t.Attr("xsi:type") {
-		case "PIVL_TS", "EIVL_TS":
+		add(t, 0)
+	}
+	return out
+}
+
+// timingType is the data type of a time, by what is inside it where the type was left out.
+func timingType(t node) string {
+	switch kind := typeOf(t); {
+	case kind != "" && kind != "GTS" && kind != "ANY":
+		return kind
+	case t.Child("comp").OK():
+		return "SXPR_TS"
+	case t.Child("period").OK():
+		return "PIVL_TS"
+	case t.Child("event").OK():
+		return "EIVL_TS"
+	}
+	return "IVL_TS"
+}
+
+// times reads when a medicine is taken: the interval of use, from its first start to its last end. The
+// rhythm is sig's.
+func times(act node, it *Item) {
+	found, open := false, false
+	for _, t := range timings(act) {
+		if k := timingType(t); k == "PIVL_TS" || k == "EIVL_TS" || t.Attr("operator") == "E" {
 			continue
 		}
-		if it.Start.IsZero() && it.End.IsZero() {
-			it.Start, it.End = readInterval(t)
-			if t.Attr("value") != "" {
-				it.End = chart.Time{} // a point in time is not an end
-			}
+		start, end := readInterval(t)
+		if t.Attr("value") != "" {
+			end = chart.Time{} // a point in time is not an end
 		}
+		if start.IsZero() && end.IsZero() {
+			continue
+		}
+		if !found || start.Precision > chart.Unknown && (it.Start.Precision == chart.Unknown || start.At.Before(it.Start.At)) {
+			it.Start = start
+		}
+		if !found || end.Precision > chart.Unknown && end.At.After(it.End.At) {
+			it.End = end
+		}
+		open = open || end.Precision == chart.Unknown
+		found = true
+	}
+	if open && it.End.Precision > chart.Unknown {
+		it.End = chart.Time{}
 	}
 }
 
-// sig is dose, route and rhythm in words, only from what is coded; nothing is guessed.
-func sig(act node) string {
-	var out []string
-	if q := amount(act.Child("doseQuantity")); q != "" {
-		if number(q) == normal(q) {
-			q = "dose " + q // a bare number: the unit is in the medicine's name
-		}
-		out = append(out, q)
-	}
+// sig is dose, route and rhythm in words, only from what is coded; nothing is guessed. It fills in the
+// parts of the item too.
+func (d *Document) sig(it *Item, act node) string {
+	it.Dose = dose(act)
+	var rate, often []string
 	if q := amount(act.Child("rateQuantity")); q != "" {
-		out = append(out, "at "+q)
+		rate = append(rate, "at "+q)
 	}
-	if r := readCode(act.Child("routeCode")).Words(); r != "" {
-		out = append(out, strings.ToLower(r))
-	}
-	for t := range act.Elements("effectiveTime") {
+	it.Route = strings.ToLower(codeWords(readCode(act.Child("routeCode"))))
+	for _, t := range timings(act) {
 		if r := rhythm(t); r != "" {
-			out = append(out, r)
+			often = append(often, r)
 		}
 	}
+	it.Frequency = strings.Join(often, ", ")
+	out := []string{it.Dose, strings.Join(rate, ", "), it.Route, sites(act), it.Frequency, d.needed(act)}
+	for m := range act.Elements("maxDoseQuantity") {
+		if q := ratio(m, " in "); q != "" && len(out) < maxIDs {
+			out = append(out, "at most "+q)
+		}
+	}
+	return joined(", ", out...)
+}
+
+// dose is the amount of one taking.
+func dose(act node) string {
+	n := act.Child("doseQuantity")
+	q := amount(n)
+	if q == "" {
+		if why := n.Attr("nullFlavor"); why != "" && why != "NI" && why != "NA" {
+			return "dose " + chart.NullWords(why)
+		}
+		return ""
+	}
+	if number(q) == normal(q) { // a bare number: the unit stands beside it, or in the medicine's name
+		if unit := codeWords(readCode(act.Child("administrationUnitCode"))); unit != "" {
+			return q + " " + strings.ToLower(unit)
+		}
+		return "dose " + q
+	}
+	return q
+}
+
+// needed says when a medicine is taken that is not taken always.
+func (d *Document) needed(act node) string {
+	var out []string
 	for p := range act.Elements("precondition") {
-		if w := readCode(p.Child("criterion", "value")).Words(); w != "" {
+		c := p.Child("criterion")
+		w := codeWords(readCode(c.Child("value")))
+		if w == "" {
+			w = d.textOf(c.Child("text"))
+		}
+		switch {
+		case len(out) >= 4:
+		case negated(p) || negated(c):
+			out = append(out, joined(": ", "not if", w))
+		case w != "":
 			out = append(out, "if needed: "+w)
+		default:
+			out = append(out, "if needed")
 		}
 	}
 	return strings.Join(out, ", ")
 }
 
+// freeSig is the sender's own instruction to the patient, which may say what no code does.
+func (d *Document) freeSig(act node) string {
+	var out []string
+	for er := range act.Elements("entryRelationship") {
+		for _, name := range []string{"substanceAdministration", "act"} {
+			s := er.Child(name)
+			if code := s.Child("code").Attr("code"); !s.OK() || code != "76662-6" && !hasTemplate(s, "2.16.840.1.113883.10.20.22.4.147") && !hasTemplate(s, "2.16.840.1.113883.10.20.22.4.20") || len(out) >= 3 {
+				continue
+			}
+			if w := d.textOf(s.Child("text")); w != "" {
+				out = append(out, "“"+clip(w, 300)+"”")
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// parts are the steps of a medicine whose dose changes: subordinate administrations in their order.
+func (d *Document) parts(act node) string {
+	var out []string
+	for er := range act.Elements("entryRelationship") {
+		s := er.Child("substanceAdministration")
+		if !s.OK() || len(out) >= maxIDs || s.Child("code").Attr("code") == "76662-6" || hasTemplate(s, "2.16.840.1.113883.10.20.22.4.147") {
+			continue
+		}
+		var step Item
+		times(s, &step)
+		when := step.Start.Date()
+		if e := step.End.Date(); e != "" {
+			when = joined(" to ", when, e)
+		}
+		if w := joined(", ", d.sig(&step, s), when); w != "" {
+			if negated(s) || negated(er) {
+				w = "not: " + w
+			}
+			out = append(out, w)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "in steps: " + strings.Join(out, "; then ")
+}
+
 func rhythm(t node) string {
-	switch t.Attr("xsi:type") {
+	w := ""
+	switch timingType(t) {
 	case "PIVL_TS":
 		p := t.Child("period")
-		if v := p.Attr("value"); v != "" {
-			return "every " + trim(v) + " " + unitWord(p.Attr("unit"))
-		}
 		low, high := p.Child("low"), p.Child("high")
-		if low.OK() && high.OK() {
-			return "every " + trim(low.Attr("value")) + " to " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
+		switch v := trim(p.Attr("value")); {
+		case v != "":
+			w = "every " + v + " " + unitWord(p.Attr("unit"))
+		case low.OK() && high.OK() && low.Attr("unit") == high.Attr("unit"):
+			w = "every " + trim(low.Attr("value")) + " to " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
+		case low.Attr("value") != "" && high.Attr("value") != "":
+			w = "every " + trim(low.Attr("value")) + " " + unitWord(low.Attr("unit")) + " to " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
+		case low.Attr("value") != "":
+			w = "not more often than every " + trim(low.Attr("value")) + " " + unitWord(low.Attr("unit"))
+		case high.Attr("value") != "":
+			w = "at least every " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
 		}
 	case "EIVL_TS":
-		return eventWord(t.Child("event").Attr("code"))
+		w = eventWord(t.Child("event").Attr("code"))
+		if o := t.Child("offset"); w != "" && o.OK() {
+			if q := joined("", amount(o), amount(o.Child("low"))); q != "" {
+				w += " (offset " + q + ")"
+			}
+		}
 	}
-	return ""
+	if w != "" && t.Attr("operator") == "E" {
+		return "except " + w
+	}
+	return w
 }
 
 func unitWord(u string) string {
@@ -162,24 +332,6 @@ func eventWord(code string) string {
 	return trim(code)
 }
 
-// amount is a PQ or IVL_PQ with its unit. Curly braces around an annotation are left out: "{tbl}".
-func amount(q node) string {
-	unit := unitText(trim(q.Attr("unit")))
-	if v := trim(q.Attr("value")); v != "" {
-		return squeeze(v + " " + unit)
-	}
-	low, high := q.Child("low"), q.Child("high")
-	switch {
-	case low.Attr("value") != "" && high.Attr("value") != "":
-		return squeeze(trim(low.Attr("value")) + " to " + amount(high))
-	case low.Attr("value") != "":
-		return "at least " + amount(low)
-	case high.Attr("value") != "":
-		return "at most " + amount(high)
-	}
-	return ""
-}
-
 func readImmunizations(d *Document, act node) []Item {
 	if act.Name() != "substanceAdministration" {
 		return nil
@@ -187,43 +339,25 @@ func readImmunizations(d *Document, act node) []Item {
 	var it Item
 	material := act.Child("consumable", "manufacturedProduct", "manufacturedMaterial")
 	d.named(&it, material.Child("code"), act)
+	if n := squeeze(material.Child("name").Text(maxWords)); n != "" && it.Name == "" {
+		it.Name = n
+	}
 	it.Start, _ = readInterval(act.Child("effectiveTime"))
-	it.Negated = negated(act)
 	it.Status = act.Child("statusCode").Attr("code")
+	it.stand(act)
 	if it.Negated {
-		it.Status = "not given"
+		if it.Status != "nullified" {
+			it.Status = "not given"
+		}
 		for er := range act.Elements("entryRelationship") {
 			if er.Attr("typeCode") == "RSON" {
-				it.Detail = readCode(er.Child("observation", "code")).Words()
+				o := er.Child("observation")
+				it.Detail = joined(" · ", it.Detail, joined(": ", codeWords(readCode(o.Child("code"))), codeWords(readCode(o.Child("value")))))
 			}
 		}
 	} else if lot := squeeze(material.Child("lotNumberText").Text(maxWords)); lot != "" {
-		it.Detail = "lot " + lot
+		it.Detail = joined(" · ", it.Detail, "lot "+lot)
 	}
+	it.Detail = joined(" · ", it.Detail, d.comments(act))
 	return []Item{it}
-}
-
-// unitText is a UCUM unit as people write it. Curly braces hold annotations: "{tbl}".
-func unitText(u string) string {
-	switch u {
-	case "1", "[pH]", "{}":
-		return ""
-	case "mm[Hg]":
-		return "mmHg"
-	case "[in_us]", "[in_i]":
-		return "in"
-	case "[lb_av]":
-		return "lb"
-	case "[oz_av]":
-		return "oz"
-	case "[degF]":
-		return "°F"
-	case "Cel":
-		return "°C"
-	case "[iU]":
-		return "IU"
-	case "[iU]/mL":
-		return "IU/mL"
-	}
-	return strings.Trim(u, "{}")
 }

@@ -8,21 +8,35 @@ import (
 	"postern/gateway/clinic/document/chart"
 )
 
-func readResults(d *Document, act node) []Item {
-	if act.Name() == "observation" {
-		return []Item{readResult(d, act, chart.Time{}, "")}
+func readResults(d *Document, act node) []Item { return d.results(act, chart.Time{}, "", 0, nil) }
+
+// results reads an observation, or those of a panel and of the panels inside it.
+func (d *Document) results(act node, when chart.Time, group string, depth int, out []Item) []Item {
+	switch act.Name() {
+	case "observation":
+		if len(out) < maxInner {
+			out = append(out, readResult(d, act, when, group))
+		}
+		return out
+	case "organizer", "battery", "act":
+	default:
+		return out
 	}
-	if act.Name() != "organizer" && act.Name() != "battery" {
-		return nil
+	if depth > maxActs {
+		return out
 	}
-	when, _ := readInterval(act.Child("effectiveTime"))
-	group := readCode(act.Child("code")).Words()
-	var out []Item
-	for c := range act.Elements("component") {
-		for o := range c.Elements("observation") {
-			if len(out) < maxInner {
-				out = append(out, readResult(d, o, when, group))
-			}
+	if w, _ := readInterval(act.Child("effectiveTime")); !w.Zero() {
+		when = w
+	}
+	if g := readCode(act.Child("code")).Words(); g != "" && act.Name() != "act" {
+		group = g
+	}
+	for link := range act.Elements("") {
+		if n := link.Name(); n != "component" && (n != "entryRelationship" || act.Name() != "act") {
+			continue
+		}
+		for o := range link.Elements("") {
+			out = d.results(o, when, group, depth+1, out)
 		}
 	}
 	return out
@@ -34,23 +48,38 @@ func readResult(d *Document, o node, when chart.Time, group string) Item {
 	it.Name = component(it.Name)
 	var values []string
 	for v := range o.Elements("value") {
-		if q := quantity(v); q != "" && len(values) < maxIDs {
-			values = append(values, q)
+		if q := d.valueOf(v); q != "" && len(values) < maxIDs {
+			values = append(values, joined(" ", q, parenthesis(qualifiers(v))))
 		}
 	}
 	it.Value = strings.Join(values, "; ")
-	it.Flag = interpretation(o)
-	it.Detail = ranges(o)
-	if it.Flag == "" {
-		it.Flag = outside(o)
-	}
 	it.Status = o.Child("statusCode").Attr("code")
-	it.Negated = negated(o)
+	it.stand(o)
 	it.Start, _ = readInterval(o.Child("effectiveTime"))
 	if it.Start.Zero() {
 		it.Start = when
 	}
+	if !it.Negated && it.Mood == "" {
+		if it.Flag = interpretation(o); it.Flag == "" {
+			it.Flag = outside(o)
+		}
+	}
+	it.Detail = joined(" · ", it.Detail, sites(o), ranges(o), d.comments(o))
 	return it
+}
+
+// valueOf is a value in words: also one that stands in the narrative, and why there is none.
+func (d *Document) valueOf(v node) string {
+	if q := quantity(v); q != "" {
+		return q
+	}
+	if w := joined("", d.original(v), d.textOf(v)); w != "" {
+		return clip(w, 400)
+	}
+	if why := v.Attr("nullFlavor"); why != "NI" && why != "NA" {
+		return chart.NullWords(why)
+	}
+	return ""
 }
 
 // component makes a LOINC name in parts readable: "GLUCOSE:MCNC:PT:BLD:QN:" is "GLUCOSE, BLD". The whole
@@ -66,34 +95,21 @@ func component(name string) string {
 	return parts[0] + ", " + parts[3]
 }
 
-// quantity is the value of an observation of any data type, as text.
-func quantity(v node) string {
-	switch v.Attr("xsi:type") {
-	case "PQ", "IVL_PQ", "INT", "REAL", "MO":
-		return amount(v)
-	case "RTO_PQ_PQ", "RTO":
-		return amount(v.Child("numerator")) + " / " + amount(v.Child("denominator"))
-	case "TS", "IVL_TS":
-		return readTime(v).String()
-	case "BL":
-		return v.Attr("value")
-	case "CD", "CE", "CV", "CO", "CS":
-		return readCode(v).Words()
-	}
-	if s := squeeze(v.Text(maxWords)); s != "" {
-		return s
-	}
-	if c := readCode(v).Words(); c != "" {
-		return c
-	}
-	return amount(v)
-}
-
 // interpretation is the sender's own judgement of a result in words; "normal" says nothing and is "".
 func interpretation(o node) string {
 	var out []string
 	for i := range o.Elements("interpretationCode") {
-		if w := flagWord(i.Attr("code"), i.Attr("displayName")); w != "" && len(out) < 4 {
+		c := readCode(i)
+		w := flagWord(c.Code, c.Display)
+		said := clip(c.Text, 80)
+		switch low := strings.ToLower(said); {
+		case said == "" || low == "normal" || low == "n" || strings.EqualFold(said, c.Code) || strings.EqualFold(said, c.Display) || holdsWords(w, said):
+		case w == "":
+			w = low
+		default:
+			w += " (“" + said + "”)"
+		}
+		if w != "" && len(out) < 4 {
 			out = append(out, w)
 		}
 	}
@@ -108,7 +124,7 @@ var textRange = regexp.MustCompile(`^\s*([0-9.]+)\s*-\s*([0-9.]+)\s*(\S*)\s*$`)
 func outside(o node) string {
 	v := o.Child("value")
 	value, err := strconv.ParseFloat(trim(v.Attr("value")), 64)
-	r := o.Child("referenceRange", "observationRange")
+	r := usualRange(o)
 	if err != nil || !r.OK() {
 		return ""
 	}
@@ -126,18 +142,42 @@ func outside(o node) string {
 		}
 		lowText, highText = m[1], m[2]
 	}
-	if x, err := strconv.ParseFloat(trim(lowText), 64); err == nil && value < x {
+	if x, err := strconv.ParseFloat(trim(lowText), 64); err == nil && (value < x || value == x && open(low)) {
 		return "below the stated range"
 	}
-	if x, err := strconv.ParseFloat(trim(highText), 64); err == nil && value > x {
+	if x, err := strconv.ParseFloat(trim(highText), 64); err == nil && (value > x || value == x && open(high)) {
 		return "above the stated range"
 	}
 	return ""
 }
 
+// usualRange is the reference range that is said to be the normal one, or the only one that is not said
+// to be another; a range for "high" is no measure of what is usual.
+func usualRange(o node) node {
+	var found node
+	for rr := range o.Elements("referenceRange") {
+		r := rr.Child("observationRange")
+		switch r.Child("interpretationCode").Attr("code") {
+		case "N":
+			return r
+		case "":
+			if found.OK() {
+				return node{} // several, and nothing tells which holds for this patient
+			}
+			found = r
+		}
+	}
+	return found
+}
+
 func flagWord(code, display string) string {
 	switch code {
-	case "N", "":
+	case "N":
+		return ""
+	case "":
+		if low := strings.ToLower(clip(display, 60)); low != "normal" {
+			return low
+		}
 		return ""
 	case "H":
 		return "high"
@@ -153,8 +193,24 @@ func flagWord(code, display string) string {
 		return "critically abnormal"
 	case "POS":
 		return "positive"
+	case "NEG":
+		return "negative"
+	case "DET":
+		return "detected"
+	case "ND":
+		return "not detected"
+	case "IND":
+		return "indeterminate"
+	case "S":
+		return "susceptible"
+	case "I":
+		return "intermediate"
 	case "R":
 		return "resistant"
+	case "<":
+		return "below what can be measured"
+	case ">":
+		return "above what can be measured"
 	}
 	if display != "" {
 		return strings.ToLower(clip(display, 60))
@@ -168,10 +224,16 @@ func ranges(o node) string {
 		or := r.Child("observationRange")
 		s := amount(or.Child("value"))
 		if s == "" {
-			s = squeeze(or.Child("text").Text(200))
+			if s = squeeze(or.Child("text").Text(200)); s == "" {
+				s = codeWords(readCode(or.Child("value")))
+			}
+		}
+		word := "usual"
+		if i := readCode(or.Child("interpretationCode")); i.Code != "" && i.Code != "N" {
+			word = "range for " + flagWord(i.Code, i.Display) + ":"
 		}
 		if s != "" && len(out) < 4 {
-			out = append(out, "usual "+s)
+			out = append(out, word+" "+s)
 		}
 	}
 	return strings.Join(out, "; ")

@@ -73,6 +73,7 @@ type Section struct {
 	Code      chart.Code     //
 	Templates []chart.ID     //
 	Null      string         // null flavour: the sender says there is no information
+	Subject   string         // whom it is about, when that is not the patient: "father", "newborn"
 	Privacy   chart.Code     // confidentiality of this section, where it has its own
 	Narrative xmltree.Node   // the text element, or absent
 	Node      xmltree.Node   // the section element
@@ -100,7 +101,7 @@ func (s *Section) Name() string {
 // Empty says whether the narrative holds no text and no picture.
 func (s *Section) Empty() bool {
 	empty := true
-	for _, text := range append([]xmltree.Node{s.Narrative}, s.More...) {
+	for _, text := range s.texts() {
 		text.Walk(func(n xmltree.Node) bool {
 			if n.IsText() && strings.TrimSpace(string(n.Bytes())) != "" || n.Name() == "renderMultiMedia" {
 				empty = false
@@ -250,31 +251,49 @@ func kindOfArc(arc string) Kind {
 }
 
 // sections collects every section below n in document order, nested ones behind their parent, also
-// where a sender left out the component around them.
+// where a sender left out the component around them. What is said of a section holds for those inside
+// it: another subject (CDA R2 4.4, context conduction), and the kind, where they have none of their own.
 func sections(n xmltree.Node, out []*Section) []*Section {
-	level := 0
+	var open []*Section
 	n.Walk(func(c xmltree.Node) bool {
 		switch {
 		case c.Name() == "section":
 			if len(out) >= MaxSections {
 				return false
 			}
-			level++
-			out = append(out, readSection(c, min(level, maxNesting)))
+			s := readSection(c, min(len(open)+1, maxNesting))
+			if len(open) > 0 {
+				s.inherit(open[len(open)-1])
+			}
+			open = append(open, s)
+			out = append(out, s)
 		case c.Name() == "text" || c.Name() == "entry":
 			return false
 		}
 		return true
 	}, func(c xmltree.Node) {
 		if c.Name() == "section" {
-			level--
+			open = open[:len(open)-1]
 		}
 	})
 	return out
 }
 
+func (s *Section) inherit(outer *Section) {
+	if s.Subject == "" && !s.Node.Child("subject").OK() {
+		s.Subject = outer.Subject
+	}
+	if s.Kind != Other {
+		return
+	}
+	switch outer.Kind {
+	case Problems, Allergies, Medications, DischargeRx, DischargeDx, Results, Vitals, Plan, Assessment, AssessPlan, Reason:
+		s.Kind = outer.Kind
+	}
+}
+
 func readSection(n xmltree.Node, level int) *Section {
-	s := &Section{Kind: Other, Level: level, Node: n, Narrative: n.Child("text"), Null: n.Attr("nullFlavor")}
+	s := &Section{Kind: Other, Level: level, Node: n, Narrative: n.Child("text"), Null: n.Attr("nullFlavor"), Subject: subjectOf(n)}
 	s.Title = squeeze(n.Child("title").Text(maxWords))
 	s.Code = readCode(n.Child("code"))
 	s.Privacy = readCode(n.Child("confidentialityCode"))

@@ -1,0 +1,291 @@
+package ccda
+
+import (
+	"fmt"
+	"strings"
+)
+
+// compare notes where an entry and the narrative it points at disagree: whether the thing is so at all,
+// dose, value, status and name. What a patient could be harmed by is marked as a contradiction.
+func (d *Document) compare(it *Item) {
+	if it.Anchor == "" {
+		return
+	}
+	w, _ := d.wordsAt(it.Anchor)
+	if w.struck {
+		it.differs(true, "the text it points at is struck out")
+		return
+	}
+	if it.Narrative == "" {
+		return
+	}
+	if it.Null == "" {
+		if words := polarity(it, w); words != "" {
+			it.differs(true, words)
+			return
+		}
+	}
+	if it.Negated {
+		return
+	}
+	if words := doseApart(it, w.row); words != "" {
+		it.differs(true, words)
+	}
+	if words := valueApart(it, w.row); words != "" {
+		it.differs(it.Kind == Results || it.Kind == Vitals, words)
+		return
+	}
+	if words := statusApart(it, w.row); words != "" {
+		it.differs(false, words)
+		return
+	}
+	if namedInText(it.Kind) && it.Code.Display != "" && len(w.row) < 300 && !share(it.Code.Display+" "+it.Code.Text, w.row) {
+		it.differs(false, fmt.Sprintf("the entry says “%s”, the text says “%s”", clip(it.Code.Display, 120), clip(it.Narrative, 120)))
+	}
+}
+
+// differs adds a disagreement to those that are noted.
+func (i *Item) differs(grave bool, words string) {
+	i.Conflict = joined("; ", i.Conflict, words)
+	i.Grave = i.Grave || grave
+}
+
+// polarity compares whether entry and text say that a thing is so.
+func polarity(it *Item, w told) string {
+	text := clip(w.itself, 120)
+	switch it.Kind {
+	case Problems, PastHistory, DischargeDx, AdmissionDx, Concerns, Allergies, Medications, DischargeRx, AdmissionRx, GivenRx, Immunization, Procedures:
+	default:
+		return ""
+	}
+	switch {
+	case it.Negated && !denies(w.itself) && !negates(w.row) && hasLongWord(w.itself):
+		return fmt.Sprintf("the entry says that this is not so, the text says “%s” and denies nothing", text)
+	case !it.Negated && (denies(w.itself) || denies(w.row)):
+		return fmt.Sprintf("the entry lists “%s”, the text says “%s”", clip(it.Name, 120), text)
+	case !it.Negated && deniedIn(w.row, it.Name):
+		return fmt.Sprintf("the entry lists “%s” as so, the text denies it: “%s”", clip(it.Name, 120), clip(w.row, 160))
+	}
+	return ""
+}
+
+// negates says whether a text holds any word of denial.
+func negates(row string) bool {
+	for _, w := range wordsOf(row) {
+		switch w {
+		case "no", "not", "none", "non", "never", "denies", "denied", "negative", "without", "absent", "refused", "refuses", "refusal", "declined", "declines", "nka", "nkda", "nkfa", "nil",
+			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "contraindicated", "contraindication", "false", "free", "unable", "nothing":
+			return true
+		}
+	}
+	return false
+}
+
+// deniedIn says whether a text denies the thing of that name: "no asthma", "asthma ruled out".
+func deniedIn(row, name string) bool {
+	of := map[string]bool{}
+	for _, w := range wordsOf(name) {
+		if len(w) >= 4 && !slight(w) {
+			of[stem(w)] = true
+		}
+	}
+	list := wordsOf(clip(row, maxCell))
+	last := -10
+	for i, w := range list {
+		switch w {
+		case "no", "denies", "denied", "without", "never":
+			last = i
+			continue
+		}
+		if !of[stem(w)] {
+			continue
+		}
+		if i-last <= 4 && list[last] != "" && !strings.Contains(" "+strings.ToLower(name)+" ", " "+list[last]+" ") {
+			return true
+		}
+		for j := i + 1; j+1 < len(list) && j <= i+4; j++ {
+			if list[j] == "ruled" && list[j+1] == "out" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func hasLongWord(s string) bool {
+	for _, w := range wordsOf(s) {
+		if len(w) >= 4 && !slight(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// valueApart compares a result's number, unit or finding with the text.
+func valueApart(it *Item, row string) string {
+	if it.Value == "" || len(row) >= 400 {
+		return ""
+	}
+	said := fmt.Sprintf("the entry says %s, the text says “%s”", it.Value, clip(row, 120))
+	if num := number(it.Value); num != "" {
+		if hasDigit(row) && !holdsNumber(row, num) || otherUnit(it.Value, row, num) {
+			return said
+		}
+		return ""
+	}
+	if a, b := found(it.Value), found(row); a != 0 && b != 0 && a != b {
+		return said
+	}
+	return ""
+}
+
+// found is 1 where a text says that something was found, -1 where not, 0 where neither or both.
+func found(s string) int {
+	yes, no := false, false
+	list := wordsOf(clip(s, maxCell))
+	for i, w := range list {
+		before := i > 0 && (list[i-1] == "not" || list[i-1] == "non" || list[i-1] == "none")
+		switch w {
+		case "positive", "detected", "reactive", "present", "abnormal":
+			yes, no = yes || !before, no || before
+		case "negative", "undetected", "nonreactive", "absent":
+			no = true
+		}
+	}
+	switch {
+	case yes && !no:
+		return 1
+	case no && !yes:
+		return -1
+	}
+	return 0
+}
+
+// otherUnit says whether the text gives the same number another unit. Only units of one kind that a
+// number cannot share are told apart.
+func otherUnit(value, row, num string) bool {
+	of := func(s string) string {
+		fields := strings.Fields(strings.ToLower(s))
+		for i, f := range fields {
+			if i+1 < len(fields) && number(f) == num {
+				switch u := strings.Trim(fields[i+1], "(),;[]"); u {
+				case "mg/dl", "g/dl", "mmol/l", "umol/l", "µmol/l", "g/l", "mg/l", "ng/ml", "pg/ml", "ug/l", "ng/dl", "ug/dl", "kg", "lb", "lbs", "cm", "in", "mm":
+					return u
+				}
+			}
+		}
+		return ""
+	}
+	a, b := of(value), of(row)
+	return a != "" && b != "" && a != b && strings.TrimSuffix(b, "s") != a
+}
+
+func statusApart(it *Item, row string) string {
+	if it.Kind != Problems && it.Kind != Allergies && it.Kind != Medications {
+		return ""
+	}
+	switch over, active := statusWords(row); {
+	case it.Status == "active" && !it.Over() && over != "" && active == "":
+		return "the entry says active, the text says “" + over + "”"
+	case it.Over() && active != "" && over == "":
+		return "the entry says " + endWord(*it) + ", the text says “" + active + "”"
+	}
+	return ""
+}
+
+func endWord(it Item) string {
+	if it.Status != "" && it.Status != "active" {
+		return it.Status
+	}
+	return "ended " + it.End.Date()
+}
+
+// namedInText says whether an entry of that kind points at the text that names it. Those of results,
+// vital signs and visits point at a value or a reason, and cannot be compared by name.
+func namedInText(k Kind) bool {
+	switch k {
+	case Problems, PastHistory, DischargeDx, AdmissionDx, Allergies, Medications, DischargeRx, AdmissionRx, Immunization, Procedures:
+		return true
+	}
+	return false
+}
+
+// share says whether two texts have a word of four letters or its stem in common, or the one is an
+// abbreviation too short to judge.
+func share(a, b string) bool {
+	stems := map[string]bool{}
+	for _, w := range wordsOf(a) {
+		if len(w) >= 4 {
+			stems[w[:4]] = true
+		}
+	}
+	judged := false
+	for _, w := range wordsOf(b) {
+		if len(w) >= 4 {
+			if judged = true; stems[w[:4]] {
+				return true
+			}
+		}
+	}
+	return !judged || len(stems) == 0
+}
+
+func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
+
+// number is the first number of a value with its sign, "" when it does not begin with one.
+func number(v string) string {
+	v = strings.ReplaceAll(v, "−", "-")
+	end := 0
+	for end < len(v) && (v[end] >= '0' && v[end] <= '9' || v[end] == '.' || v[end] == '-' && end == 0) {
+		end++
+	}
+	if strings.Trim(v[:end], "-.") == "" {
+		return ""
+	}
+	if v[0] == '-' && normal(v[1:end]) != "0" {
+		return "-" + normal(v[1:end])
+	}
+	return normal(v[:end])
+}
+
+// normal drops leading and trailing zeros: "04.50" is "4.5".
+func normal(n string) string {
+	n = strings.TrimLeft(strings.TrimPrefix(n, "-"), "0")
+	if strings.Contains(n, ".") {
+		n = strings.TrimRight(strings.TrimRight(n, "0"), ".")
+	}
+	if n == "" {
+		return "0"
+	}
+	return n
+}
+
+// holdsNumber says whether a text holds the number, also with "1,200" or "4,5" for 1200 or 4.5; a
+// negative number only with its sign.
+func holdsNumber(text, num string) bool {
+	text = strings.ReplaceAll(text, "−", "-")
+	num, negative := strings.CutPrefix(num, "-")
+	for i := 0; i < len(text); {
+		if c := text[i]; c != '.' && (c < '0' || c > '9') {
+			i++
+			continue
+		}
+		end := i
+		for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] == '.' || text[end] == ',' && end+1 < len(text) && text[end+1] >= '0' && text[end+1] <= '9') {
+			end++
+		}
+		if !negative || i > 0 && text[i-1] == '-' {
+			f := strings.TrimRight(text[i:end], ".")
+			if normal(strings.ReplaceAll(f, ",", "")) == num || normal(strings.Replace(f, ",", ".", 1)) == num {
+				return true
+			}
+			for part := range strings.SplitSeq(f, ",") {
+				if normal(part) == num {
+					return true
+				}
+			}
+		}
+		i = end
+	}
+	return false
+}
