@@ -35,7 +35,7 @@ func (s *Store) Delivered(ctx context.Context, t Tombstone) (bool, error) {
 
 // item files one item and returns its number, or 0 when the very same message was delivered to this
 // recipient before. The same id with other content is filed and flagged, never swallowed.
-func (w *writer) item(it inbox.Item) int64 {
+func (w *writer) item(it inbox.Item, place Place) int64 {
 	if w.err == nil && !it.Origin.Valid() {
 		w.err = inbox.ErrNoOrigin
 	}
@@ -52,7 +52,7 @@ func (w *writer) item(it inbox.Item) int64 {
 		w.err = fmt.Errorf("store: inbox %s: %w", it.Inbox, err)
 		return 0
 	}
-	it.Thread = w.thread(it)
+	it.Thread = w.thread(it, place.Patient)
 	w.exec("INSERT INTO item VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", it.Inbox, it.Number, it.Org, it.Message, it.Recipient.String(),
 		it.Sender.String(), it.Origin.String(), it.RFCID, it.Thread, it.Subject, stamp(it.Received), it.Blob, it.Size,
 		column(it.Flags), orEmpty(it.Receipt))
@@ -64,17 +64,20 @@ func (w *writer) item(it inbox.Item) int64 {
 		w.exec("INSERT INTO document VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d.ID, it.Org, it.Inbox, it.Number, d.Path, d.Kind,
 			d.Type, d.TypeCode, d.Title, orEmpty(d.Patient), d.Author, stamp(d.Date), d.SetID, d.OwnID, orEmpty(d.Refs))
 	}
+	w.work(it, place)
 	return it.Number
 }
 
 // thread is the thread an item joins: by reference, and only one its sender already belongs to, either
-// as the sender of an item or as a recipient of what this inbox's address sent. Otherwise it begins one.
-func (w *writer) thread(it inbox.Item) string {
+// as the sender of an item or as a recipient of what this inbox's address sent, or one about the same patient.
+// Otherwise it begins one, and the messages it named are told as references (work.Entry.Refers).
+func (w *writer) thread(it inbox.Item, patient string) string {
 	for i := len(it.References) - 1; i >= 0; i-- {
 		var thread string
 		err := w.row(`SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS
-			(SELECT 1 FROM item o WHERE o.inbox=i.inbox AND o.thread=i.thread AND lower(o.sender)=?)`,
-			it.Inbox, it.References[i], it.Sender.Key()).Scan(&thread)
+			(SELECT 1 FROM item o WHERE o.inbox=i.inbox AND o.thread=i.thread AND lower(o.sender)=? UNION ALL
+			SELECT 1 FROM work k WHERE k.inbox=i.inbox AND k.thread=i.thread AND k.patient<>'' AND k.patient=?)`,
+			it.Inbox, it.References[i], it.Sender.Key(), patient).Scan(&thread)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = w.row(`SELECT id FROM message WHERE rfc_id<>'' AND rfc_id=? AND direction='out' AND lower(sender)=? AND instr(lower(recipients), ?)>0`,
 				it.References[i], it.Recipient.WithoutTag().Key(), `"`+it.Sender.Key()+`"`).Scan(&thread)

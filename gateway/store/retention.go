@@ -100,6 +100,7 @@ func (s *Store) ExpireItems(ctx context.Context, older time.Duration, entry Audi
 			return err
 		}
 		for _, k := range gone {
+			w.forgetWork(k.inbox, k.number)
 			for _, table := range []string{"part", "document", "item"} {
 				w.exec("DELETE FROM "+table+" WHERE inbox=? AND number=?", k.inbox, k.number)
 			}

@@ -25,6 +25,7 @@ type Step struct {
 	Jobs      []queue.Job
 	Events    []track.Event
 	Items     []inbox.Item
+	Places    []Place // where each item goes in the clinic's hands, in their order; what is missing goes to the catch-all
 	Held      []Held
 	Forget    []Tombstone // deliveries to remember that made no item (SMTP edges)
 	Released  []string    // held entries that go back into the pipeline
@@ -60,7 +61,7 @@ type Outcome struct {
 // ours (ErrLeaseLost otherwise). It returns only when the transaction is on disk.
 func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outcome, error) {
 	var out Outcome
-	err := s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+	err := s.enqueue(ctx, &change{wakes: true, desk: len(step.Items)+len(step.Held)+len(step.Messages)+len(step.Released)+len(step.Discarded) > 0, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
 		out = Outcome{}
 		w := &writer{tx: tx, s: s}
 		w.settle(lease, step.Settle)
@@ -72,6 +73,7 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		}
 		for _, m := range step.Messages {
 			w.message(m)
+			w.answers(m)
 		}
 		for id, r := range step.Receipts {
 			w.receipt(id, r)
@@ -82,8 +84,8 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		for _, e := range step.Events {
 			w.event(e)
 		}
-		for _, it := range step.Items {
-			n := w.item(it)
+		for i, it := range step.Items {
+			n := w.item(it, step.place(i))
 			out.Numbers = append(out.Numbers, n)
 			if n == 0 {
 				out.Duplicates++
@@ -110,6 +112,14 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		return w.err
 	}})
 	return out, err
+}
+
+// place is where the i-th item goes.
+func (s Step) place(i int) Place {
+	if i < len(s.Places) {
+		return s.Places[i]
+	}
+	return Place{}
 }
 
 // writer runs statements until one fails.

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"time"
 
+	"postern/gateway/store/vfs"
+
 	_ "modernc.org/sqlite" // the database driver
 )
 
@@ -43,6 +45,7 @@ type Store struct {
 	now   func() time.Time
 	node  string
 
+	layer *vfs.Layer
 	fault func(committed bool) error
 	queue chan *change
 	stop  chan struct{} // closed by Close
@@ -52,6 +55,7 @@ type Store struct {
 	asked   asked
 
 	wake   wakers
+	desk   wakers // pages of people's work
 	unsure tokens
 	cache  trustCache
 }
@@ -64,6 +68,8 @@ type Config struct {
 	// Fault makes transactions fail, for tests of what stands above: it is asked before each is committed, and
 	// again after. Its error is what the callers hear; the first is undone, the second is on disk all the same.
 	Fault func(committed bool) error
+	// Disk sees what SQLite does to its files and may make it fail, for tests of what stands above.
+	Disk vfs.Hook
 }
 
 // Create makes a new database file with its schema. It fails with ErrExists when the file is there.
@@ -76,7 +82,7 @@ func Create(path string) error {
 		return fmt.Errorf("store: create: %w", err)
 	}
 	f.Close()
-	db, err := open(path, 1)
+	db, err := open(path, "", 1)
 	if err != nil {
 		return err
 	}
@@ -99,27 +105,55 @@ func Open(c Config) (*Store, error) {
 	if c.Node == "" {
 		c.Node = "1"
 	}
-	w, err := open(c.Path, 1)
-	if err != nil {
-		return nil, err
+	s := &Store{now: c.Now, node: c.Node, fault: c.Fault, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	if err := s.openFiles(c); err != nil {
+		return nil, errors.Join(err, s.closeFiles())
 	}
-	if err := forward(w, c.Now()); err != nil {
-		w.Close()
-		return nil, fmt.Errorf("%s: %w", filepath.Base(c.Path), err)
-	}
-	r, err := open(c.Path, 4)
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	s := &Store{write: w, read: r, now: c.Now, node: c.Node, fault: c.Fault, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
 	go s.committer()
 	return s, nil
 }
 
-func open(path string, conns int) (*sql.DB, error) {
+func (s *Store) openFiles(c Config) (err error) {
+	if s.layer, err = vfs.Register(c.Disk); err != nil {
+		return fmt.Errorf("store: open: %w", err)
+	}
+	if s.write, err = open(c.Path, s.layer.Name, 1); err != nil {
+		return err
+	}
+	if err = forward(s.write, c.Now()); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(c.Path), err)
+	}
+	s.read, err = open(c.Path, s.layer.Name, 4)
+	return err
+}
+
+// closeFiles closes what was opened.
+func (s *Store) closeFiles() error {
+	s.asked.close()
+	s.written.close()
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.layer != nil {
+		errs = append(errs, s.layer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// checkpointPages is how many pages of 4 KiB the write-ahead log has before they are copied into the database: a
+// page that changes with every message is copied once for all of them.
+const checkpointPages = 4000
+
+// open opens the file over a layer of package vfs ("" is SQLite's own).
+func open(path, layer string, conns int) (*sql.DB, error) {
 	dsn := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)"
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)" + fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
+	if layer != "" {
+		dsn += "&vfs=" + layer
+	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
@@ -137,9 +171,7 @@ func open(path string, conns int) (*sql.DB, error) {
 func (s *Store) Close() error {
 	close(s.stop)
 	<-s.ended
-	s.asked.close()
-	s.written.close()
-	return errors.Join(s.read.Close(), s.write.Close())
+	return s.closeFiles()
 }
 
 // Now is the database's clock: the one leases are compared with.
@@ -149,6 +181,7 @@ func (s *Store) Now() time.Time { return s.now().UTC() }
 type change struct {
 	apply func(tx *sql.Tx) error
 	wakes bool // workers may find something to do afterwards
+	desk  bool // pages of people's work may have changed
 	reply chan error
 }
 
@@ -219,16 +252,19 @@ func (s *Store) gather(first *change) []*change {
 func (s *Store) commit(batch []*change) {
 	errs := make([]error, len(batch))
 	err := s.transact(batch, errs, len(batch) > 1)
-	wake := false
+	wake, desk := false, false
 	for i, c := range batch {
 		if err != nil && errs[i] == nil {
 			errs[i] = fmt.Errorf("store: commit: %w", err)
 		}
-		wake = wake || c.wakes && errs[i] == nil
+		wake, desk = wake || c.wakes && errs[i] == nil, desk || c.desk && errs[i] == nil
 		c.reply <- errs[i]
 	}
 	if wake {
 		s.wake.all()
+	}
+	if desk {
+		s.desk.all()
 	}
 	s.written.prepare(s.write) // while the callers go on
 }
