@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -67,6 +68,14 @@ type Site struct {
 	mode    mode          // what an operator asked of the queue
 	waiting atomic.Int64  // jobs that waited when they were last counted
 	keeping sync.Mutex    // held by what must not meet the sweep, and by the sweep
+
+	web        fetch.Fetcher // what an administrator named is fetched with it
+	refreshing sync.Mutex    // one look at a bundle at a time
+	chance     struct {      // for waits that must not be the same everywhere
+		sync.Mutex
+		*rand.Rand
+	}
+	tended tending // what the gateway does for trust by itself, and when next
 
 	keyNumber string // of the master key, for people
 	lost      int    // blobs without their bytes when the spool was recovered
@@ -199,16 +208,17 @@ func (s *Site) assemble() error {
 	}
 	dialer := &net.Dialer{Control: guard.Control}
 	s.DNS = dnsclient.New(dnsclient.Config{Servers: servers, Forward: forward, Timeout: c.Resolver.Timeout.D(), Clock: s.now, Authority: dialer.DialContext})
-	var web *fetch.Client
+	web := fetch.New(fetch.Config{Guard: guard, Lookup: lookup(s.DNS)})
+	s.web = web
+	s.chance.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	var certificates dnscert.Fetcher
-	trustConfig := trust.Config{Anchors: s.Store, Settings: s.Store, Clock: s.now}
+	trustConfig := trust.Config{Anchors: s.Store, Settings: s.Store, Policies: s.Store, Clock: s.now}
 	lists, err := revoke.OpenDir(filepath.Join(c.Data, "crl"))
 	if err != nil {
 		return err
 	}
-	revoked := revoke.Config{Store: lists, Clock: s.now}
+	revoked := revoke.Config{Store: lists, Answers: s.Store, Clock: s.now}
 	if c.Trust.Fetch {
-		web = fetch.New(fetch.Config{Guard: guard, Lookup: lookup(s.DNS)})
 		certificates, trustConfig.Fetcher, revoked.Fetcher = certFetcher{web}, web, web
 	}
 	s.revoked = revoke.New(revoked)

@@ -39,6 +39,7 @@ type rule struct {
 // decide runs the rules in order and stops at the first that refuses.
 func (i *inquiry) decide(ctx context.Context) Decision {
 	c := i.q.Cert
+	i.bound = Binding(c, i.q.Peer) // known of every decision: a refusal of the sender's own certificate tells more than one of another's
 	for _, r := range []rule{
 		{"is the key of a kind and size we use", "AS-17", func() verdict { return leafKey(c) }},
 		{"is it inside its dates", "AS-67", func() verdict { return leafDates(c, i.q.Time) }},
@@ -94,7 +95,6 @@ func (i *inquiry) binding() verdict {
 	if !HasSAN(i.q.Cert) {
 		return refuse(NoSAN, "%s has no subjectAltName", chain.Label(i.q.Cert))
 	}
-	i.bound = Binding(i.q.Cert, i.q.Peer)
 	if i.bound == "" {
 		return refuse(WrongBinding, "needed %s or the domain %s, the certificate is bound to %s", i.q.Peer.WithoutTag(), i.q.Peer.Domain(), boundTo(i.q.Cert))
 	}

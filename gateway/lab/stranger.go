@@ -67,7 +67,12 @@ func (p *Stranger) Seal(ctx context.Context, who certs.Credential, inner []byte,
 // Deliver hands a message over as a gateway does: in clear or not makes no difference to what is in it.
 // The error of a refusal is or wraps a *smtp.SMTPError.
 func (s *Site) Deliver(ctx context.Context, from string, data []byte, to ...string) error {
-	c, err := dial(ctx, s.SMTP)
+	return Deliver(ctx, s.SMTP, from, data, to...)
+}
+
+// Deliver is the same for a gateway outside a lab that listens at host:port.
+func Deliver(ctx context.Context, at, from string, data []byte, to ...string) error {
+	c, err := dial(ctx, at)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,18 @@
 package selftest
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// Who starts a goroutine waits for it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Whoever starts a goroutine waits for it, also in tests.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if clinicFolder != "" {
+			os.RemoveAll(clinicFolder)
+		}
+		os.Exit(code)
+	}))
+}

@@ -1,20 +1,26 @@
 // Package selftest plays the network's conformance scenarios against the gateway's own parts, over
 // real sockets on loopback (package lab/internet), and says for each what was expected, what happened
 // and by what evidence: discovery D1 to D18 and hosting H1 to H4 of spec CD §6 and §7, and a few of
-// our own (P1 …) for faults those leave out.
+// our own (P1 …) for faults those leave out; receiving and trust (R1 …) of spec AS §9 and the receive matrix.
 //
 // The discovery scenarios are one message to all recipients, sealed by agent.Agent as in the running
 // gateway: each verdict is checked, and that the sealed message is for exactly the right certificates
-// and no other (AS-72). Nothing outside loopback is contacted and nothing is stored.
+// and no other (AS-72). The receive scenarios are letters handed over by SMTP to a complete gateway, made as
+// `postern init` makes it in a temporary folder: each is judged by what the gateway wrote down of it, by its
+// inbox, and by the notices that went out or did not (AS-90, AS-96). Nothing outside loopback is contacted, and
+// the folder is removed.
 //
-// Limits: about 10 s in all; one run at a time is enough, several do no harm.
+// Limits: 60 s in all (about 3 on two processors); one run at a time is enough, several do no harm.
 package selftest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -41,20 +47,29 @@ type Report struct {
 // OK says whether every scenario passed.
 func (r Report) OK() bool { return r.Failed == 0 && r.Passed > 0 }
 
+// MaxTime bounds a run.
+const MaxTime = 60 * time.Second
+
 // Run plays all scenarios. The error is a fault of this machine (no port, no time left), never a
 // failed scenario.
 func Run(ctx context.Context) (Report, error) { return run(ctx, without{}) }
 
 func run(ctx context.Context, w without) (Report, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, MaxTime, fmt.Errorf("not done after %v", MaxTime))
+	defer cancel()
 	began := time.Now()
 	r := Report{Version: 1}
-	for _, part := range []func(context.Context, without) ([]Outcome, error){discovery, hosting} {
-		outcomes, err := part(ctx, w)
-		if err != nil {
-			return Report{}, fmt.Errorf("selftest: %w", err)
-		}
-		r.Outcomes = append(r.Outcomes, outcomes...)
+	parts := []func(context.Context, without) ([]Outcome, error){discovery, hosting, receive}
+	outcomes, errs := make([][]Outcome, len(parts)), make([]error, len(parts))
+	var work sync.WaitGroup
+	for i, part := range parts {
+		work.Go(func() { outcomes[i], errs[i] = part(ctx, w) })
 	}
+	work.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return Report{}, fmt.Errorf("selftest: %w", err)
+	}
+	r.Outcomes = slices.Concat(outcomes...)
 	sort.SliceStable(r.Outcomes, func(i, j int) bool { return order(r.Outcomes[i].ID) < order(r.Outcomes[j].ID) })
 	for _, o := range r.Outcomes {
 		if o.Pass {
@@ -91,4 +106,17 @@ type without struct {
 	ldap       bool // no directories at all (against CD-40)
 	quick      bool // P-256 instead of RSA: keys are made in no time, and answers are small
 	publish    bool // hosting publishes whatever certificate there is (against CD-03)
+	binding    bool // a certificate is taken as its own address's (against AS-83)
+	direction  bool // outgoing anchors let mail in (against AS-60)
+	domains    bool // the anchors of all our domains count for each (against AS-86)
+	removal    bool // the removed anchor stays (against AS-60)
+	hardFail   bool // the strict domain lets pass what it cannot check (against AS-65)
+	freshness  bool // the stale list is not stale
+	listSigner bool // the list of another authority is the right one's (against AS-64)
+	usage      bool // a certificate not for signing is judged as if to encrypt (against AS-15)
+	oneSigner  bool // only the first signer counts (against AS-84)
+	tamper     bool // messages come as they were meant (against AS-87)
+	envelope   bool // the envelope need not agree with the message (against AS-82)
+
+	clinic string // a folder that initClinic made, to be copied; "" makes one
 }

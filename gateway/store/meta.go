@@ -82,7 +82,7 @@ func one[T any](ctx context.Context, s *Store, query string, args []any, scan fu
 	return all[0], nil
 }
 
-// Load is what was remembered of a look-up and is not expired (discover.Memory).
+// Load is what was remembered of a look-up or an OCSP answer and is not expired (discover.Memory, revoke.Answers).
 func (s *Store) Load(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	err = s.read.QueryRowContext(ctx, "SELECT value FROM lookup_memory WHERE key=? AND expires>?", key, stamp(s.now())).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -32,6 +32,7 @@ const (
 type Config struct {
 	Fetcher fetch.Fetcher    // nil = no network: only Given and Store are asked
 	Store   Store            // nil = lists live in memory only
+	Answers Answers          // nil = OCSP answers live in memory only
 	Given   []*List          // lists at hand, not fetched from anywhere
 	Clock   func() time.Time // for retrying and refreshing; nil = time.Now
 }
@@ -213,20 +214,20 @@ func httpOnly(urls []string) []string {
 func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) {
 	key := url + "\x00" + i.q.voucher() + string(i.q.Cert.SerialNumber.Bytes())
 	now := i.c.cfg.Clock()
-	i.c.mu.Lock()
-	got, ok := i.c.ocsp[key]
-	i.c.mu.Unlock()
+	got, ok, err := i.c.answered(ctx, url, key, i.q)
+	if err != nil {
+		return Answer{}, false
+	}
 	if !ok || now.After(got.until) {
 		if i.c.cfg.Fetcher == nil || !i.q.Fetches.take() {
-			return Answer{}, false
+			return got.answer, ok && got.err == nil && got.holds(i.q.Time)
 		}
-		var err error
 		got, err = i.c.answers.Do(ctx, key, func(ctx context.Context) asked { return i.c.ask(ctx, url, key, i.q) })
 		if err != nil {
 			return Answer{}, false
 		}
 	}
-	if got.err == nil && (i.q.Time.After(got.answer.Evidence[0].NextUpdate) || got.answer.Evidence[0].ThisUpdate.After(i.q.Time.Add(skew))) {
+	if got.err == nil && !got.holds(i.q.Time) {
 		got.err = errStale
 	}
 	if got.err != nil {
@@ -234,6 +235,12 @@ func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) 
 		return Answer{}, false
 	}
 	return got.answer, true
+}
+
+// holds says that an answer speaks for the instant: while it is fresh, and for ever when it withdraws for good.
+func (a asked) holds(at time.Time) bool {
+	e := a.answer.Evidence[0]
+	return !e.ThisUpdate.After(at.Add(skew)) && (a.answer.final || !at.After(e.NextUpdate))
 }
 
 var errStale = errors.New("revoke: what it gave does not cover the instant asked about")
@@ -251,6 +258,15 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 	case inner.Err() != nil:
 		err = &fetch.Error{Kind: fetch.Unreachable, URL: url, Err: inner.Err()}
 	}
+	got := c.take(key, a, err)
+	if err == nil && got.err == nil {
+		c.saveAnswer(ctx, key, got, q)
+	}
+	return got
+}
+
+// take puts an answer, or the failure to get one, in the place of the one before.
+func (c *Checker) take(key string, a Answer, err error) asked {
 	now := c.cfg.Clock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,19 +290,13 @@ func (c *Checker) ask(ctx context.Context, url, key string, q Query) asked {
 		got.failed = old.failed + 1
 		got.until = now.Add(patience(got.failed))
 	}
-	if had && err != nil && old.err == nil && now.Before(old.answer.Evidence[0].NextUpdate) {
+	if had && err != nil && old.err == nil && old.holds(now) {
 		got.answer, got.err = old.answer, nil // what it said before still holds
 		got.answer.Until = got.until
 	}
 	if had && old.err == nil && err == nil && old.answer.State != a.State {
 		c.generation.Add(1)
 	}
-	for k := range c.ocsp {
-		if len(c.ocsp) < maxAnswers {
-			break
-		}
-		delete(c.ocsp, k)
-	}
-	c.ocsp[key] = got
+	c.put(key, got)
 	return got
 }

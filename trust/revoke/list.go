@@ -130,6 +130,11 @@ func (l *List) find(serial *big.Int) (record, bool) {
 	return record{}, false
 }
 
+// forGood says that the withdrawal cannot be lifted: all but a hold are final (RFC 5280 §5.3.1).
+func (r record) forGood() bool { return final(int(r.reason)) }
+
+func final(code int) bool { return code != 6 && code != 8 }
+
 // cause is the CRL reason in words (RFC 5280 §5.3.1).
 func (r record) cause() string { return causeText(int(r.reason)) }
 

@@ -69,6 +69,7 @@ func TestListsAtHand(t *testing.T) {
 	sub := root.Sub(t, "Sub")
 	mine := []*x509.Certificate{leaf.Cert}
 	pss := func(l *x509.RevocationList) { l.SignatureAlgorithm = x509.SHA384WithRSAPSS }
+	onHold := func(l *x509.RevocationList) { l.RevokedCertificateEntries[0].ReasonCode = 6 }
 	oddEntry := func(l *x509.RevocationList) {
 		l.RevokedCertificateEntries[0].ExtraExtensions = []pkix.Extension{{Id: oidOdd, Critical: true, Value: []byte{5, 0}}}
 	}
@@ -87,7 +88,11 @@ func TestListsAtHand(t *testing.T) {
 		{"Ed25519 withdraws", ed.List(t, []*x509.Certificate{edLeaf.Cert}), edLeaf.Cert, ed.Cert, revoke.Revoked, ""},
 		{"no extension of any kind in the certificate", root.List(t, nil), sub.Cert, root.Cert, revoke.Good, ""},
 		{"signed by another key of the same name", twin.List(t, mine), leaf.Cert, root.Cert, revoke.Unknown, "signature"},
-		{"stale", root.List(t, mine, testpki.ListDates(-9, -1)), leaf.Cert, root.Cert, revoke.Unknown, "stale"},
+		{"stale clears nobody", root.List(t, nil, testpki.ListDates(-9, -1)), leaf.Cert, root.Cert, revoke.Unknown, "stale"},
+		{"stale still withdraws", root.List(t, mine, testpki.ListDates(-9, -1)), leaf.Cert, root.Cert, revoke.Revoked, "key compromise"},
+		{"stale, on hold", root.List(t, mine, testpki.ListDates(-9, -1), onHold), leaf.Cert, root.Cert, revoke.Unknown, "stale"},
+		{"fresh, on hold", root.List(t, mine, onHold), leaf.Cert, root.Cert, revoke.Revoked, "certificate hold"},
+		{"stale, withdrawn by another key of the same name", twin.List(t, mine, testpki.ListDates(-9, -1)), leaf.Cert, root.Cert, revoke.Unknown, "signature"},
 		{"from the future", root.List(t, mine, testpki.ListDates(1, 9)), leaf.Cert, root.Cert, revoke.Unknown, "after the instant"},
 		{"delta", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidDelta, Critical: true, Value: []byte{2, 1, 1}})), leaf.Cert, root.Cert, revoke.Unknown, "delta"},
 		{"unknown critical extension", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidOdd, Critical: true, Value: []byte{5, 0}})), leaf.Cert, root.Cert, revoke.Unknown, "critical"},

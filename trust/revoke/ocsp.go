@@ -40,9 +40,24 @@ func askOCSP(ctx context.Context, f fetch.Fetcher, url string, q Query) (Answer,
 	return readOCSP(b, url, q)
 }
 
-// readOCSP judges one response. The library parses and checks the signature against the certificate
-// inside, or against the issuer; whether that signer may speak for the issuer is decided here.
+// readOCSP judges one response that has just come: it must be authentic, and fresh unless it withdraws for good.
 func readOCSP(b []byte, from string, q Query) (Answer, error) {
+	a, err := judgeOCSP(b, from, q)
+	if err != nil {
+		return Answer{}, err
+	}
+	switch e := a.Evidence[0]; {
+	case e.ThisUpdate.After(q.Time.Add(skew)):
+		return Answer{}, fmt.Errorf("revoke: the OCSP response is dated %s, after the instant asked about", stamp(e.ThisUpdate))
+	case q.Time.After(e.NextUpdate) && !a.final:
+		return Answer{}, fmt.Errorf("revoke: the OCSP response is stale since %s", stamp(e.NextUpdate))
+	}
+	return a, nil
+}
+
+// judgeOCSP judges all but the freshness of one response. The library parses and checks the signature against the certificate
+// inside, or against the issuer; whether that signer may speak for the issuer is decided here.
+func judgeOCSP(b []byte, from string, q Query) (Answer, error) {
 	r, err := ocsp.ParseResponseForCert(b, q.Cert, nil)
 	if err != nil {
 		var status ocsp.ResponseError
@@ -61,12 +76,6 @@ func readOCSP(b []byte, from string, q Query) (Answer, error) {
 	if next.IsZero() {
 		next = r.ThisUpdate.Add(ocspLife)
 	}
-	switch {
-	case r.ThisUpdate.After(q.Time.Add(skew)):
-		return Answer{}, fmt.Errorf("revoke: the OCSP response is dated %s, after the instant asked about", stamp(r.ThisUpdate))
-	case q.Time.After(next):
-		return Answer{}, fmt.Errorf("revoke: the OCSP response is stale since %s", stamp(next))
-	}
 	return ocspAnswer(b, from, q, r, next)
 }
 
@@ -79,7 +88,7 @@ func ocspAnswer(b []byte, from string, q Query, r *ocsp.Response, next time.Time
 	switch r.Status {
 	case ocsp.Good:
 	case ocsp.Revoked:
-		a.State, e.State = Revoked, Revoked
+		a.State, e.State, a.final = Revoked, Revoked, final(r.RevocationReason)
 		e.RevokedAt, e.Cause = r.RevokedAt.UTC(), causeText(r.RevocationReason)
 		a.Detail = fmt.Sprintf("%s was revoked at %s (%s), says the responder at %s", chain.Label(q.Cert), stamp(r.RevokedAt), e.Cause, stamp(r.ThisUpdate))
 	default:

@@ -7,6 +7,15 @@
 // Anything else is Unknown, never Good and never Revoked: a fault of the network or of a list can
 // neither clear nor convict. Lists are read as a stream: what stays in memory is one record an entry.
 //
+// Decided, and why:
+//   - A withdrawal outlives the freshness of what announced it. A list or answer that has gone stale can clear
+//     nobody, but whom it withdrew stays Revoked until the same issuer says otherwise in a newer one: an attacker
+//     who holds a stolen key must not get it back by cutting us off from the issuer. A certificate on hold
+//     (reason 6) may be released again, so a stale hold is Unknown.
+//   - Lists and OCSP answers live through restarts (Store, Answers) and are judged again when they are read. The
+//     lists that decisions rest on stay at hand by the SHA-256 that the decision names, OCSP answers in it.
+//   - A responder is asked once an hour at most, a list is fetched when a tenth of its life is left.
+//
 // What it does not do: indirect lists, delta lists and attribute certificates are refused by name;
 // lists that cover only some reasons can convict and not clear. The domain's choice between soft and
 // hard fail is trust's. golang.org/x/crypto/ocsp (the Go authors' module; its only home with
@@ -15,7 +24,8 @@
 // Limits: a list 64 MiB and 2,000,000 entries of 28 octets in memory (56 MB; measured 34 MB for
 // 1,200,000), as they come and not as announced; 4 lists read at a time;
 // one entry or header 64 KiB; an OCSP answer 64 KiB; 2 URLs of a kind tried for a certificate; a
-// failed URL is left alone for 1 to 16 minutes; 10,000 OCSP answers and 4,000,000 entries are kept.
+// failed URL is left alone for 1 to 16 minutes; 10,000 OCSP answers and 4,000,000 entries are kept
+// in memory, 1 GiB of lists on disk and 1 GiB of those that decisions rest on.
 package revoke
 
 import (
@@ -63,6 +73,8 @@ type Answer struct {
 	Temporary bool   // Unknown, and asking again may help
 	Until     time.Time
 	Evidence  []Evidence
+
+	final bool // Revoked, and it cannot be lifted
 }
 
 // Evidence is one CRL or OCSP response that was used, kept with the decision.

@@ -108,6 +108,11 @@ func (l *List) fresh(at time.Time) string {
 	return ""
 }
 
+// ended says that the list was good once: a withdrawal in it holds on, though it can clear nobody any more.
+func (l *List) ended(at time.Time) bool {
+	return !l.ThisUpdate.After(at.Add(skew)) && !l.NextUpdate.IsZero() && at.After(l.NextUpdate)
+}
+
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // consult asks one list about one certificate; why is "" when it gives an answer.
@@ -118,7 +123,8 @@ func (l *List) consult(q Query, points []point, from string) (a Answer, why stri
 	if why := l.scope.covers(q.Cert, points); why != "" {
 		return a, why
 	}
-	if why := l.fresh(q.Time); why != "" {
+	r, hit := l.find(q.Cert.SerialNumber)
+	if why := l.fresh(q.Time); why != "" && !(hit && r.forGood() && l.ended(q.Time)) {
 		return a, why
 	}
 	if err := l.vouched(q); err != nil {
@@ -132,7 +138,7 @@ func (l *List) consult(q Query, points []point, from string) (a Answer, why stri
 		e.Number = l.Number.Text(16)
 	}
 	a = Answer{State: Good, Until: l.NextUpdate, Detail: fmt.Sprintf("not in the list of %s, good until %s", stamp(l.ThisUpdate), stamp(l.NextUpdate))}
-	if r, hit := l.find(q.Cert.SerialNumber); hit {
+	if hit {
 		a.State, e.State = Revoked, Revoked
 		e.RevokedAt, e.Cause = r.when(), r.cause()
 		a.Detail = fmt.Sprintf("%s was revoked at %s (%s), says the list of %s", chain.Label(q.Cert), stamp(r.when()), r.cause(), stamp(l.ThisUpdate))
