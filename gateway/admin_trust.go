@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -174,6 +175,10 @@ func (a Admin) credentialRow(c certs.Credential, domains []store.Domain) (store.
 	if !row.CanSign && !row.CanDecrypt {
 		return row, fmt.Errorf("gateway: certificate %s may neither sign nor take encryption by its key usage (AS-15)", c.Cert.Subject)
 	}
+	if a.s.inDevice(c) {
+		row.SealedKey = []byte{}
+		return row, nil
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(c.Key)
 	if err != nil {
 		return row, fmt.Errorf("gateway: private key of %s: %w", c.Cert.Subject, err)
@@ -240,6 +245,9 @@ func (a Admin) CertExport(ctx context.Context, in ExportArg) (Exported, error) {
 		out := Exported{Certificates: append([][]byte{r.Certificate}, r.Chain...)}
 		if !in.WithKey {
 			return out, nil
+		}
+		if len(r.SealedKey) == 0 {
+			return Exported{}, errors.New("gateway: the private key is in the device and cannot be taken out of it")
 		}
 		if err := a.s.Store.AuditAct(ctx, a.entry("cert.export_key", r.ID, nil)); err != nil {
 			return Exported{}, err

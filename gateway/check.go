@@ -50,6 +50,7 @@ func (s *Site) Check(ctx context.Context) []Finding {
 			add("error", name, "%v", err)
 		}
 		for _, c := range creds {
+			s.checkDevice(add, name, c)
 			if c.Retired.IsZero() {
 				s.expiring(add, "certificate", name, c.ID[:16], c.Expires)
 			}

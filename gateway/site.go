@@ -21,6 +21,7 @@ import (
 	"postern/certs/discover"
 	"postern/certs/dnscert"
 	"postern/certs/dnsclient"
+	"postern/certs/hsm"
 	"postern/certs/ldapcert"
 	"postern/gateway/agent"
 	"postern/gateway/config"
@@ -63,6 +64,7 @@ type Site struct {
 	out     *relay.Client
 	revoked *revoke.Checker
 	lock    *os.File
+	device  *hsm.Device   // nil: no private keys outside the database
 	running Running       // set while a Gateway runs this site
 	changed chan struct{} // something that is published changed
 	mode    mode          // what an operator asked of the queue
@@ -113,6 +115,9 @@ func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) 
 		return s, err
 	}
 	if err = s.openKeys(ctx, o); err != nil {
+		return s, err
+	}
+	if err = s.openDevice(o); err != nil {
 		return s, err
 	}
 	if err = s.openSpool(ctx, o); err != nil {
@@ -223,7 +228,7 @@ func (s *Site) assemble() error {
 	}
 	s.revoked = revoke.New(revoked)
 	trustConfig.Revocation = s.revoked
-	s.Ring = keyring.New(credentials{s.Store}, s.Keys, s.now)
+	s.Ring = keyring.New(credentials{s.Store}, s.Keys, s.now).With(s.keyDevice())
 	s.Finder = discover.New(discover.Config{Local: local{s}, Static: static{s.Store}, DNS: dnscert.New(s.DNS, certificates),
 		LDAP: ldapcert.New(ldapcert.Config{Resolver: s.DNS, Dial: dialer.DialContext}), Memory: s.Store, Clock: s.now, Log: s.Log})
 	s.Trust = trust.New(trustConfig)
@@ -272,6 +277,9 @@ func (s *Site) Close() error {
 	}
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
+	}
+	if s.device != nil {
+		errs = append(errs, s.device.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

@@ -68,6 +68,7 @@ type ItemArg struct {
 // ImportArg are the arguments of `cert import`; the file is the call's raw bytes.
 type ImportArg struct {
 	Password string `json:"password,omitempty"`
+	Device   bool   `json:"device,omitempty"` // the file holds certificates only; their keys are in the device
 }
 
 // AnchorArg names an anchor.
@@ -182,6 +183,10 @@ func certImport(ctx context.Context, a Admin, args json.RawMessage, body io.Read
 	file, err := io.ReadAll(io.LimitReader(body, keyfile.MaxFile+1))
 	if err != nil {
 		return control.Answer{}, err
+	}
+	if in.Device {
+		rows, err := a.CertImportDevice(ctx, file)
+		return control.Answer{Value: ids(rows)}, err
 	}
 	creds, err := keyfile.Credentials(file, in.Password)
 	if err != nil {

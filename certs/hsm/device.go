@@ -57,7 +57,7 @@ func (d *Device) Credential(cert *x509.Certificate, chain []*x509.Certificate) (
 		if dec, ok := s.(crypto11.SignerDecrypter); ok {
 			return certs.NewCredential(cert, chain, &RSAKey{dec})
 		}
-		return certs.NewCredential(cert, chain, s)
+		return certs.NewCredential(cert, chain, &SigningKey{s})
 	}
 	return certs.Credential{}, fmt.Errorf("%w (%s)", ErrNoKey, cert.Subject)
 }
@@ -72,6 +72,13 @@ func (k *RSAKey) Public() crypto.PublicKey { return k.dev.Public() }
 func (k *RSAKey) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
 	return k.dev.Sign(r, digest, o)
 }
+
+func (*RSAKey) inDevice() {}
+
+// SigningKey is a key in the device that signs and does nothing else: an elliptic-curve one.
+type SigningKey struct{ crypto.Signer }
+
+func (*SigningKey) inDevice() {}
 
 var errMask = errors.New("hsm: RSAES-OAEP with two different hashes")
 

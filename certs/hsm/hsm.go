@@ -9,6 +9,9 @@
 // certificate for receiving, or a key in a file); RSAES-OAEP whose label hash and mask hash differ;
 // whatever the device itself lacks (SoftHSM: OAEP with anything but SHA-1).
 //
+// A device that is taken away while the gateway runs is not opened again by itself: what needs it fails and is
+// tried again, and a restart opens it.
+//
 // Limits: 16 sessions at once, 10 seconds to wait for one.
 package hsm
 
@@ -31,6 +34,12 @@ var ErrNoKey = errors.New("hsm: the device holds no private key for the certific
 
 // NoECDecryption is what `check` says of an elliptic-curve encryption certificate whose key is in a device.
 const NoECDecryption = "decryption with an elliptic-curve key in a PKCS#11 device is not supported: receive with an RSA certificate, or keep this key in a file"
+
+// Holds reports whether a credential's private key is in a device.
+func Holds(key any) bool {
+	_, ok := key.(interface{ inDevice() })
+	return ok
+}
 
 // Config names a device. Module and Token are needed.
 type Config struct {

@@ -228,6 +228,11 @@ func chainOf(cert *x509.Certificate, pool []*x509.Certificate) []*x509.Certifica
 	return chain
 }
 
+// Chain is the certificates of a pool that lead from cert upwards, nearest first, without the anchor.
+func Chain(cert *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
+	return chainOf(cert, pool)
+}
+
 func issuerOf(cert *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
 	for _, c := range pool {
 		if !c.Equal(cert) && c.IsCA && bytes.Equal(c.RawSubject, cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {

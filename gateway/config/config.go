@@ -52,6 +52,7 @@ type Config struct {
 	Log           Log       `toml:"log"`
 	Queue         Queue     `toml:"queue"`
 	Metrics       Metrics   `toml:"metrics"`
+	HSM           HSM       `toml:"hsm"`
 
 	Peer map[string]Peer `toml:"peer"`
 }
@@ -131,6 +132,13 @@ type Queue struct {
 // Metrics is the HTTP service for monitoring: /healthz, /readyz and /metrics.
 type Metrics struct {
 	Listen string `toml:"listen"` // host:port; "" is none. It has no login: keep it on loopback or a private network
+}
+
+// HSM is a PKCS#11 device that holds private keys of our certificates. It needs a build with the tag pkcs11.
+type HSM struct {
+	Module  string `toml:"module"`   // path of the device's PKCS#11 library; "" is no device
+	Token   string `toml:"token"`    // label of the token
+	PINFile string `toml:"pin_file"` // file with the user PIN; "" reads the systemd credential postern-hsm-pin
 }
 
 // Duration is a time.Duration written as "90s" or "1h".
@@ -258,7 +266,7 @@ func lineOf(text []byte, key toml.Key) int {
 
 func (c *Config) resolvePaths() {
 	dir := filepath.Dir(c.Path)
-	for _, p := range []*string{&c.Data, &c.MasterKey, &c.TLS.Certificate, &c.TLS.Key} {
+	for _, p := range []*string{&c.Data, &c.MasterKey, &c.TLS.Certificate, &c.TLS.Key, &c.HSM.Module, &c.HSM.PINFile} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -310,6 +318,9 @@ func (c *Config) check() error {
 	}
 	if c.Notify.Inside >= c.Notify.T1 {
 		bad([]string{"notify", "edge_within"}, "must be shorter than processed_within, or both sides report opposite outcomes (DN-60)")
+	}
+	if (c.HSM.Module == "") != (c.HSM.Token == "") || c.HSM.Module == "" && c.HSM.PINFile != "" {
+		bad([]string{"hsm", "module"}, "a device needs both module and token")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad([]string{"log", "format"}, `%q is neither "text" nor "json"`, c.Log.Format)

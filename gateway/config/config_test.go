@@ -41,6 +41,8 @@ func TestFaultsAreNamedWithTheirLine(t *testing.T) {
 		{"peer", least + "[peer.\"a.example\"]\nsmtp = \"a\"\n", `line 4: peer."a.example".smtp`},
 		{"peer that is no domain", least + "[peer.\"a b\"]\nsmtp = \"a:25\"\n", `line 3: peer.a b: not a domain`},
 		{"clocks that contradict", least + "[notify]\nedge_within = \"60m\"\n", "line 4: notify.edge_within"},
+		{"device without its token", least + "[hsm]\nmodule = \"/lib/x.so\"\n", "line 4: hsm.module: a device needs both"},
+		{"PIN of no device", least + "[hsm]\npin_file = \"pin\"\n", ": hsm.module: a device needs both"},
 		{"log format", least + "[log]\nformat = \"xml\"\n", "line 4: log.format"},
 		{"submission without TLS", least + "[submission]\nlisten = [\":587\"]\n", ": tls.certificate: submission needs"},
 		{"too large", least + strings.Repeat("#\n", config.MaxFile/2), "at most 1048576"},

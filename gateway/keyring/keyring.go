@@ -4,6 +4,9 @@
 // It answers two questions: which credential signs for a sender (AS-70), and which keys may open a
 // message for a recipient (CMS-22: keys bound to the message's own recipients and no others). It judges
 // binding, usage and dates, never trust. Retired and expired credentials still decrypt (AS-122).
+//
+// A key may also be in a PKCS#11 device (package hsm): then it is found there by its certificate, and used
+// where it is.
 package keyring
 
 import (
@@ -24,7 +27,7 @@ var ErrNoKey = errors.New("keyring: no usable certificate of ours")
 // Stored is a credential as the database keeps it.
 type Stored struct {
 	Credential certs.Credential // without Key
-	SealedKey  []byte
+	SealedKey  []byte           // empty: the key is in the device
 	Org        string
 	CanSign    bool
 	CanDecrypt bool
@@ -41,6 +44,14 @@ type Unsealer interface {
 	OpenSecret(org, purpose string, sealed []byte) ([]byte, error)
 }
 
+// Device holds private keys that never leave it.
+type Device interface {
+	Credential(cert *x509.Certificate, chain []*x509.Certificate) (certs.Credential, error)
+}
+
+// ErrNoDevice means that a key is in a device and none is configured.
+var ErrNoDevice = errors.New("keyring: the private key is in a PKCS#11 device, and none is configured ([hsm] in postern.toml)")
+
 // Purpose is what the private key of a credential is sealed for.
 func Purpose(credentialID string) string { return "credential " + credentialID }
 
@@ -48,6 +59,7 @@ func Purpose(credentialID string) string { return "credential " + credentialID }
 type Ring struct {
 	source Source
 	unseal Unsealer
+	device Device // nil: none
 	now    func() time.Time
 
 	mu   sync.Mutex
@@ -57,6 +69,12 @@ type Ring struct {
 // New makes a ring over what is stored.
 func New(source Source, unseal Unsealer, now func() time.Time) *Ring {
 	return &Ring{source: source, unseal: unseal, now: now, keys: map[string]any{}}
+}
+
+// With gives the ring a device to find keys in; to be called before the ring is used.
+func (r *Ring) With(d Device) *Ring {
+	r.device = d
+	return r
 }
 
 // Signing is the credential that signs for a sender: bound to the address before the domain, able to
@@ -153,6 +171,9 @@ func (r *Ring) withKey(s Stored) (certs.Credential, error) {
 		c.Key = k
 		return c, nil
 	}
+	if len(s.SealedKey) == 0 {
+		return r.inDevice(c)
+	}
 	der, err := r.unseal.OpenSecret(s.Org, Purpose(c.ID), s.SealedKey)
 	if err != nil {
 		return c, fmt.Errorf("keyring: private key of %s: %w", c.ID, err)
@@ -167,5 +188,22 @@ func (r *Ring) withKey(s Stored) (certs.Credential, error) {
 	}
 	r.keys[c.ID] = k
 	c.Key = k
+	return c, nil
+}
+
+// inDevice finds a key in the device, once.
+func (r *Ring) inDevice(c certs.Credential) (certs.Credential, error) {
+	if r.device == nil {
+		return c, fmt.Errorf("%w: certificate %s", ErrNoDevice, c.ID)
+	}
+	found, err := r.device.Credential(c.Cert, c.Chain)
+	if err != nil {
+		return c, fmt.Errorf("keyring: private key of %s: %w", c.ID, err)
+	}
+	if !certs.Owns(found.Key, c.Cert) {
+		return c, fmt.Errorf("keyring: private key of %s does not belong to its certificate", c.ID)
+	}
+	r.keys[c.ID] = found.Key
+	c.Key = found.Key
 	return c, nil
 }
