@@ -54,6 +54,7 @@ func (w *writer) work(it inbox.Item, p Place) {
 	w.exec("INSERT INTO work VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", e.ID, e.Org, e.Kind, e.Inbox, e.Number, e.Message, e.About,
 		e.Pool, e.Owner, e.State, e.Category, e.Scope(), work.Emergency-e.Urgency, e.Sensitive, e.Why.Rule, column(e.Why), string(p.Facts),
 		e.Patient, e.Thread, column(e.Refers), stamp(e.Received), "", stamp(e.Changed), "", e.Version)
+	w.exec("INSERT INTO search_pending VALUES (?,?)", e.ID, e.Org)
 }
 
 // catchAll is the pool for what no rule wants; an organisation that has none gets one.
@@ -267,7 +268,8 @@ func (w *writer) refers(it inbox.Item) []string {
 
 // forgetWork removes what people did with an item that is removed, notes included.
 func (w *writer) forgetWork(inboxID string, number int64) {
-	for _, table := range []string{"note", "mention", "writing", "answer"} {
+	w.unindexItem(inboxID, number)
+	for _, table := range []string{"note", "mention", "writing", "answer", "patient_link", "search_pending"} {
 		w.exec("DELETE FROM "+table+" WHERE work IN (SELECT id FROM work WHERE inbox=? AND number=?)", inboxID, number)
 	}
 	w.exec("DELETE FROM work WHERE inbox=? AND number=?", inboxID, number)

@@ -35,11 +35,12 @@ type ID string
 // State says how sure a clinic is of a patient.
 type State string
 
-// The states. A merged patient lives on as the one it was merged into.
+// The states. A merged patient lives on as the one it was merged into; a withdrawn one was made by mistake.
 const (
 	Confirmed   State = "confirmed"
 	Provisional State = "provisional" // made from a message; not yet compared with the chart
 	Merged      State = "merged"
+	Withdrawn   State = "withdrawn"
 )
 
 // Record is one person the clinic knows.

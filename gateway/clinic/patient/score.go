@@ -26,7 +26,7 @@ const (
 
 // Score compares one known person with what a message states. ok is false where there is nothing to propose.
 func Score(stated chart.Patient, r Record) (c Candidate, ok bool) {
-	if r.State == Merged {
+	if r.State == Merged || r.State == Withdrawn {
 		return Candidate{}, false
 	}
 	c = Candidate{Record: r}

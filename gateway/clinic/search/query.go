@@ -202,6 +202,9 @@ func (q *Query) date(name, value string, zone *time.Location) error {
 	return nil
 }
 
+// everywhere is all columns a reader's words may stand in: the organisation's own column is none of them.
+const everywhere = "{sender recipient patient subject kind text} : "
+
 // Match is the query's words as a full-text expression in the form of SQLite's FTS5: each term quoted, so that no
 // word of the reader's is ever an operator. "" means that the query asks for no words. FTS5 cannot ask only for
 // what is not there; such a query is refused.
@@ -212,7 +215,9 @@ func (q Query) Match() (string, error) {
 		if t.Prefix {
 			e += " *"
 		}
-		if t.Place != Anywhere {
+		if t.Place == Anywhere {
+			e = everywhere + e
+		} else {
 			e = string(t.Place) + " : " + e
 		}
 		if t.Not {
