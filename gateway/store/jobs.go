@@ -142,31 +142,43 @@ func scanCandidate(r *sql.Rows) (c candidate, err error) {
 	return c, err
 }
 
-// heads is a question for the first due jobs of each priority, by its own index.
-func heads(where string) string {
+// heads is a question for the first due jobs of each priority, by its own index. The limit stands in the text: SQLite
+// plans by it, and would plan anew at each asking if it were a parameter.
+func heads(where string, limit int) string {
 	var q []string
 	for _, p := range queue.Priorities() {
-		q = append(q, fmt.Sprintf("SELECT * FROM (SELECT id, lane, priority, due FROM job WHERE class=?1 AND parked='' AND priority=%d AND due<=?2%s ORDER BY due LIMIT ?3)", p, where))
+		q = append(q, fmt.Sprintf("SELECT * FROM (SELECT id, lane, priority, due FROM job WHERE class=?1 AND parked='' AND priority=%d AND due<=?2%s ORDER BY due LIMIT %d)", p, where, limit))
 	}
 	return strings.Join(q, " UNION ALL ")
 }
 
+// claimFew is how many due jobs of each priority are looked at first.
+const claimFew = 8
+
 var (
-	headsOfAll  = heads("")
-	headsOfLane = heads(" AND lane=?4")
+	fewHeads  = heads("", claimFew)
+	manyHeads = heads("", claimLook)
+	laneHeads = heads(" AND lane=?3", claimLook)
 )
 
 // claimable picks the jobs to claim.
 func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes Lanes) ([]int64, error) {
 	now := stamp(s.now())
 	n = min(n, claimLook)
-	for _, look := range []int{n, claimLook} {
-		first, err := list(ctx, s, headsOfAll, []any{class, now, look}, scanCandidate)
+	for _, look := range []int{claimFew, claimLook} {
+		question := manyHeads
+		switch {
+		case look == claimFew && n > claimFew:
+			continue
+		case look == claimFew:
+			question = fewHeads
+		}
+		first, err := list(ctx, s, question, []any{class, now}, scanCandidate)
 		if err != nil {
 			return nil, err
 		}
-		ids := lanes.pick(first, n)
-		if len(ids) == n || len(first) < look {
+		// Fewer than were looked at are all there are.
+		if ids := lanes.pick(first, n); len(ids) == n || len(first) < look {
 			return ids, nil
 		}
 	}
@@ -179,11 +191,10 @@ func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes L
 	}
 	var found []candidate
 	for _, lane := range names {
-		room := min(n, lanes.room(lane))
-		if room <= 0 {
+		if lanes.room(lane) <= 0 {
 			continue
 		}
-		of, err := list(ctx, s, headsOfLane, []any{class, now, room, lane}, scanCandidate)
+		of, err := list(ctx, s, laneHeads, []any{class, now, lane}, scanCandidate)
 		if err != nil {
 			return nil, err
 		}

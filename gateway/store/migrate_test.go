@@ -43,7 +43,7 @@ func numbers(t *testing.T, db *sql.DB) (n []int) {
 
 func database(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := open(filepath.Join(t.TempDir(), "d.db"), 1)
+	db, err := open(filepath.Join(t.TempDir(), "d.db"), "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

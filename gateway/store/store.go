@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/gateway/delivery/queue"
 	"postern/gateway/store/vfs"
 
 	_ "modernc.org/sqlite" // the database driver
@@ -45,11 +46,12 @@ type Store struct {
 	now   func() time.Time
 	node  string
 
-	layer *vfs.Layer
-	fault func(committed bool) error
-	queue chan *change
-	stop  chan struct{} // closed by Close
-	ended chan struct{} // closed by the committer
+	layer   *vfs.Layer
+	fault   func(committed bool) error
+	workers workers
+	queue   chan *change
+	stop    chan struct{} // closed by Close
+	ended   chan struct{} // closed by the committer
 
 	written written
 	asked   asked
@@ -105,7 +107,7 @@ func Open(c Config) (*Store, error) {
 	if c.Node == "" {
 		c.Node = "1"
 	}
-	s := &Store{now: c.Now, node: c.Node, fault: c.Fault, queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &Store{now: c.Now, node: c.Node, fault: c.Fault, workers: newWorkers(), queue: make(chan *change, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
 	if err := s.openFiles(c); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
 	}
@@ -180,7 +182,9 @@ func (s *Store) Now() time.Time { return s.now().UTC() }
 // change is one caller's work inside a group commit.
 type change struct {
 	apply func(tx *sql.Tx) error
-	wakes bool // workers may find something to do afterwards
+	wakes bool // somebody may find something to do or to see afterwards
+	// Of the workers, those of these classes; nil is all.
+	work  []queue.Class
 	desk  bool // pages of people's work may have changed
 	reply chan error
 }
@@ -253,12 +257,19 @@ func (s *Store) commit(batch []*change) {
 	errs := make([]error, len(batch))
 	err := s.transact(batch, errs, len(batch) > 1)
 	wake, desk := false, false
+	var done []*change
 	for i, c := range batch {
 		if err != nil && errs[i] == nil {
 			errs[i] = fmt.Errorf("store: commit: %w", err)
 		}
 		wake, desk = wake || c.wakes && errs[i] == nil, desk || c.desk && errs[i] == nil
+		if c.wakes && errs[i] == nil {
+			done = append(done, c)
+		}
 		c.reply <- errs[i]
+	}
+	for _, c := range done {
+		s.workers.wake(c)
 	}
 	if wake {
 		s.wake.all()
@@ -357,7 +368,7 @@ func column(v any) string {
 	return string(b)
 }
 
-// wakers tells waiting workers that something was committed.
+// wakers tells those who wait that something was committed.
 type wakers struct {
 	mu sync.Mutex
 	ch chan struct{}
@@ -381,5 +392,32 @@ func (w *wakers) all() {
 	}
 }
 
+// workers are the wakers of each class.
+type workers map[queue.Class]*wakers
+
+func newWorkers() workers {
+	w := workers{}
+	for _, c := range queue.Classes() {
+		w[c] = &wakers{}
+	}
+	return w
+}
+
+// wake wakes the workers that may find work after a change.
+func (w workers) wake(c *change) {
+	if c.work == nil {
+		for _, class := range w {
+			class.all()
+		}
+	}
+	for _, class := range c.work {
+		w[class].all()
+	}
+}
+
 // Changed is readable after the next step is committed by this process.
 func (s *Store) Changed() <-chan struct{} { return s.wake.wait() }
+
+// Ready is readable after this process next commits something that may be work for that class, besides what a
+// worker of the class commits of its own job.
+func (s *Store) Ready(c queue.Class) <-chan struct{} { return s.workers[c].wait() }
