@@ -61,7 +61,14 @@ type Outcome struct {
 // ours (ErrLeaseLost otherwise). It returns only when the transaction is on disk.
 func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outcome, error) {
 	var out Outcome
-	err := s.enqueue(ctx, &change{wakes: true, desk: len(step.Items)+len(step.Held)+len(step.Messages)+len(step.Released)+len(step.Discarded) > 0, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+	var work []queue.Class // what brings no job may be for anybody
+	if step.Settle != nil || len(step.Jobs) > 0 {
+		work = make([]queue.Class, 0, len(step.Jobs))
+	}
+	for _, j := range step.Jobs {
+		work = append(work, j.Class())
+	}
+	err := s.enqueue(ctx, &change{wakes: true, work: work, desk: len(step.Items)+len(step.Held)+len(step.Messages)+len(step.Released)+len(step.Discarded) > 0, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
 		out = Outcome{}
 		w := &writer{tx: tx, s: s}
 		w.settle(lease, step.Settle)
