@@ -133,6 +133,7 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 	for range n {
 		free <- struct{}{}
 	}
+	ended := make(chan struct{}, 1) // a job was settled: its lane has room, or it is due again
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	trouble := commitWait
@@ -151,7 +152,11 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 				more = false
 			}
 		}
-		changed := p.Store.Changed()
+		work := p.Store.Ready(class)
+		select {
+		case <-ended:
+		default:
+		}
 		var jobs []queue.Job
 		var err error
 		paused := class != queue.Clerical && p.Paused != nil && p.Paused()
@@ -164,7 +169,14 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 		for _, j := range jobs {
 			p.lanes.enter(j.Lane)
 			wg.Go(func() {
-				defer func() { p.lanes.leave(j.Lane); free <- struct{}{} }()
+				defer func() {
+					p.lanes.leave(j.Lane)
+					free <- struct{}{}
+					select {
+					case ended <- struct{}{}:
+					default:
+					}
+				}()
 				p.work(ctx, j)
 			})
 		}
@@ -175,14 +187,17 @@ func (p *Pipeline) dispatch(ctx context.Context, class queue.Class) {
 			trouble = min(2*trouble, idle)
 			continue
 		case len(jobs) == 0:
-			p.wait(ctx, class, changed, paused)
+			p.wait(ctx, class, wakes{work, ended}, paused)
 		}
 		trouble = commitWait
 	}
 }
 
-// wait returns when something was committed, a job falls due, or a while has passed.
-func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan struct{}, paused bool) {
+// wakes is what may bring work to a class.
+type wakes struct{ work, ended <-chan struct{} }
+
+// wait returns when there may be work: some was committed, a job was settled or falls due, or a while has passed.
+func (p *Pipeline) wait(ctx context.Context, class queue.Class, w wakes, paused bool) {
 	d := idle
 	if paused {
 		// resuming is a commit
@@ -193,7 +208,8 @@ func (p *Pipeline) wait(ctx context.Context, class queue.Class, changed <-chan s
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-changed:
+	case <-w.work:
+	case <-w.ended:
 	case <-t.C:
 	}
 }
