@@ -87,6 +87,9 @@ func (g *Gateway) follow(ctx context.Context) {
 	db := g.site.Store
 	at, err := db.LastEvent(ctx)
 	for {
+// countEvery is how long rungs are let come together before they are counted.
+const countEvery = 50 * time.Millisecond
+
 		changed := db.Changed()
 		for more := err == nil; more; {
 			events, e := db.EventsAfter(ctx, at, 500)
@@ -109,6 +112,11 @@ func (g *Gateway) follow(ctx context.Context) {
 		}
 	}
 }
+		select { // what comes meanwhile is counted with it
+		case <-ctx.Done():
+			return
+		case <-time.After(countEvery):
+		}
 
 // reasonOf is the reason an event names in its evidence.
 func reasonOf(evidence json.RawMessage) string {
