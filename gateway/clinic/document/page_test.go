@@ -292,7 +292,7 @@ func TestSampleComparedSaysWhatChanged(t *testing.T) {
 	text := visible(t, out)
 	for _, want := range []string{
 		"Changed since Continuity of Care Document of 1 Jul 2026",
-		"New apixaban 5 MG Oral Tablet", "Changed metformin hydrochloride 500 MG Oral Tablet dose 2, oral, every 12 h · since Jun 2016 (was dose 1, oral, every 12 h)",
+		"New apixaban 5 MG Oral Tablet", "Changed metformin hydrochloride 500 MG Oral Tablet dose 2, oral, every 12 h · since Jun 2016 (dose was 1, is 2)",
 		"Stopped aspirin 81 MG Oral Tablet", "(ended 29 Sep 2026)", "Not listed ibuprofen 400 MG Oral Tablet", "3 unchanged.",
 		"New Paroxysmal atrial fibrillation", "Not listed Plantar fasciitis", "New Lisinopril Cough",
 	} {

@@ -26,14 +26,25 @@ const (
 	NoneKnown State = "none-known"     // the sender states that there is none
 	Withheld  State = "no-information" // the section says it has no information (null flavour)
 	Blank     State = "empty"          // the section is there and holds nothing
+	Deleted   State = "struck-out"     // all the section says is struck out
 	NotStated State = "not-stated"     // there is no such section
 )
+
+// Words are the state of the block for a reader, with the sender's reason; "" when lines follow.
+func (b Block) Words() string {
+	if b.State == Withheld && b.Null != "" {
+		return "The sender states: " + chart.NullWords(b.Null)
+	}
+	return b.State.Words()
+}
 
 // Words are the state for a reader; "" when lines follow.
 func (s State) Words() string {
 	switch s {
 	case Withheld:
 		return "The sender states: no information"
+	case Deleted:
+		return "Not stated: the section's text is struck out"
 	case Blank:
 		return "Not stated: the section is empty"
 	case NotStated:
@@ -63,6 +74,7 @@ type Text struct {
 	Title   string `json:"title"`
 	Words   string `json:"words"`
 	Cut     bool   `json:"cut,omitempty"` // there is more in the section
+	Of      string `json:"of,omitempty"`  // whom it is about, when that is not the patient
 }
 
 // Block is one subject of the first page.
@@ -73,6 +85,8 @@ type Block struct {
 	Texts   []Text      `json:"texts,omitempty"`
 	Items   []ccda.Item `json:"items,omitempty"`   // what holds now
 	Past    []ccda.Item `json:"past,omitempty"`    // what is over: resolved, stopped
+	Others  []ccda.Item `json:"others,omitempty"`  // what is said of another person
+	Null    string      `json:"null,omitempty"`    // why there is no information, a null flavour
 	More    int         `json:"more,omitempty"`    // lines of Items left out here
 	Anchors []string    `json:"anchors,omitempty"` // sections it was read from
 }
@@ -126,7 +140,9 @@ func each(d *ccda.Document, b *Block, kinds []ccda.Kind, use func(*ccda.Section)
 			switch {
 			case b.State == Stated || b.State == NoneKnown:
 			case s.Null != "" && s.Empty() && s.Entries == 0:
-				b.State = Withheld
+				b.State, b.Null = Withheld, s.Null
+			case b.State == NotStated && !s.Empty() && len(ccda.Lines(s, 1)) == 0:
+				b.State = Deleted
 			case b.State == NotStated:
 				b.State = Blank
 			}
@@ -144,7 +160,7 @@ func why(d *ccda.Document) Block {
 		for _, s := range d.Sections {
 			if s.Kind == ccda.Reason {
 				for _, it := range d.SectionItems(s) {
-					if it.Source == ccda.FromEntry && len(b.Items) < 3 {
+					if it.Source == ccda.FromEntry && it.Subject == "" && !it.Over() && len(b.Items) < 3 {
 						b.Items = append(b.Items, it)
 					}
 				}
@@ -162,11 +178,12 @@ func why(d *ccda.Document) Block {
 }
 
 func addPassage(b *Block, s *ccda.Section) {
-	words := ccda.Plain(s.Narrative, maxText)
-	if words == "" {
+	lines := ccda.Lines(s, 20)
+	if len(lines) == 0 {
 		return
 	}
-	if lines := ccda.Lines(s, 20); len(lines) > 0 && lines[0].Row { // a table: its rows, without the heads
+	words := ccda.Plain(s.Narrative, maxText)
+	if lines[0].Row || words == "" { // a table: its rows, without the heads
 		words = ""
 		for _, l := range lines {
 			words += l.Name
@@ -181,7 +198,7 @@ func addPassage(b *Block, s *ccda.Section) {
 		}
 	}
 	b.State = Stated
-	b.Texts = append(b.Texts, Text{Section: s.Anchor, Title: s.Name(), Words: words, Cut: len(words) >= maxText-8})
+	b.Texts = append(b.Texts, Text{Section: s.Anchor, Title: s.Name(), Words: words, Cut: len(words) >= maxText-8, Of: s.Subject})
 }
 
 func passages(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
@@ -204,7 +221,7 @@ func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			}
 			// Only what reads the same is given once: an allergy and its denial, or two things under one
 			// general code, are two lines.
-			k := strings.Join([]string{key(it), it.Detail, strings.ToLower(it.Name), it.Status, strconv.FormatBool(it.Negated)}, "|")
+			k := strings.Join([]string{key(it), it.Detail, strings.ToLower(it.Name), it.Status, strconv.FormatBool(it.Negated), it.Null, it.Mood, it.Subject, it.Conflict}, "|")
 			if it.Over() {
 				k += "|over"
 			}
@@ -213,19 +230,41 @@ func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			} else {
 				seen[k] = true
 			}
-			b.State = Stated
-			if it.Over() {
-				b.Past = append(b.Past, it)
-			} else {
-				b.Items = append(b.Items, it)
-			}
+			b.file(it)
 		}
 	})
-	if len(b.Items) > 0 && !slices.ContainsFunc(b.Items, func(it ccda.Item) bool { return !it.Negated }) {
+	b.settle()
+	if b.State == Stated && len(b.Items) > 0 && !slices.ContainsFunc(b.Items, func(it ccda.Item) bool { return !it.Negated }) {
 		b.State = NoneKnown
 	}
 	b.cut(maxLines)
 	return b
+}
+
+// file puts a line where it belongs: with what holds, what is over, or what is said of another person.
+func (b *Block) file(it ccda.Item) {
+	b.State = Stated
+	switch {
+	case it.Subject != "":
+		b.Others = append(b.Others, it)
+	case it.Over():
+		b.Past = append(b.Past, it)
+	default:
+		b.Items = append(b.Items, it)
+	}
+}
+
+// settle takes a list that only says why nothing is known for what it is: no information.
+func (b *Block) settle() {
+	if len(b.Items) == 0 || len(b.Past)+len(b.Others) > 0 {
+		return
+	}
+	for _, it := range b.Items {
+		if it.Null == "" || it.Negated || it.Source != ccda.FromEntry {
+			return
+		}
+	}
+	b.State, b.Null = Withheld, b.Items[0].Null
 }
 
 func (b *Block) cut(n int) {
@@ -241,8 +280,7 @@ func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			if it.Value == "" && it.Source == ccda.FromEntry && it.Narrative == "" {
 				continue // a panel's placeholder without a value
 			}
-			b.State = Stated
-			b.Items = append(b.Items, it)
+			b.file(it)
 		}
 	})
 	if b.Subject == Vitals {
@@ -295,8 +333,7 @@ func addPlan(d *ccda.Document, b *Block, s *ccda.Section) {
 	lines := ccda.Lines(s, 100)
 	if len(lines) == 0 {
 		for _, it := range d.SectionItems(s) {
-			b.State = Stated
-			b.Items = append(b.Items, it)
+			b.file(it)
 		}
 		return
 	}
@@ -306,7 +343,14 @@ func addPlan(d *ccda.Document, b *Block, s *ccda.Section) {
 		if len(name) > maxText {
 			name = strings.ToValidUTF8(name[:maxText], "") + "…"
 		}
-		b.Items = append(b.Items, ccda.Item{Kind: s.Kind, Section: s.Anchor, Name: name, Detail: l.Rest, Source: ccda.FromNarrative, Anchor: l.ID})
+		detail := l.Rest
+		if l.Under != "" {
+			if detail != "" {
+				detail += " · "
+			}
+			detail += "under “" + l.Under + "”"
+		}
+		b.file(ccda.Item{Kind: s.Kind, Section: s.Anchor, Subject: s.Subject, Name: name, Detail: detail, Source: ccda.FromNarrative, Anchor: l.ID})
 	}
 }
 

@@ -93,7 +93,7 @@ func TestMedicinesAreCompared(t *testing.T) {
 		"new":                {"", med("1", "Aspirin 81 MG", "1", ""), "new Aspirin 81 MG"},
 		"stopped":            {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ended), "stopped Aspirin 81 MG ended 1 Sep 2026"},
 		"silent about it":    {med("1", "Aspirin 81 MG", "1", ""), "", "not-listed Aspirin 81 MG"},
-		"other dose":         {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "2", ""), "changed Aspirin 81 MG was dose 1"},
+		"other dose":         {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "2", ""), "changed Aspirin 81 MG dose was 1, is 2"},
 		"other strength":     {med("1", "Aspirin 81 MG Oral Tablet", "1", ""), med("2", "Aspirin 325 MG Oral Tablet", "1", ""), "changed Aspirin 325 MG Oral Tablet was Aspirin 81 MG Oral Tablet"},
 		"other code, a name": {med("1", "Aspirin 81 MG", "1", ""), med("9", "ASPIRIN  81 mg", "1", ""), ""},
 		"over in both":       {med("1", "Aspirin 81 MG", "1", ended), med("1", "Aspirin 81 MG", "1", ended), ""},

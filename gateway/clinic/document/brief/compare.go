@@ -2,6 +2,7 @@ package brief
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -17,6 +18,7 @@ const (
 	New       Kind = "new"
 	Changed   Kind = "changed"
 	Stopped   Kind = "stopped"    // the newer document says it is over
+	Denied    Kind = "denied"     // the newer document says there is none; What is the whole sentence
 	NotListed Kind = "not-listed" // the older one had it, the newer one is silent about it
 )
 
@@ -85,6 +87,9 @@ func full(d *ccda.Document) map[Subject]Block {
 		b := Block{Subject: s}
 		each(d, &b, kinds, func(sec *ccda.Section) {
 			for _, it := range d.SectionItems(sec) {
+				if it.Subject != "" || it.Null != "" || it.Status == "nullified" {
+					continue // not of this patient, not known, or entered in error
+				}
 				b.State = Stated
 				b.Items = append(b.Items, it)
 			}
@@ -104,16 +109,55 @@ func side(subject Subject, title string, older, newer Block) Side {
 		s.Silent = "the earlier document does not state them"
 		return s
 	}
-	was := map[int]int{} // index in newer → index in older
-	used := make([]bool, len(older.Items))
-	for _, name := range []func(ccda.Item) string{key, plainName, ingredientOf(subject)} {
+	was, used := pair(subject, older.Items, newer.Items)
+	none, noneBefore := general(newer.Items), general(older.Items)
+	for j, it := range newer.Items {
+		if i, ok := was[j]; ok {
+			s.matched(older.Items[i], it)
+		} else if it.Current() {
+			ch := Change{Kind: New, Item: it}
+			if noneBefore != "" {
+				ch.What = "the earlier document said “" + noneBefore + "”"
+			}
+			s.Changes = append(s.Changes, ch)
+		}
+	}
+	for i, it := range older.Items {
+		switch {
+		case used[i] || !it.Current():
+		case none != "":
+			s.Changes = append(s.Changes, Change{Kind: Denied, Item: it, Was: &older.Items[i], What: it.Name + s.noun(it) + ": the new document says “" + none + "”"})
+		default:
+			s.Changes = append(s.Changes, Change{Kind: NotListed, Item: it, Was: &older.Items[i]})
+		}
+	}
+	return s
+}
+
+// general is a statement that there is nothing of the kind at all, "" if none is made.
+func general(items []ccda.Item) string {
+	for _, it := range items {
+		if low := strings.ToLower(it.Name); it.Negated && !it.Over() && (strings.HasPrefix(low, "no known ") || strings.HasPrefix(low, "none") || strings.HasPrefix(low, "nk")) && !strings.Contains(low, " to ") {
+			return it.Name
+		}
+	}
+	return ""
+}
+
+// pair finds which line of the newer list is about the same as which of the older: by code and all that
+// is said of it, by code, by name, and for medicines by ingredient.
+func pair(subject Subject, older, newer []ccda.Item) (was map[int]int, used []bool) {
+	was = map[int]int{} // index in newer → index in older
+	used = make([]bool, len(older))
+	exact := func(it ccda.Item) string { return key(it) + "|" + it.Detail + "|" + fmt.Sprint(it.Negated) }
+	for _, name := range []func(ccda.Item) string{exact, key, plainName, ingredientOf(subject)} {
 		index := map[string][]int{}
-		for i, it := range older.Items {
+		for i, it := range older {
 			if k := name(it); !used[i] && k != "" {
 				index[k] = append(index[k], i)
 			}
 		}
-		for j, it := range newer.Items {
+		for j, it := range newer {
 			k := name(it)
 			if _, done := was[j]; done || k == "" || len(index[k]) == 0 {
 				continue
@@ -123,27 +167,25 @@ func side(subject Subject, title string, older, newer Block) Side {
 			index[k] = index[k][1:]
 		}
 	}
-	for j, it := range newer.Items {
-		if i, ok := was[j]; ok {
-			s.matched(older.Items[i], it)
-		} else if !it.Over() && !it.Negated {
-			s.Changes = append(s.Changes, Change{Kind: New, Item: it})
-		}
-	}
-	for i, it := range older.Items {
-		if !used[i] && !it.Over() && !it.Negated {
-			s.Changes = append(s.Changes, Change{Kind: NotListed, Item: it, Was: &older.Items[i]})
-		}
-	}
-	return s
+	return was, used
 }
 
 // matched notes what changed between two lines about the same thing.
 func (s *Side) matched(was, is ccda.Item) {
-	ch := Change{Item: is, Was: &was}
+	ch := Change{Kind: Changed, Item: is, Was: &was}
 	switch {
-	case is.Negated != was.Negated:
-		ch.Kind, ch.What = Changed, fmt.Sprintf("was “%s”, is “%s”", was.Name, is.Name)
+	case is.Negated && !was.Negated && was.Over():
+		s.Same++ // it was over, and is said not to be
+		return
+	case is.Negated && !was.Negated:
+		ch.Kind, ch.What = Denied, was.Name+s.noun(was)+": the new document says there is none"
+		if s.Subject == Medicines {
+			ch.What = was.Name + ": the new document says it is not taken"
+		}
+	case was.Negated && !is.Negated && is.Over():
+		ch.What = "the earlier document said there was none; it is listed as over"
+	case was.Negated && !is.Negated:
+		ch.Kind, ch.What = New, "the earlier document said there was none"
 	case is.Over() && !was.Over():
 		ch.Kind = Stopped
 		if is.End.Precision > chart.Unknown {
@@ -152,16 +194,67 @@ func (s *Side) matched(was, is ccda.Item) {
 			ch.What = is.Status
 		}
 	case !is.Over() && was.Over():
-		ch.Kind, ch.What = Changed, "was over, is listed as current again"
-	case plainName(was) != plainName(is) && s.Subject == Medicines && numbers(was.Name) != numbers(is.Name):
-		ch.Kind, ch.What = Changed, fmt.Sprintf("was %s", was.Name)
-	case was.Detail != "" && is.Detail != "" && was.Detail != is.Detail:
-		ch.Kind, ch.What = Changed, "was "+was.Detail
-	default:
+		ch.What = "was over, is listed as current again"
+	case is.Over() || is.Negated:
 		s.Same++
 		return
+	default:
+		if ch.What = s.differences(was, is); ch.What == "" {
+			s.Same++
+			return
+		}
 	}
 	s.Changes = append(s.Changes, ch)
+}
+
+// noun makes a substance an allergy and leaves what says so itself.
+func (s *Side) noun(it ccda.Item) string {
+	if low := strings.ToLower(it.Name); s.Subject != Allergies || strings.Contains(low, "allerg") || strings.Contains(low, "intolerance") {
+		return ""
+	}
+	return " allergy"
+}
+
+// differences are what two current lines about the same thing say apart, in words.
+func (s *Side) differences(was, is ccda.Item) string {
+	var out []string
+	apart := func(what, a, b string) {
+		switch {
+		case strings.EqualFold(a, b):
+		case a == "":
+			out = append(out, what+" was not stated, is "+b)
+		case b == "":
+			out = append(out, what+" was "+a+", is not stated now")
+		default:
+			out = append(out, what+" was "+a+", is "+b)
+		}
+	}
+	coded := was.Source == ccda.FromEntry && is.Source == ccda.FromEntry
+	same := was.Code.Code != "" && was.Code.Code == is.Code.Code && was.Code.System == is.Code.System
+	if s.Subject == Medicines && plainName(was) != plainName(is) && (!same || numbers(was.Name) != numbers(is.Name)) {
+		out = append(out, "was "+was.Name)
+	}
+	if s.Subject == Medicines && coded {
+		apart("dose", strings.TrimPrefix(was.Dose, "dose "), strings.TrimPrefix(is.Dose, "dose "))
+		apart("route", was.Route, is.Route)
+		apart("frequency", was.Frequency, is.Frequency)
+	}
+	if status(was) != status(is) {
+		apart("status", status(was), status(is))
+	}
+	if len(out) == 0 && was.Source == is.Source && was.Detail != is.Detail {
+		apart("it", was.Detail, is.Detail)
+	}
+	return strings.Join(out, "; ")
+}
+
+// status leaves out what goes without saying of a current line.
+func status(it ccda.Item) string {
+	switch it.Status {
+	case "active", "completed":
+		return ""
+	}
+	return it.Status
 }
 
 // plainName is an item's name without case, punctuation and spacing.
@@ -169,20 +262,39 @@ func plainName(it ccda.Item) string {
 	return strings.Join(strings.FieldsFunc(strings.ToLower(it.Name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), " ")
 }
 
-// ingredientOf names a medicine by its first long word, so that another strength is a change and not
-// a new medicine; other subjects have no such name.
+// ingredientOf names a medicine by its ingredients alone, so that another strength or form is a change
+// and not a new medicine; another salt or another insulin is another medicine. Other subjects have no
+// such name.
 func ingredientOf(s Subject) func(ccda.Item) string {
 	return func(it ccda.Item) string {
-		if s != Medicines {
+		name := it.Code.Display
+		if name == "" {
+			name = it.Name
+		}
+		if s != Medicines || it.Negated {
 			return ""
 		}
-		for _, w := range strings.Fields(plainName(it)) {
-			if len(w) >= 5 && !strings.ContainsAny(w, "0123456789") && w != "actuat" && w != "tablet" && w != "capsule" {
-				return w
+		name, _, _ = strings.Cut(strings.ToLower(name), "[") // a brand in brackets
+		var out []string
+		for _, w := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			if len(w) > 2 && !strings.ContainsAny(w, "0123456789") && !formWord(w) && !slices.Contains(out, w) {
+				out = append(out, w)
 			}
 		}
-		return ""
+		slices.Sort(out)
+		return strings.Join(out, " ")
 	}
+}
+
+// formWord says whether a word of a medicine's name is its form, unit or way, not what is in it.
+func formWord(w string) bool {
+	switch w {
+	case "tablet", "tablets", "tab", "tabs", "capsule", "capsules", "cap", "caps", "oral", "solution", "suspension", "injection", "injectable", "inhaler", "inhalation", "inhalant", "metered", "dose",
+		"actuat", "actuation", "unt", "mcg", "meq", "units", "unit", "hour", "extended", "release", "delayed", "chewable", "film", "coated", "enteric", "disintegrating", "topical", "cream", "ointment",
+		"gel", "patch", "transdermal", "spray", "nasal", "ophthalmic", "drops", "powder", "syrup", "liquid", "pen", "pack", "for", "and", "per", "product", "the", "daily", "day", "mouth", "take", "aerosol", "hfa", "prefilled", "syringe":
+		return true
+	}
+	return false
 }
 
 func numbers(s string) string {

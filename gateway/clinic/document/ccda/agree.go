@@ -215,13 +215,13 @@ func namedInText(k Kind) bool {
 func share(a, b string) bool {
 	stems := map[string]bool{}
 	for _, w := range wordsOf(a) {
-		if len(w) >= 4 {
+		if len(w) >= 4 && !slight(w) {
 			stems[w[:4]] = true
 		}
 	}
 	judged := false
 	for _, w := range wordsOf(b) {
-		if len(w) >= 4 {
+		if len(w) >= 4 && !slight(w) {
 			if judged = true; stems[w[:4]] {
 				return true
 			}

@@ -145,7 +145,7 @@ func codeWords(c chart.Code) string {
 			return c.Code
 		}
 		return c.Display
-	case c.Display == "" || holdsWords(c.Text, c.Display):
+	case c.Display == "" || holdsWords(c.Text, c.Display) || denies(c.Text):
 		return c.Text
 	case holdsWords(c.Display, c.Text):
 		return c.Display

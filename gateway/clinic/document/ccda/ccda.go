@@ -74,6 +74,11 @@ func FromTree(t *xmltree.Tree) (*Document, error) {
 	if !root.OK() {
 		return nil, ErrNotCDA
 	}
+	return FromNode(t, root)
+}
+
+// FromNode reads the document at a ClinicalDocument element of a tree made with Options (see FindAll).
+func FromNode(t *xmltree.Tree, root xmltree.Node) (*Document, error) {
 	d := &Document{Tree: t, Root: root, Repairs: t.Repairs}
 	d.Header = readHeader(root)
 	for body := range root.Elements("") {
@@ -116,6 +121,23 @@ func Find(t *xmltree.Tree) xmltree.Node {
 			found = n
 		}
 		return !found.OK()
+	}, nil)
+	return found
+}
+
+// FindAll is every ClinicalDocument of a tree that does not lie in another one, at most limit.
+func FindAll(t *xmltree.Tree, limit int) []xmltree.Node {
+	var found []xmltree.Node
+	looked := 0
+	t.Document().Walk(func(n xmltree.Node) bool {
+		if looked++; len(found) >= limit || looked > maxWrapper {
+			return false
+		}
+		if n.Name() == "ClinicalDocument" || n.Name() == "?:ClinicalDocument" {
+			found = append(found, n)
+			return false
+		}
+		return true
 	}, nil)
 	return found
 }

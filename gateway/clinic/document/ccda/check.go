@@ -52,6 +52,16 @@ func (c *checker) whole() {
 	if r := d.Root.Child("typeId"); r.OK() && (r.Attr("root") != "2.16.840.1.113883.1.3" || r.Attr("extension") != "POCD_HD000040") {
 		c.add(chart.Warning, "wrong-type-id", "", "The document does not say it is CDA Release 2 (typeId %s %s).", clip(r.Attr("root"), 60), clip(r.Attr("extension"), 60))
 	}
+	if len(d.Tree.Entities) > 0 {
+		c.add(chart.Problem, "words-missing", "", "The document puts words behind shorthand of its own that is never resolved (%s): what stands there is missing from the text. Ask the sender.", "&"+strings.Join(d.Tree.Entities, ";, &")+";")
+	}
+	switch d.Status {
+	case "", "active", "completed":
+	case "nullified":
+		c.add(chart.Problem, "withdrawn", "", "The sender marked this document as withdrawn: it was made in error.")
+	default:
+		c.add(chart.Warning, "not-in-force", "", "The sender marked this document as %s.", clip(d.Status, 40))
+	}
 	if d.Confidentiality.Code == "R" || d.Confidentiality.Code == "V" {
 		c.add(chart.Note, "restricted", "", "The sender marked this document as restricted (%s).", d.Confidentiality.Code)
 	}
@@ -240,14 +250,21 @@ func (c *checker) section(s *Section) {
 	if s.Title == "" {
 		c.add(chart.Note, "no-title", s.Anchor, "A section has no title; it is shown as “%s”.", s.Name())
 	}
-	coded, conflicts, written := 0, 0, 0
+	c.standing(s)
+	coded, conflicts, written, more := 0, 0, 0, 0
 	for _, it := range c.d.SectionItems(s) {
 		if it.Source == FromEntry {
 			coded++
 		} else if !it.Negated {
 			written++
 		}
-		if it.Conflict != "" {
+		switch {
+		case it.Conflict == "":
+		case it.Source == FromNarrative:
+			more++
+		case it.Grave:
+			c.add(chart.Problem, "entry-contradicts-text", s.Anchor, "In “%s”, “%s”: %s.", s.Name(), clip(it.Name, 80), it.Conflict)
+		default:
 			conflicts++
 		}
 		if s.Kind == Results && c.d.Time.Precision >= chart.Day && it.Start.Precision >= chart.Day && it.Start.At.After(c.d.Time.At.Add(36*time.Hour)) {
@@ -260,9 +277,38 @@ func (c *checker) section(s *Section) {
 	if conflicts > 0 {
 		c.add(chart.Warning, "entry-differs-from-text", s.Anchor, "In “%s” %d coded %s from the text; both are shown.", s.Name(), conflicts, plural(conflicts, "line differs", "lines differ"))
 	}
+	if more > 0 {
+		c.add(chart.Warning, "text-says-more", s.Anchor, "In “%s” the text lists %d %s that no coded entry speaks of.", s.Name(), more, plural(more, "line", "lines"))
+	}
 	if coded == 0 && written > 0 && (s.Kind == Medications || s.Kind == Allergies || s.Kind == Problems) {
 		c.add(chart.Warning, "text-without-entries", s.Anchor, "“%s” lists %d %s in its text, but none as coded entries.", s.Name(), written, plural(written, "line", "lines"))
 	}
+}
+
+// standing says what holds for a whole section: that it is about somebody else, or kept from some readers.
+func (c *checker) standing(s *Section) {
+	if s.Subject != "" {
+		c.add(chart.Warning, "another-person", s.Anchor, "“%s” is about another person (%s). Nothing in it is listed as the patient's.", s.Name(), clip(s.Subject, 80))
+	}
+	if s.Privacy.Code == "R" || s.Privacy.Code == "V" {
+		c.add(chart.Note, "restricted-section", s.Anchor, "The sender marked “%s” as restricted (%s).", s.Name(), s.Privacy.Code)
+	}
+	if !s.Empty() && len(Lines(s, 1)) == 0 && s.Entries == 0 && !pictured(s) {
+		c.add(chart.Warning, "text-struck-out", s.Anchor, "All the text of “%s” is struck out.", s.Name())
+	}
+	if s.Null != "" && !s.Empty() && s.Entries > 0 {
+		c.add(chart.Note, "no-information-with-entries", s.Anchor, "“%s” is marked “%s” and has %d coded %s all the same.", s.Name(), chart.NullWords(s.Null), s.Entries, plural(s.Entries, "entry", "entries"))
+	}
+}
+
+// pictured says whether a section shows a picture, which is no text and not struck out.
+func pictured(s *Section) bool {
+	found := false
+	s.Narrative.Walk(func(n node) bool {
+		found = found || n.Name() == "renderMultiMedia"
+		return !found
+	}, nil)
+	return found
 }
 
 func plural(n int, one, many string) string {
@@ -276,6 +322,7 @@ func plural(n int, one, many string) string {
 func (c *checker) references() {
 	for _, s := range c.d.Sections {
 		broken, example := 0, ""
+		unsure, which := 0, ""
 		for e := range s.Node.Elements("entry") {
 			e.Walk(func(n node) bool {
 				if n.Name() != "reference" {
@@ -283,14 +330,22 @@ func (c *checker) references() {
 				}
 				id, ok := strings.CutPrefix(strings.TrimSpace(n.Attr("value")), "#")
 				if up := n.Parent().Name(); ok && (up == "text" || up == "originalText") {
-					if _, found := c.d.ByID(id); !found && len(c.d.ids) < maxAnchors {
+					switch _, found := c.d.ByID(id); {
+					case !found && len(c.d.ids) < maxAnchors:
 						if broken++; example == "" {
 							example = id
+						}
+					case c.d.twice[id]:
+						if unsure++; which == "" {
+							which = id
 						}
 					}
 				}
 				return true
 			}, nil)
+		}
+		if unsure > 0 {
+			c.add(chart.Warning, "unsure-reference", s.Anchor, "In “%s” %d coded %s at a name that several texts bear (such as #%s); the first of them is taken.", s.Name(), unsure, plural(unsure, "line points", "lines point"), clip(which, 60))
 		}
 		if broken > 0 {
 			c.add(chart.Warning, "broken-reference", s.Anchor, "In “%s” %d coded %s at text that is not in the document (such as #%s).", s.Name(), broken, plural(broken, "line points", "lines point"), clip(example, 60))
@@ -309,9 +364,10 @@ func (c *checker) contradictions() {
 		none, some := "", ""
 		for _, it := range c.d.SectionItems(s) {
 			switch {
+			case it.Subject != "" || it.Null != "" || it.Over():
 			case it.Source == FromEntry && it.Negated && none == "":
 				none = it.Name
-			case it.Source == FromEntry && !it.Negated && !it.Over() && some == "":
+			case !it.Negated && !negates(it.Name) && some == "":
 				some = it.Name
 			}
 		}

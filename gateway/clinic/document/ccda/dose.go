@@ -14,7 +14,7 @@ type measure struct {
 	unit string
 }
 
-var measureText = regexp.MustCompile(`(\d+(?:[.,]\d+)?)\s*-?\s*(micrograms?|mcg|ug|µg|μg|milligrams?|mg|grams?|gm|g|ml|units?|iu|unt|tablets?|tabs?|tbl|capsules?|caps?|puffs?|drops?|gtts?|patch(?:es)?|sprays?|pills?)(/?)(?:[^\p{L}]|$)`)
+var measureText = regexp.MustCompile(`(\d+(?:[.,]\d+)?)\s*-?\s*(micrograms?|mcg|ug|µg|μg|milligrams?|mg|grams?|gm|g|ml|units?|iu|unt|tablets?|tabs?|tbl|capsules?|caps?|puffs?|drops?|gtts?|patch(?:es)?|sprays?|pills?)(/|[^\p{L}]|$)`)
 
 // maxMeasures is how many amounts of one text are looked at.
 const maxMeasures = 20

@@ -510,12 +510,20 @@ func qualifier(v node) string {
 	case "399166001":
 		known = "fatal"
 	}
-	said := strings.TrimRight(strings.ToLower(codeWords(chart.Code{Display: c.Display, Text: c.Text})), " -.")
+	said := strings.TrimRight(strings.ToLower(c.Text), " -.")
+	if said == "" {
+		said = strings.TrimRight(strings.ToLower(c.Display), " -.")
+	}
 	switch {
 	case said == "" && known == "":
 		return strings.TrimRight(strings.ToLower(c.Code), " -.")
-	case said == "" || strings.HasPrefix(said, known+" ") && known != "":
+	case said == "" || known != "" && strings.HasPrefix(said, known+" "):
 		return known
+	case said == "no longer active" && known == "":
+		return "inactive"
+	}
+	if over, active := statusWords(said); known != "" && (over != "" && known == "active" || active != "" && over == "" && (known == "inactive" || known == "resolved")) {
+		return said + " (coded as " + known + ")"
 	}
 	return said
 }

@@ -26,6 +26,7 @@ type Header struct {
 	Code            chart.Code         `json:"code,omitzero"`
 	Title           string             `json:"title,omitempty"`
 	Time            chart.Time         `json:"time,omitzero"`
+	Status          string             `json:"status,omitempty"` // of the document itself: "nullified" … (sdtc:statusCode)
 	Confidentiality chart.Code         `json:"confidentiality,omitzero"`
 	Language        string             `json:"language,omitempty"`
 	Patients        []chart.Patient    `json:"patients,omitempty"` // one, or more in a group document
@@ -90,6 +91,7 @@ func readHeader(root xmltree.Node) Header {
 	h.Code = readCode(root.Child("code"))
 	h.Title = squeeze(root.Child("title").Text(maxWords))
 	h.Time = readTime(root.Child("effectiveTime"))
+	h.Status = trim(root.Child("sdtc:statusCode").Attr("code"))
 	h.Confidentiality = readCode(root.Child("confidentialityCode"))
 	h.Language = root.Child("languageCode").Attr("code")
 	h.Type, h.Family = decideType(h.Templates, h.Code, h.Title)
@@ -152,14 +154,18 @@ func readEncounter(e xmltree.Node) Encounter {
 func readPatient(role xmltree.Node) chart.Patient {
 	pt := role.Child("patient")
 	p := chart.Patient{IDs: readIDs(role), Addresses: readAddresses(role), Telecoms: readTelecoms(role)}
+	former := false
 	for n := range pt.Elements("name") {
 		name := readName(n)
 		if name.Zero() || len(p.Others) >= maxIDs {
 			continue
 		}
-		if p.Name.Zero() {
-			p.Name = name
-		} else {
+		switch {
+		case p.Name.Zero():
+			p.Name, former = name, formerName(n)
+		case former && !formerName(n): // a name that no longer holds is not the patient's
+			p.Others, p.Name, former = append(p.Others, p.Name), name, false
+		default:
 			p.Others = append(p.Others, name)
 		}
 	}
@@ -172,7 +178,7 @@ func readPatient(role xmltree.Node) chart.Patient {
 	p.Race = readCode(pt.Child("raceCode"))
 	p.Ethnicity = readCode(pt.Child("ethnicGroupCode"))
 	p.Marital = readCode(pt.Child("maritalStatusCode"))
-	if pt.Child("sdtc:deceasedInd").Attr("value") == "true" {
+	if v := trim(pt.Child("sdtc:deceasedInd").Attr("value")); v == "true" || v == "1" {
 		p.Deceased = "yes"
 	}
 	if t := readTime(pt.Child("sdtc:deceasedTime")); t.Precision > chart.Unknown {
@@ -190,6 +196,18 @@ func readPatient(role xmltree.Node) chart.Patient {
 	}
 	p.Provider = readOrg(role.Child("providerOrganization"))
 	return p
+}
+
+// formerName says whether a name is a pseudonym, a birth name, or one whose time has ended.
+func formerName(n xmltree.Node) bool {
+	for _, use := range strings.Fields(n.Attr("use")) {
+		switch use {
+		case "P", "A", "BR", "I", "R", "SRCH":
+			return true
+		}
+	}
+	high := n.Child("validTime", "high")
+	return high.OK() && (high.Attr("value") != "" || high.Attr("nullFlavor") == "UNK")
 }
 
 // people reads every participation of that name whose player is the element entity.

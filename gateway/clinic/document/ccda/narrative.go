@@ -37,7 +37,9 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		return nil
 	}
 	known := map[string]bool{}
+	none := true // the entries only deny, or say that nothing is known
 	for _, it := range coded {
+		none = none && (it.Negated || it.Null != "")
 		for _, words := range []string{it.Name, it.Code.Display, it.Code.Text, it.Narrative, it.Detail} {
 			for _, w := range wordsOf(clip(words, maxCell)) {
 				known[stem(w)] = true
@@ -51,7 +53,7 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 	}
 	var out []Item
 	for _, line := range Lines(s, maxRows) {
-		if !line.Row && !line.Item || denies(line.Name) || spokenOf(line.Name, known) {
+		if !line.Row && !line.Item || denies(line.Name) || spokenOf(line.Name, known) || none && negates(line.Name) {
 			continue
 		}
 		it := d.lineItem(s, line)

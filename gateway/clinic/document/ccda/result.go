@@ -45,7 +45,7 @@ func (d *Document) results(act node, when chart.Time, group string, depth int, o
 func readResult(d *Document, o node, when chart.Time, group string) Item {
 	it := Item{Group: group}
 	d.named(&it, o.Child("code"), o)
-	it.Name = component(it.Name)
+	it.Name = resultName(it.Code, it.Name)
 	var values []string
 	for v := range o.Elements("value") {
 		if q := d.valueOf(v); q != "" && len(values) < maxIDs {
@@ -80,6 +80,19 @@ func (d *Document) valueOf(v node) string {
 		return chart.NullWords(why)
 	}
 	return ""
+}
+
+// resultName is the sender's own name of a test where code and words name the same: a code's long name
+// tells a reader no more.
+func resultName(c chart.Code, otherwise string) string {
+	display := component(c.Display)
+	switch {
+	case c.Text == "" && c.Display == "":
+		return otherwise
+	case c.Text != "" && !generic(c.Text) && share(c.Display, c.Text):
+		return c.Text
+	}
+	return codeWords(chart.Code{Display: display, Text: c.Text})
 }
 
 // component makes a LOINC name in parts readable: "GLUCOSE:MCNC:PT:BLD:QN:" is "GLUCOSE, BLD". The whole

@@ -140,7 +140,8 @@ func (d *Document) comments(act node) string {
 			if c.Child("code").Attr("code") != "48767-8" && !hasTemplate(c, "2.16.840.1.113883.10.20.22.4.64") || len(out) >= 3 {
 				continue
 			}
-			if w := d.textOf(c.Child("text")); w != "" {
+			w := d.textOf(c.Child("text"))
+			if over, active := statusWords(w); w != "" && (over+active == "" || len(wordsOf(w)) > 1) {
 				out = append(out, "note: “"+clip(w, 300)+"”")
 			}
 		}

@@ -74,7 +74,6 @@ const (
 	Column
 	Columns
 	Inside
-	Struck // what the sender struck out: cells, which no del element can wrap
 	Others
 	classes
 )
@@ -83,7 +82,7 @@ func (c Class) name() string {
 	return [classes]string{"", "added", "address", "answer", "asked", "badge", "badge-alert", "bold", "block", "card", "changes", "conflict", "detail",
 		"empty", "facts", "flag", "footnote", "grid", "heading", "italic", "key", "level2", "level3", "line", "meta", "muted", "narrative", "new-mark",
 		"over-mark", "patient", "picture", "problem", "note", "raw", "row", "scroll", "skip", "source", "toc", "underline", "value", "warning", "wide",
-		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns", "inside", "struck", "others"}[c]
+		"banner", "who", "past", "frame", "mono", "list-plain", "card2", "lines", "column", "columns", "inside", "others"}[c]
 }
 
 // Cls gives the element one or more classes.

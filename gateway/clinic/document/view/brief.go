@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/brief"
@@ -95,13 +96,16 @@ func cardHead(p *page.Writer, b brief.Block, names map[string]string) {
 }
 
 func writeTexts(p *page.Writer, b brief.Block) {
-	if w := b.State.Words(); w != "" {
+	if w := b.Words(); w != "" {
 		p.Elem(page.P, w+".", page.Cls(page.Answer))
 	}
 	for _, t := range b.Texts {
 		p.Open(page.P)
 		if len(b.Texts) > 1 || !strings.EqualFold(t.Title, b.Title) && b.Title != "Why this was sent" {
 			p.Elem(page.Strong, t.Title+": ")
+		}
+		if t.Of != "" {
+			p.Elem(page.Strong, "About another person ("+t.Of+"): ")
 		}
 		p.Text(t.Words)
 		if t.Cut {
@@ -113,7 +117,7 @@ func writeTexts(p *page.Writer, b brief.Block) {
 }
 
 func writeLines(p *page.Writer, b brief.Block) {
-	if w := b.State.Words(); w != "" {
+	if w := b.Words(); w != "" {
 		p.Elem(page.P, w+".", page.Cls(page.Answer))
 	}
 	if len(b.Items) > 0 {
@@ -129,7 +133,8 @@ func writeLines(p *page.Writer, b brief.Block) {
 		p.Close()
 	}
 	if len(b.Past) > 0 {
-		p.Open(page.Details, page.Cls(page.Past))
+		odd := slices.ContainsFunc(b.Past, func(it ccda.Item) bool { return it.Conflict != "" }) // a doubt is not folded away
+		p.Open(page.Details, page.Cls(page.Past), openIf(odd))
 		p.Elem(page.Summary, fmt.Sprintf("%d no longer current", len(b.Past)))
 		p.Open(page.Ul, page.Cls(page.Line))
 		for _, it := range b.Past {
@@ -141,7 +146,30 @@ func writeLines(p *page.Writer, b brief.Block) {
 	if b.State == brief.Stated && len(b.Items) == 0 {
 		p.Elem(page.P, "None listed as current.", page.Cls(page.Answer))
 	}
+	writeOthers(p, b)
 }
+
+// writeOthers are the lines that are not about the patient, apart from those that are.
+func writeOthers(p *page.Writer, b brief.Block) {
+	if len(b.Others) == 0 {
+		return
+	}
+	p.Open(page.Div, page.Cls(page.Others))
+	p.Elem(page.P, "Not about the patient:", page.Cls(page.Detail))
+	p.Open(page.Ul, page.Cls(page.Line))
+	for i, it := range b.Others {
+		if i >= maxOthers {
+			p.Elem(page.Li, fmt.Sprintf("and %d more", len(b.Others)-maxOthers))
+			break
+		}
+		writeItem(p, it, itemOptions{link: true})
+	}
+	p.Close()
+	p.Close()
+}
+
+// maxOthers is how many lines about other persons one card lists.
+const maxOthers = 10
 
 type itemOptions struct {
 	link  bool
@@ -156,10 +184,7 @@ func writeItem(p *page.Writer, it ccda.Item, o itemOptions) {
 }
 
 func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
-	name := it.Name
-	if it.Negated && it.Source == ccda.FromEntry && !strings.HasPrefix(strings.ToLower(name), "no ") {
-		name = "Not: " + name
-	}
+	name := standing(it) + it.Name
 	if len(name) > 420 {
 		name = strings.ToValidUTF8(name[:420], "") + "…"
 	}
@@ -189,8 +214,54 @@ func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
 		p.Elem(page.Span, join(" ", systemName(it.Code.System), it.Code.Code), page.Cls(page.Detail, page.Mono))
 	}
 	if it.Conflict != "" {
-		p.Elem(page.Span, "Differs: "+it.Conflict, page.Cls(page.Conflict))
+		word := "Differs: "
+		if it.Grave {
+			word = "Contradiction: "
+		}
+		p.Elem(page.Span, word+it.Conflict, page.Cls(page.Conflict))
 	}
+}
+
+// standing is what stands in front of a line's name when it does not state a fact about the patient.
+func standing(it ccda.Item) string {
+	out := ""
+	if it.Subject != "" {
+		out = strings.ToUpper(it.Subject[:1]) + it.Subject[1:] + ": "
+	}
+	denied := strings.HasPrefix(strings.ToLower(it.Name), "no ") || strings.HasPrefix(strings.ToLower(it.Name), "not ")
+	switch {
+	case it.Source != ccda.FromEntry:
+	case it.Negated && !denied:
+		out += negation(it.Kind)
+	case it.Null != "" && !denied:
+		out += "Not stated to be so (" + chart.NullWords(it.Null) + "): "
+	}
+	if it.Mood != "" {
+		out += strings.ToUpper(it.Mood[:1]) + it.Mood[1:] + ", not done: "
+		if it.Negated {
+			out = strings.Replace(out, ", not done: ", ": ", 1)
+		}
+	}
+	return out
+}
+
+// negation is how a denial of that kind is read.
+func negation(k ccda.Kind) string {
+	switch k {
+	case ccda.Allergies:
+		return "No allergy to: "
+	case ccda.Problems, ccda.PastHistory, ccda.DischargeDx, ccda.AdmissionDx, ccda.Concerns:
+		return "Does not have: "
+	case ccda.Medications, ccda.DischargeRx, ccda.AdmissionRx:
+		return "Not taking: "
+	case ccda.Immunization, ccda.GivenRx:
+		return "Not given: "
+	case ccda.Results, ccda.Vitals:
+		return "Not done or not found: "
+	case ccda.Procedures, ccda.Encounters, ccda.Plan, ccda.AssessPlan, ccda.Intervention:
+		return "Not done: "
+	}
+	return "Not: "
 }
 
 func itemDetail(it ccda.Item) string {
@@ -211,7 +282,17 @@ func group(it ccda.Item) string {
 // statusText leaves out what goes without saying.
 func statusText(it ccda.Item) string {
 	switch it.Status {
-	case "active", "completed", "":
+	case "nullified":
+		return "withdrawn: entered in error"
+	case "active":
+		switch it.Kind {
+		case ccda.Results, ccda.Vitals:
+			return "not final"
+		case ccda.Procedures:
+			return "not completed"
+		}
+		return ""
+	case "completed", "":
 		if it.Status == "completed" && (it.Kind == ccda.Medications || it.Kind == ccda.Allergies || it.Kind == ccda.Problems) {
 			return "completed"
 		}
@@ -221,6 +302,9 @@ func statusText(it ccda.Item) string {
 }
 
 func since(it ccda.Item) string {
+	if it.Later {
+		return "starts " + period(known(it.Start), known(it.End))
+	}
 	switch it.Kind {
 	case ccda.Results, ccda.Vitals, ccda.Procedures, ccda.Encounters, ccda.Immunization, ccda.Plan, ccda.Reason:
 		return period(it.Start, it.End)
@@ -302,11 +386,16 @@ func writeSide(p *page.Writer, s brief.Side) {
 		}
 		p.Open(page.Li)
 		mark := page.NewMark
-		if ch.Kind == brief.Stopped || ch.Kind == brief.NotListed {
+		if ch.Kind == brief.Stopped || ch.Kind == brief.NotListed || ch.Kind == brief.Denied {
 			mark = page.OverMark
 		}
 		p.Elem(page.Span, changeWord(ch.Kind), page.Cls(mark))
 		p.Text(" ")
+		if ch.Kind == brief.Denied {
+			p.Elem(page.Span, ch.What)
+			p.Close()
+			continue
+		}
 		ch.Item.Conflict = ""
 		itemBody(p, ch.Item, itemOptions{link: ch.Kind != brief.NotListed})
 		if ch.What != "" {
@@ -332,6 +421,8 @@ func changeWord(k brief.Kind) string {
 		return "Changed"
 	case brief.Stopped:
 		return "Stopped"
+	case brief.Denied:
+		return "Denied"
 	}
 	return "Not listed"
 }

@@ -96,6 +96,9 @@ func (v CDA) banner(p *page.Writer) {
 	if words := privacyWords(d.Confidentiality.Code); words != "" {
 		p.Elem(page.Span, words, page.Cls(page.BadgeAlert))
 	}
+	if words := documentStatus(d.Status); words != "" {
+		p.Elem(page.Span, words, page.Cls(page.BadgeAlert))
+	}
 	if t := d.Title; t != "" && !strings.EqualFold(t, name) {
 		p.Text(t)
 	}
@@ -243,6 +246,21 @@ func privacyWords(code string) string {
 	return ""
 }
 
+// documentStatus is for a document that is not simply in force (sdtc:statusCode).
+func documentStatus(code string) string {
+	switch code {
+	case "", "completed", "active":
+		return ""
+	case "nullified":
+		return "Withdrawn by its sender: entered in error"
+	case "aborted", "cancelled":
+		return "Not finished: " + code
+	case "obsolete":
+		return "Obsolete"
+	}
+	return "Status: " + code
+}
+
 // checks are the findings and repairs, the grave ones unfolded.
 func (v CDA) checks(p *page.Writer) {
 	writeFindings(p, v.Findings, v.Repairs)
@@ -292,9 +310,12 @@ func (v CDA) emptySection(p *page.Writer, s *ccda.Section) {
 	p.Elem(page.Summary, s.Name()+": empty")
 	words := "The section is in the document and holds no text."
 	if s.Null != "" {
-		words = "The sender states: no information (" + s.Null + ")."
+		words = "The sender states: " + chart.NullWords(s.Null) + "."
 	}
 	p.Elem(page.P, words)
+	if s.Subject != "" {
+		p.Elem(page.P, "About another person: "+s.Subject, page.Cls(page.BadgeAlert))
+	}
 	writeNarrative(p, s.Narrative, findMedia(s.Node))
 	p.Close()
 }
@@ -311,6 +332,12 @@ func (v CDA) section(p *page.Writer, s *ccda.Section, m *media) {
 	p.Elem(tag, s.Name())
 	if words := privacyWords(s.Privacy.Code); words != "" {
 		p.Elem(page.P, words, page.Cls(page.BadgeAlert))
+	}
+	if s.Subject != "" {
+		p.Elem(page.P, "About another person, not the patient: "+s.Subject, page.Cls(page.BadgeAlert))
+	}
+	if s.Null != "" {
+		p.Elem(page.P, "The sender marks this section: "+chart.NullWords(s.Null)+".", page.Cls(page.Answer))
 	}
 	if s.Empty() {
 		p.Elem(page.P, "The section has coded entries but no text for people; a sender should write both.", page.Cls(page.Answer))
@@ -346,7 +373,7 @@ func (v CDA) entries(p *page.Writer, s *ccda.Section) {
 		if it.Source == ccda.FromEntry {
 			coded++
 		}
-		if it.Conflict != "" {
+		if it.Conflict != "" && it.Source == ccda.FromEntry {
 			conflicts++
 		}
 	}
@@ -354,7 +381,7 @@ func (v CDA) entries(p *page.Writer, s *ccda.Section) {
 		return
 	}
 	label := fmt.Sprintf("Coded entries: %d", coded)
-	p.Open(page.Details, page.Cls(page.Source))
+	p.Open(page.Details, page.Cls(page.Source), openIf(conflicts > 0))
 	if conflicts > 0 {
 		label += fmt.Sprintf(", %d of them differ from the text", conflicts)
 	}
@@ -364,6 +391,9 @@ func (v CDA) entries(p *page.Writer, s *ccda.Section) {
 		if i >= maxEntryLines {
 			p.Elem(page.Li, fmt.Sprintf("and %d more", len(items)-maxEntryLines))
 			break
+		}
+		if it.Source != ccda.FromEntry {
+			continue
 		}
 		writeItem(p, it, itemOptions{link: true, codes: true})
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"strings"
 
+	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/page"
 	"postern/gateway/clinic/document/xmltree"
 )
@@ -19,19 +20,34 @@ type narrative struct {
 	first  int    // ID of the narrative's root
 	blocks []bool // by node ID minus first: has a block inside
 	inLink bool
+	struck bool // inside a del
+	cells  bool // inside rows that are struck out, which no del can wrap: their cells strike their own words
 }
 
 // writeNarrative renders n, a section's text element.
 func writeNarrative(p *page.Writer, n xmltree.Node, m *media) {
 	nr := &narrative{p: p, media: m, first: n.ID()}
 	nr.findBlocks(n)
-	if only := n.First(); !hasElements(n) && only.OK() && !only.Long() { // plain text: its line ends mean something
+	if only := n.First(); !hasElements(n) && !ccda.Struck(n) && only.OK() && !only.Long() { // plain text: its line ends mean something
 		p.Elem(page.Div, strings.TrimSpace(string(only.Bytes())), page.Cls(page.Narrative, page.Lines), lang(n))
 		return
 	}
 	p.Open(page.Div, page.Cls(page.Narrative), lang(n))
-	nr.flow(n, 0)
+	nr.strike(n, func() { nr.flow(n, 0) })
 	p.Close()
+}
+
+// strike writes what the sender struck out inside a del: it is seen, and seen not to hold (ccda.Struck).
+func (nr *narrative) strike(c xmltree.Node, write func()) {
+	if nr.struck || !ccda.Struck(c) {
+		write()
+		return
+	}
+	nr.struck = true
+	nr.p.Open(page.Del)
+	write()
+	nr.p.Close()
+	nr.struck = false
 }
 
 func hasElements(n xmltree.Node) bool {
@@ -62,7 +78,7 @@ const (
 
 func kindOf(name string) kind {
 	switch strings.ToLower(name) {
-	case "content", "b", "i", "em", "strong", "u", "span", "tt", "code", "font", "small", "big", "label", "footnote":
+	case "content", "b", "i", "em", "strong", "u", "span", "tt", "code", "font", "small", "big", "label", "footnote", "del", "s", "strike", "ins":
 		return inline
 	case "paragraph", "p", "div", "caption", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "center", "dl", "dt", "dd", "hr":
 		return block
@@ -122,13 +138,7 @@ func (nr *narrative) node(c xmltree.Node, depth int) {
 		return
 	}
 	if depth > maxNested {
-		c.Walk(func(t xmltree.Node) bool {
-			if t.IsText() {
-				nr.text(t)
-				nr.p.Text(" ")
-			}
-			return true
-		}, nil)
+		nr.strike(c, func() { nr.deep(c) })
 		return
 	}
 	switch kindOf(c.Name()) {
@@ -137,9 +147,9 @@ func (nr *narrative) node(c xmltree.Node, depth int) {
 	case block:
 		nr.block(c, depth)
 	case table:
-		nr.table(c, depth)
+		nr.strike(c, func() { nr.table(c, depth) })
 	case list:
-		nr.list(c, depth)
+		nr.strike(c, func() { nr.list(c, depth) })
 	case item:
 		nr.wrap(c, page.Div, depth, page.Cls(page.Block))
 	case rows:
@@ -148,7 +158,7 @@ func (nr *narrative) node(c xmltree.Node, depth int) {
 		nr.p.Open(page.Br)
 		nr.flow(c, depth+1)
 	case link:
-		nr.link(c, depth)
+		nr.strike(c, func() { nr.link(c, depth) })
 	case multimedia:
 		nr.media.show(nr.p, c)
 		nr.flow(c, depth+1)
@@ -157,8 +167,31 @@ func (nr *narrative) node(c xmltree.Node, depth int) {
 	case lowered:
 		nr.phrase(c, page.Sub, depth)
 	default:
-		nr.flow(c, depth+1)
+		nr.strike(c, func() { nr.flow(c, depth+1) })
 	}
+}
+
+// deep writes the text of what is nested too deeply for elements of its own; what is struck out in it
+// is struck.
+func (nr *narrative) deep(c xmltree.Node) {
+	depth := nr.p.Depth()
+	from := xmltree.Node{} // the outermost struck element that is open
+	c.Walk(func(t xmltree.Node) bool {
+		switch {
+		case t.IsText():
+			nr.text(t)
+			nr.p.Text(" ")
+		case !nr.struck && !from.OK() && ccda.Struck(t):
+			from = t
+			nr.p.Open(page.Del)
+		}
+		return true
+	}, func(t xmltree.Node) {
+		if from.OK() && t.ID() == from.ID() {
+			nr.p.CloseTo(depth)
+			from = xmltree.Node{}
+		}
+	})
 }
 
 func (nr *narrative) text(t xmltree.Node) {
@@ -171,7 +204,14 @@ func (nr *narrative) text(t xmltree.Node) {
 // wrap writes c as the element t around its flow.
 func (nr *narrative) wrap(c xmltree.Node, t page.Tag, depth int, attrs ...page.Attr) {
 	nr.p.Open(t, append(attrs, anchor(c), lang(c))...)
-	nr.flow(c, depth+1)
+	if t == page.Del {
+		was := nr.struck
+		nr.struck = true
+		nr.flow(c, depth+1)
+		nr.struck = was
+	} else {
+		nr.strike(c, func() { nr.flow(c, depth+1) })
+	}
 	nr.p.Close()
 }
 
@@ -198,10 +238,10 @@ func (nr *narrative) inline(c xmltree.Node, depth int) {
 	case "footnote":
 		cls = append(cls, page.Footnote)
 	}
-	switch c.Attr("revised") {
-	case "delete":
+	switch {
+	case ccda.Struck(c) && !nr.struck:
 		tag = page.Del
-	case "insert":
+	case strings.TrimSpace(c.Attr("revised")) == "insert":
 		tag = page.Ins
 	}
 	if nr.holdsBlock(c) {

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/page"
@@ -57,6 +58,11 @@ func (s Sheet) Body(p *page.Writer) {
 		p.Elem(page.H1, page.OneLine(title))
 	}
 	p.Close()
+	// What a reader may be misled by stands before what it is about, the rest of the checks behind.
+	early := slices.ContainsFunc(s.Findings, func(f chart.Finding) bool { return f.Severity == chart.Problem })
+	if early {
+		writeFindings(p, s.Findings, s.Repairs)
+	}
 	if len(s.Facts) > 0 {
 		p.Open(page.Section)
 		p.Open(page.Dl, page.Cls(page.Facts))
@@ -73,7 +79,9 @@ func (s Sheet) Body(p *page.Writer) {
 	if s.Picture != nil {
 		s.picture(p)
 	}
-	writeFindings(p, s.Findings, s.Repairs)
+	if !early {
+		writeFindings(p, s.Findings, s.Repairs)
+	}
 	if s.Raw != nil {
 		WriteRaw(p, s.Raw, s.RawSize, s.RawLabel)
 	}
@@ -125,7 +133,7 @@ func writeGroup(p *page.Writer, lines []chart.Line) {
 		words string
 	}{{past, "no longer current"}, {void, "taken back by the sender, not to be relied on"}} {
 		if len(folded.lines) > 0 {
-			p.Open(page.Details, page.Cls(page.Past))
+			p.Open(page.Details, page.Cls(page.Past), openIf(len(now) == 0))
 			p.Elem(page.Summary, fmt.Sprintf("%d %s", len(folded.lines), folded.words))
 			writeLineList(p, folded.lines)
 			p.Close()

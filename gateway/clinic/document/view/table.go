@@ -3,6 +3,7 @@ package view
 import (
 	"strings"
 
+	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/page"
 	"postern/gateway/clinic/document/xmltree"
 )
@@ -42,6 +43,26 @@ func (nr *narrative) table(c xmltree.Node, depth int) {
 	nr.p.Close()
 }
 
+// cut notes that rows or a group of them are struck out, for their cells; the answer ends it.
+func (nr *narrative) cut(c xmltree.Node) func() {
+	was := nr.cells
+	nr.cells = was || !nr.struck && ccda.Struck(c)
+	return func() { nr.cells = was }
+}
+
+// cell writes the inside of a cell, struck out when its row is.
+func (nr *narrative) cell(write func()) {
+	if !nr.cells || nr.struck {
+		write()
+		return
+	}
+	nr.struck = true
+	nr.p.Open(page.Del)
+	write()
+	nr.p.Close()
+	nr.struck = false
+}
+
 func groupTag(name string) page.Tag {
 	switch name {
 	case "thead":
@@ -54,6 +75,7 @@ func groupTag(name string) page.Tag {
 
 func (nr *narrative) group(c xmltree.Node, tag page.Tag, depth int) {
 	nr.p.Open(tag, anchor(c), lang(c))
+	defer nr.cut(c)()
 	for k := c.First(); k.OK(); k = k.Next() {
 		if !blank(k) {
 			nr.rowOrStray(k, tag == page.Thead, depth+1)
@@ -70,6 +92,7 @@ func (nr *narrative) rowOrStray(k xmltree.Node, head bool, depth int) {
 		return
 	}
 	nr.p.Open(page.Tr, anchor(k), lang(k), page.Cls(styles(k)...))
+	defer nr.cut(k)()
 	for c := k.First(); c.OK(); c = c.Next() {
 		if !blank(c) {
 			nr.cellOrStray(c, head, depth+1)
@@ -89,9 +112,11 @@ func (nr *narrative) cellOrStray(c xmltree.Node, head bool, depth int) {
 	case "td":
 	default:
 		nr.p.Open(page.Td)
-		nr.node(c, depth+1)
+		nr.cell(func() { nr.node(c, depth+1) })
 		nr.p.Close()
 		return
 	}
-	nr.wrap(c, tag, depth, scope, page.ColSpan(c.Attr("colspan")), page.RowSpan(c.Attr("rowspan")), page.Cls(styles(c)...))
+	nr.p.Open(tag, scope, page.ColSpan(c.Attr("colspan")), page.RowSpan(c.Attr("rowspan")), page.Cls(styles(c)...), anchor(c), lang(c))
+	nr.cell(func() { nr.strike(c, func() { nr.flow(c, depth+1) }) })
+	nr.p.Close()
 }
