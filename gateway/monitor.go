@@ -82,14 +82,14 @@ func (s *Site) NotReady(ctx context.Context) (why []string) {
 	return why
 }
 
+// countEvery is how long rungs are let come together before they are counted.
+const countEvery = 50 * time.Millisecond
+
 // follow counts rungs as they are committed.
 func (g *Gateway) follow(ctx context.Context) {
 	db := g.site.Store
 	at, err := db.LastEvent(ctx)
 	for {
-// countEvery is how long rungs are let come together before they are counted.
-const countEvery = 50 * time.Millisecond
-
 		changed := db.Changed()
 		for more := err == nil; more; {
 			events, e := db.EventsAfter(ctx, at, 500)
@@ -107,16 +107,16 @@ const countEvery = 50 * time.Millisecond
 			return
 		case <-changed:
 		}
-		if err != nil {
-			at, err = db.LastEvent(ctx)
-		}
-	}
-}
 		select { // what comes meanwhile is counted with it
 		case <-ctx.Done():
 			return
 		case <-time.After(countEvery):
 		}
+		if err != nil {
+			at, err = db.LastEvent(ctx)
+		}
+	}
+}
 
 // reasonOf is the reason an event names in its evidence.
 func reasonOf(evidence json.RawMessage) string {
