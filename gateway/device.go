@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"postern/certs"
 	"postern/certs/hsm"
 	"postern/certs/keyfile"
+	"postern/gateway/edge/control"
 	"postern/gateway/keyring"
 	"postern/gateway/store"
 )
@@ -104,6 +107,16 @@ func (a Admin) CertImportDevice(ctx context.Context, file []byte) ([]store.Crede
 		creds = append(creds, found)
 	}
 	return a.certStore(ctx, creds, "cert.import_device")
+}
+
+// certImportDevice is the verb; the file is the call's raw bytes.
+func certImportDevice(ctx context.Context, a Admin, _ json.RawMessage, body io.Reader) (control.Answer, error) {
+	file, err := io.ReadAll(io.LimitReader(body, keyfile.MaxFile+1))
+	if err != nil {
+		return control.Answer{}, err
+	}
+	rows, err := a.CertImportDevice(ctx, file)
+	return control.Answer{Value: ids(rows)}, err
 }
 
 // inDevice reports whether a credential's key stays in the device, so that there is nothing to seal.

@@ -68,7 +68,6 @@ type ItemArg struct {
 // ImportArg are the arguments of `cert import`; the file is the call's raw bytes.
 type ImportArg struct {
 	Password string `json:"password,omitempty"`
-	Device   bool   `json:"device,omitempty"` // the file holds certificates only; their keys are in the device
 }
 
 // AnchorArg names an anchor.
@@ -126,11 +125,17 @@ func verbs() map[string]verb {
 			rows, err := a.CertCreate(ctx, in)
 			return ids(rows), err
 		}),
-		"cert.import": certImport,
-		"cert.list":   with(func(ctx context.Context, a Admin, _ none) ([]CertInfo, error) { return a.CertList(ctx) }),
-		"cert.export": with(func(ctx context.Context, a Admin, in ExportArg) (Exported, error) { return a.CertExport(ctx, in) }),
-		"cert.retire": with(func(ctx context.Context, a Admin, id string) (none, error) { return none{}, a.CertRetire(ctx, id) }),
-		"cert.pin":    with(certPin),
+		"cert.import":        certImport,
+		"cert.list":          with(func(ctx context.Context, a Admin, _ none) ([]CertInfo, error) { return a.CertList(ctx) }),
+		"cert.export":        with(func(ctx context.Context, a Admin, in ExportArg) (Exported, error) { return a.CertExport(ctx, in) }),
+		"cert.retire":        with(func(ctx context.Context, a Admin, id string) (none, error) { return none{}, a.CertRetire(ctx, id) }),
+		"cert.pin":           with(certPin),
+		"cert.import_device": certImportDevice,
+		"peer.list": with(func(ctx context.Context, a Admin, d addr.Domain) ([]store.Peer, error) {
+			return a.PeerList(ctx, d)
+		}),
+		"peer.set":    with(func(ctx context.Context, a Admin, in PeerSet) (none, error) { return none{}, a.PeerSet(ctx, in) }),
+		"peer.forget": with(func(ctx context.Context, a Admin, in PeerArg) (none, error) { return none{}, a.PeerForget(ctx, in) }),
 		"send":        send,
 		"trace":       with(func(ctx context.Context, a Admin, id message.ID) (Trace, error) { return a.Trace(ctx, id) }),
 		"messages":    with(func(ctx context.Context, a Admin, q store.Query) ([]MessageLine, error) { return a.Messages(ctx, q) }),
@@ -183,10 +188,6 @@ func certImport(ctx context.Context, a Admin, args json.RawMessage, body io.Read
 	file, err := io.ReadAll(io.LimitReader(body, keyfile.MaxFile+1))
 	if err != nil {
 		return control.Answer{}, err
-	}
-	if in.Device {
-		rows, err := a.CertImportDevice(ctx, file)
-		return control.Answer{Value: ids(rows)}, err
 	}
 	creds, err := keyfile.Credentials(file, in.Password)
 	if err != nil {

@@ -30,11 +30,10 @@ encryption certificate instead of one for both. It is published in DNS at once.
 Exit codes: 0 made, 1 refused, 2 used wrongly.
 Example: postern cert create --address referrals@direct.clinic.example
 `, runCertCreate},
-		{"cert import", "import certificates with their keys (PEM or PKCS#12)", `Usage: postern cert import FILE... [--password-file FILE | --device] [-c FILE]
+		{"cert import", "import certificates with their keys (PEM or PKCS#12)", `Usage: postern cert import FILE... [--password-file FILE] [-c FILE]
 
 Each certificate must name a domain or address hosted here in its subjectAltName. The password of a PKCS#12
-file comes from --password-file or $POSTERN_CERT_PASSWORD. Keys are sealed at rest. With --device the files hold
-certificates only, and the keys stay in the PKCS#11 device that [hsm] in postern.toml names.
+file comes from --password-file or $POSTERN_CERT_PASSWORD. Keys are sealed at rest.
 
 Exit codes: 0 imported, 1 refused, 2 used wrongly.
 Example: postern cert import clinic.p12 --password-file clinic.pw
@@ -144,10 +143,9 @@ func runCertCreate(ctx context.Context, c *console, args []string) error {
 func runCertImport(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("cert import")
 	file, pw := configFlag(fs), fs.String("password-file", "", "")
-	device := fs.Bool("device", false, "")
 	rest, err := parse(fs, args)
-	if err != nil || len(rest) == 0 || *device && *pw != "" {
-		return orUsage(err, "give one file or more, and no password with --device")
+	if err != nil || len(rest) == 0 {
+		return orUsage(err, "give one file or more")
 	}
 	password, err := c.secret(*pw, "POSTERN_CERT_PASSWORD")
 	if err != nil {
@@ -160,7 +158,7 @@ func runCertImport(ctx context.Context, c *console, args []string) error {
 				return err
 			}
 			var ids []string
-			if err := call(ctx, "cert.import", gateway.ImportArg{Password: password, Device: *device}, bytes.NewReader(b), &ids, nil); err != nil {
+			if err := call(ctx, "cert.import", gateway.ImportArg{Password: password}, bytes.NewReader(b), &ids, nil); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			fmt.Fprintf(c.out, "%s: %s\n", name, strings.Join(ids, " "))

@@ -29,7 +29,7 @@ func commands() []command {
 	for _, group := range [][]command{traceCommands(), queueCommands(), backupCommands(), auditCommands(), retentionCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), certCommands(), peerCommands(), anchorCommands(), trustBundleCommands(), trustPolicyCommands()} {
 		all = append(all, group...)
 	}
-	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), benchCommand(), lookupCommand(), certPublishCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
+	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), benchCommand(), lookupCommand(), certPublishCommand(), certDeviceCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
 }
 
 func main() {
