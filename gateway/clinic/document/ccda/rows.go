@@ -59,6 +59,7 @@ func (l *liner) tableRows(t node, g *grid, head bool) {
 			}{}
 			l.tableRows(c, g, name == "thead")
 		case name == "tr":
+			l.flush(false)
 			l.row(c, g, head)
 		case c.IsText():
 			l.write(string(c.Bytes()[:min(len(c.Bytes()), maxWords)]))
@@ -85,7 +86,7 @@ func (g *grid) cells(tr node) []cell {
 		text := Plain(c, maxCell)
 		if at >= maxColumns {
 			if len(out) > 0 && text != "" && len(out[len(out)-1].text) < maxCell*4 {
-				out[len(out)-1].text += " · " + text
+				out[len(out)-1].text = joined(" · ", out[len(out)-1].text, text)
 			}
 			continue
 		}

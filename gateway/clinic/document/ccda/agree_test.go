@@ -1,0 +1,66 @@
+package ccda_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Where entry and text cannot both be true, the line says so, and gravely where harm may come of it;
+// where they say the same in other ways, nothing is said.
+func TestContradictionsOfEntryAndText(t *testing.T) {
+	problem := func(attrs, text, name string) string {
+		return section("11450-4", `<text>`+text+`</text><entry><observation `+attrs+`><text><reference value="#p"/></text><value code="1" displayName="`+name+`"/></observation></entry>`)
+	}
+	med := func(text, name, inner string) string {
+		return section("10160-0", `<text><list><item ID="p">`+text+`</item></list></text><entry><substanceAdministration><text><reference value="#p"/></text>`+inner+
+			`<consumable><manufacturedProduct><manufacturedMaterial><code displayName="`+name+`"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`)
+	}
+	result := func(value, text string) string {
+		return section("30954-2", `<text><content ID="p">`+text+`</content></text><entry><observation><code displayName="K"/><text><reference value="#p"/></text>`+value+`</observation></entry>`)
+	}
+	every := func(n, unit string) string {
+		return `<effectiveTime xsi:type="PIVL_TS"><period value="` + n + `" unit="` + unit + `"/></effectiveTime>`
+	}
+	for name, c := range map[string]struct {
+		sections string
+		want     string // beginning of the conflict, "" = none
+	}{
+		"coded as so, text denies all":      {problem("", `<content ID="p">No known problems</content>`, "Asthma"), "the entry lists “Asthma”, the text says"},
+		"coded as so, text denies it":       {problem("", `<paragraph ID="p">Denies any asthma</paragraph>`, "Asthma"), "the entry lists “Asthma”, the text says"},
+		"coded as so, text denies it late":  {problem("", `<paragraph ID="p">Well, without any asthma</paragraph>`, "Asthma"), "the entry lists “Asthma” as so, the text denies it"},
+		"coded as so, text rules it out":    {problem("", `<paragraph ID="p">Asthma was ruled out</paragraph>`, "Asthma"), "the entry lists “Asthma” as so, the text denies it"},
+		"coded as not so, text lists it":    {problem(`negationInd="true"`, `<content ID="p">Asthma</content>`, "Asthma"), "the entry says that this is not so"},
+		"denied in both":                    {problem(`negationInd="true"`, `<content ID="p">No asthma</content>`, "Asthma"), ""},
+		"a denial that is part of the name": {problem("", `<content ID="p">Diabetes without complication</content>`, "Diabetes without complication"), ""},
+		"a denial behind the name":          {problem("", `<content ID="p">Asthma, no attack this year</content>`, "Asthma"), ""},
+		"other dose":                        {med("Metformin 500 mg twice daily", "Metformin", `<doseQuantity value="850" unit="mg"/>`), "the entry says 850 mg"},
+		"the same dose in grams":            {med("Metformin 0.5 g", "Metformin", `<doseQuantity value="500" unit="mg"/>`), ""},
+		"two tablets make the dose":         {med("Metformin 500 mg, take two tablets", "Metformin", `<doseQuantity value="1000" unit="mg"/>`), ""},
+		"other count":                       {med("Aspirin 81 mg, take 2 tablets", "Aspirin", `<doseQuantity value="1" unit="{tablet}"/>`), "the entry says 1 tablet"},
+		"other count, a bare number":        {med("Aspirin 81 mg, take 2 tablets", "Aspirin", `<doseQuantity value="1"/>`), "the entry says dose 1"},
+		"the same count":                    {med("Aspirin 81 mg, one tablet", "Aspirin", `<doseQuantity value="1"/>`), ""},
+		"a dose the text does not give":     {med("Aspirin as told", "Aspirin", `<doseQuantity value="81" unit="mg"/>`), ""},
+		"a concentration is no dose":        {med("Morphine 10 mg/mL solution", "Morphine", `<doseQuantity value="5" unit="mg"/>`), ""},
+		"other strength":                    {med("Aspirin 325 mg", "Aspirin 81 MG Oral Tablet", ""), "the entry says Aspirin 81 MG Oral Tablet"},
+		"other rhythm":                      {med("Metformin once daily", "Metformin", every("12", "h")), "the entry says every 12 h"},
+		"the same rhythm":                   {med("Metformin twice daily", "Metformin", every("12", "h")), ""},
+		"weekly is not daily":               {med("Methotrexate daily", "Methotrexate", every("1", "wk")), "the entry says every 1 weeks"},
+		"weekly in both":                    {med("Methotrexate once a week", "Methotrexate", every("7", "d")), ""},
+		"other number":                      {result(`<value xsi:type="PQ" value="9.4" unit="mmol/L"/>`, "4.9"), "the entry says 9.4"},
+		"other sign":                        {result(`<value xsi:type="PQ" value="-2.5"/>`, "2.5"), "the entry says -2.5"},
+		"the same sign":                     {result(`<value xsi:type="PQ" value="-2.5"/>`, "−2.5"), ""},
+		"thousands set apart":               {result(`<value xsi:type="PQ" value="1200"/>`, "1,200"), ""},
+		"other unit":                        {result(`<value xsi:type="PQ" value="5.9" unit="mmol/L"/>`, "5.9 mg/dL"), "the entry says 5.9 mmol/L"},
+		"positive against negative":         {result(`<value xsi:type="CD" displayName="Positive"/>`, "negative"), "the entry says Positive"},
+		"not detected in both":              {result(`<value xsi:type="ST">Not detected</value>`, "none detected"), ""},
+	} {
+		items := read(t, doc("", c.sections)).Items()
+		if len(items) == 0 {
+			t.Errorf("%s: no items", name)
+			continue
+		}
+		if it := items[0]; !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != (c.want != "") {
+			t.Errorf("%s: %q (grave %v), want %q", name, it.Conflict, it.Grave, c.want)
+		}
+	}
+}
