@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 
-	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/xdm"
 )
@@ -69,47 +68,11 @@ func (d *Document) openPart(p Part, b *budget) (*Document, error) {
 	if b.bytes += size; b.bytes > MaxInsideBytes {
 		return nil, statedError{fmt.Sprintf("It was not opened: more than %d MiB in all.", MaxInsideBytes>>20)}
 	}
-	return Open(src, size, inner)
-}
-
-// adopt gives a container what its documents say: the type of the only one, the patient if all agree.
-func (d *Document) adopt() {
-	if d.CDA != nil || d.Kind == HL7v2 {
-		return
+	doc, err := Open(src, size, inner)
+	if err == nil && p.about != nil {
+		doc.compareStated(*p.about)
 	}
-	var first *Summary
-	clinical := 0
-	for i := range d.Inside {
-		s := &d.Inside[i]
-		if s.Patient == nil {
-			continue
-		}
-		clinical++
-		if first == nil {
-			first = s
-			continue
-		}
-		if same, why := brief.SamePatient(*first.Patient, *s.Patient); same == brief.Differ {
-			d.finding(chart.Problem, "different-patients", "The documents inside are about different patients: %s.", why)
-		}
-	}
-	if first == nil {
-		return
-	}
-	if d.Patient == nil {
-		d.Patient = first.Patient
-	}
-	if clinical == 1 {
-		if d.Type == "" {
-			d.Type, d.TypeCode, d.TypeSystem, d.TemplateID, d.Release = first.Type, first.TypeCode, first.TypeSystem, first.TemplateID, first.Release
-		}
-		if len(d.Authors) == 0 {
-			d.Authors = first.Authors
-		}
-		if d.Date.Zero() {
-			d.Date = first.Date
-		}
-	}
+	return doc, err
 }
 
 // Clinical is the document itself when it is a CDA, else the first CDA inside it, opened; nil if there is none.

@@ -2,14 +2,12 @@ package document
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/fhir"
-	"postern/gateway/clinic/document/hl7"
 	"postern/gateway/clinic/document/view"
 	"postern/gateway/clinic/document/xdm"
 )
@@ -36,7 +34,7 @@ func (d *Document) fromXDM(p *xdm.Package) {
 		}
 		d.sheet.Facts = append(d.sheet.Facts, view.Fact{Name: "Document", Value: documentFact(doc)})
 		if doc.File != "" {
-			d.parts = append(d.parts, Part{Name: partName(doc), MediaType: doc.MediaType, open: func() (io.ReaderAt, int64, error) { return p.Open(doc) }})
+			d.parts = append(d.parts, Part{Name: partName(doc), MediaType: doc.MediaType, about: doc.Patient(), open: func() (io.ReaderAt, int64, error) { return p.Open(doc) }})
 		}
 	}
 	if len(p.Others) > 0 {
@@ -100,6 +98,12 @@ func (d *Document) plainZip(a *xdm.Archive) {
 	for _, odd := range a.Odd {
 		d.finding(chart.Problem, "odd-entry", "The archive has an entry that was left out: %s.", odd)
 	}
+	for _, name := range a.Twice {
+		d.finding(chart.Problem, "duplicate-name", "The archive has more than one file called %s; all are shown, another program may show only one.", clip(name, 120))
+	}
+	if a.Before > 0 {
+		d.finding(chart.Note, "leading-bytes", "%d bytes stand in front of the archive and were skipped.", a.Before)
+	}
 	for _, f := range a.Files {
 		if f.Name == "[Content_Types].xml" {
 			d.Kind = Office
@@ -115,45 +119,6 @@ func (d *Document) plainZip(a *xdm.Archive) {
 	if len(d.parts) == 0 {
 		d.finding(chart.Problem, "empty-zip", "The archive holds no file that can be opened.")
 	}
-}
-
-func (d *Document) readHL7() error {
-	m, err := hl7.Parse(d.src, d.size)
-	if errors.Is(err, hl7.ErrNotHL7) {
-		d.Kind = Text
-		return d.readText(nil)
-	}
-	if err != nil {
-		return err
-	}
-	d.HL7 = m
-	code, event := m.Type()
-	d.Type, d.TypeCode, d.Title = hl7.Title(code, event), strings.Trim(code+"^"+event, "^"), hl7.Title(code, event)
-	d.ID, d.Date, d.Patient, d.Encoding, d.Repairs = m.ControlID(), m.Time(), m.Patient(), m.Encoding, m.Repairs
-	if a := m.Author(); a.String() != "" {
-		d.Authors = []chart.Person{a}
-	}
-	if m.More > 0 {
-		d.finding(chart.Warning, "more-messages", "The file holds %d more messages; only the first is shown.", m.More)
-	}
-	if n := len(m.All("PID")); n > 1 {
-		d.finding(chart.Problem, "several-patients", "The message is about %d patients, and only the first is named above: results and other lines may be another patient's. Read the message itself.", n)
-	}
-	if d.Patient == nil {
-		d.finding(chart.Problem, "no-patient", "The message names no patient (no PID segment).")
-	} else if len(d.Patient.IDs) == 0 {
-		d.finding(chart.Problem, "patient-without-id", "The patient has no identifier.")
-	}
-	h, _ := m.First("MSH")
-	d.Lines = m.Lines()
-	d.sheet = view.Sheet{Kind: "HL7 v2 · " + d.TypeCode, Title: d.Title, Patient: d.Patient, Date: d.Date, Lines: d.Lines}
-	d.sheet.Facts = []view.Fact{{Name: "What", Value: d.Title}, {Name: "From", Value: authors(d.Authors)}, {Name: "To", Value: strings.TrimSpace(h.Get(5, 1) + " " + h.Get(6, 1))},
-		{Name: "Made", Value: d.Date.String()}, {Name: "Message number", Value: d.ID}, {Name: "Version", Value: h.Get(12, 1)}}
-	d.raw("The message as it was sent")
-	for i, e := range m.Embedded() {
-		d.parts = append(d.parts, Part{Name: fmt.Sprintf("file %d in the message", i+1), MediaType: e.MediaType, open: func() (io.ReaderAt, int64, error) { return unbase64(e.Base64) }})
-	}
-	return nil
 }
 
 func noSpace(r rune) rune {

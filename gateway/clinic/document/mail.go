@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"strings"
 
+	"postern/gateway/clinic/document/charset"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/context"
 	"postern/gateway/clinic/document/view"
@@ -16,7 +17,15 @@ import (
 )
 
 // readMail reads a message: its own words as texts, everything else as documents inside it.
-func (d *Document) readMail() error {
+func (d *Document) readMail(head []byte) error {
+	if wide(head) { // a message somebody saved as UTF-16
+		t, err := charset.Open(d.src, d.size, "")
+		if err != nil {
+			return err
+		}
+		d.src, d.size = t.Src, t.Size
+		d.Repairs = append(d.Repairs, t.Repairs...)
+	}
 	root, err := part.Parse(d.src, d.size, part.Limits{Depth: 16, Parts: 500})
 	if err != nil {
 		if !errors.Is(err, part.ErrLimit) {
@@ -57,6 +66,9 @@ func (d *Document) readMail() error {
 	if err != nil {
 		return err
 	}
+	for i := range d.parts { // the documents must be about whom the context names
+		d.parts[i].about = d.named
+	}
 	if contextID != "" && !seenContext { // CTX-03
 		d.finding(chart.Warning, "context-missing", "The message names a context part that is not in it.")
 	}
@@ -70,6 +82,7 @@ func (d *Document) mailContext(p *part.Part) error {
 		d.finding(chart.Warning, "context-unreadable", "The context part cannot be read.")
 		return nil
 	}
+	d.named = contextPatient(c)
 	if c.ID != "" {
 		d.References = append(d.References, Reference{"context", chart.ID{Extension: c.ID}})
 	}

@@ -31,7 +31,8 @@ type Document struct {
 	size  int64
 	hint  Hint
 	parts []Part
-	sheet view.Sheet // what a page of a non-CDA shows
+	named *chart.Patient // the patient a mail's context part names
+	sheet view.Sheet     // what a page of a non-CDA shows
 }
 
 // Part is a document inside a container: a zip, a mail, an unstructured CDA, an HL7 message.
@@ -39,6 +40,7 @@ type Part struct {
 	Name      string // as the container calls it; never a path
 	MediaType string // as the container says
 	open      func() (io.ReaderAt, int64, error)
+	about     *chart.Patient       // the patient as the container says, nil = it does not
 	made      func(Hint) *Document // for a part that has no bytes of its own: one patient's share of a bundle
 }
 
@@ -101,7 +103,7 @@ func (d *Document) read(head []byte) error {
 	case JSON:
 		return d.readJSON()
 	case Mail:
-		return d.readMail()
+		return d.readMail(head)
 	case HTML:
 		return d.readHTML()
 	case Text:
@@ -133,6 +135,9 @@ func (d *Document) readXML() error {
 		t.Repairs = append(t.Repairs, "the document is in the namespace "+clip(space, 80)+" instead of HL7's and is read all the same")
 	}
 	d.XML, d.Encoding, d.Repairs = t, t.Encoding, t.Repairs
+	if found := ccda.FindAll(t, maxCarried+1); len(found) > 1 {
+		return d.severalCDA(t, found)
+	}
 	if c, err := ccda.FromTree(t); err == nil {
 		d.CDA = c
 		d.fromCDA(c)
@@ -184,11 +189,42 @@ func (d *Document) otherXML(t *xmltree.Tree) error {
 // maxWords is how much of a plain text is put on a page, in bytes.
 const maxWords = 1 << 20
 
+// maxCarried is how many documents in one XML wrapper are shown.
+const maxCarried = 20
+
+// severalCDA is a wrapper around more than one clinical document: each is shown on its own, and none of
+// them lends the file its patient.
+func (d *Document) severalCDA(t *xmltree.Tree, found []xmltree.Node) error {
+	d.Type = clip(localName(t.Root().Name()), 80)
+	d.sheet.Kind, d.sheet.Title = "XML", d.title("Several clinical documents in one file")
+	if len(found) > maxCarried {
+		found = found[:maxCarried]
+		d.finding(chart.Problem, "too-many-documents", "Only the first %d clinical documents in the file are shown.", maxCarried)
+	}
+	d.sheet.Facts = []view.Fact{{Name: "Root element", Value: d.Type}, {Name: "Clinical documents", Value: fmt.Sprint(len(found))}}
+	for i, n := range found {
+		c, err := ccda.FromNode(t, n)
+		if err != nil {
+			return err
+		}
+		d.parts = append(d.parts, Part{Name: fmt.Sprintf("document %d of %d in the file", i+1, len(found)), MediaType: "text/xml",
+			open: func() (io.ReaderAt, int64, error) { return d.src, d.size, nil },
+			made: func(h Hint) *Document {
+				out := &Document{src: d.src, size: d.size, hint: h, CDA: c, XML: t}
+				out.Encoding = d.Encoding
+				out.fromCDA(c)
+				return out
+			}})
+	}
+	d.raw("The file as it was sent (XML)")
+	return nil
+}
+
 // carried finds documents inside the texts of a wrapper: a CDA in CDATA, a CDA in base64.
 func (d *Document) carried(t *xmltree.Tree) {
 	looked := 0
 	t.Document().Walk(func(n xmltree.Node) bool {
-		if looked++; looked > 20000 || len(d.parts) >= 20 {
+		if looked++; looked > 20000 || len(d.parts) >= maxCarried {
 			return false
 		}
 		if !n.IsText() || len(n.Bytes()) < 64 {

@@ -71,14 +71,7 @@ func (d *Document) fromContext(c *context.Context) {
 	for _, id := range c.PatientIDs {
 		add("Patient's number", id.ID+" ("+id.Context+")")
 	}
-	if c.Get("surname") != "" || c.Get("givenName") != "" {
-		d.Patient = &chart.Patient{Name: chart.Name{Given: c.Get("givenName"), Family: c.Get("surname")}, Birth: chart.ParseTime(c.Get("dateOfBirth"))}
-		if g := c.Get("gender"); g != "" {
-			d.Patient.Sex = chart.Code{Code: g}
-		}
-		for _, id := range c.PatientIDs {
-			d.Patient.IDs = append(d.Patient.IDs, chart.ID{Root: id.Context, Extension: id.ID})
-		}
+	if d.Patient = contextPatient(c); d.Patient != nil {
 		d.sheet.Patient = d.Patient
 	}
 	for _, p := range c.Patient {
@@ -92,6 +85,21 @@ func (d *Document) fromContext(c *context.Context) {
 	for _, f := range c.Faults {
 		d.finding(chart.Warning, "context-fault", "The context part has a fault: %s.", strings.ReplaceAll(string(f), "_", " "))
 	}
+}
+
+// contextPatient is the patient a context part names, nil when it gives no name.
+func contextPatient(c *context.Context) *chart.Patient {
+	if c.Get("surname") == "" && c.Get("givenName") == "" {
+		return nil
+	}
+	p := &chart.Patient{Name: chart.Name{Given: c.Get("givenName"), Family: c.Get("surname")}, Birth: chart.ParseTime(c.Get("dateOfBirth"))}
+	if g := c.Get("gender"); g != "" {
+		p.Sex = chart.Code{Code: g}
+	}
+	for _, id := range c.PatientIDs {
+		p.IDs = append(p.IDs, chart.ID{Root: id.Context, Extension: id.ID})
+	}
+	return p
 }
 
 func (d *Document) readHTML() error {

@@ -28,6 +28,10 @@ func sniff(head []byte) Kind {
 		return JSON
 	case text[0] == '<':
 		return sniffMarkup(text)
+	case isMail(text): // before the zeros: a body may be UTF-16 or binary
+		return Mail
+	case bytes.Contains(head, []byte("PK\x03\x04")) && !wide(head): // something stands in front of the archive
+		return Zip
 	case bytes.IndexByte(text[:min(len(text), 2048)], 0) >= 0 && !wide(head):
 		return Unknown
 	}
@@ -36,12 +40,14 @@ func sniff(head []byte) Kind {
 		if len(narrow) > 0 && narrow[0] == '<' {
 			return sniffMarkup(narrow)
 		}
-		if isHL7(narrow) {
+		switch {
+		case isHL7(narrow):
 			return HL7v2
+		case len(narrow) > 0 && isJSON(narrow):
+			return JSON
+		case isMail(narrow):
+			return Mail
 		}
-	}
-	if isMail(text) {
-		return Mail
 	}
 	if i := bytes.Index(text, []byte("ClinicalDocument")); i > 0 && bytes.IndexByte(text[:i], '<') >= 0 {
 		return XML // text in front of the first tag: a wrapper, or a paste
@@ -105,6 +111,7 @@ func isWordByte(c byte) bool {
 
 // sniffMarkup tells HTML and SVG from other XML by the first element, comments and declarations aside.
 func sniffMarkup(b []byte) Kind {
+	declared := false
 	for {
 		b = bytes.TrimLeft(b, " \t\r\n\x00")
 		switch {
@@ -119,6 +126,7 @@ func sniffMarkup(b []byte) Kind {
 			if i < 0 {
 				return XML
 			}
+			declared = declared || bytes.HasPrefix(b, []byte("<?xml"))
 			b = b[i+1:]
 		case len(b) > 9 && strings.EqualFold(string(b[:9]), "<!DOCTYPE"):
 			if name := bytes.TrimLeft(b[9:], " \t\r\n"); len(name) > 4 && strings.EqualFold(string(name[:4]), "html") {
@@ -130,7 +138,7 @@ func sniffMarkup(b []byte) Kind {
 			}
 			b = b[i:]
 		default:
-			return sniffElement(b)
+			return sniffElement(b, declared)
 		}
 	}
 }
@@ -145,7 +153,9 @@ func doctypeEnd(b []byte) int {
 	return i + 1
 }
 
-func sniffElement(b []byte) Kind {
+// sniffElement tells by the first element. A name that HTML knows is not enough: a document of another
+// kind may begin with <a> or <p>, and shown as HTML it would lose what only its own reader finds.
+func sniffElement(b []byte, declared bool) Kind {
 	if len(b) < 2 || b[0] != '<' {
 		return XML
 	}
@@ -153,10 +163,17 @@ func sniffElement(b []byte) Kind {
 	for end < len(b) && (isWordByte(b[end]) || b[end] == ':' || b[end] == '_' || b[end] == '-') {
 		end++
 	}
-	name := strings.ToLower(string(b[1:end]))
-	switch name {
-	case "html", "head", "body", "div", "p", "table", "span", "script", "br", "font", "b", "i", "a", "img", "center", "h1", "h2", "h3", "style", "meta", "iframe":
-		if bytes.Contains(b[:min(len(b), 400)], []byte("http://hl7.org/fhir")) {
+	tag, _, _ := bytes.Cut(b, []byte(">"))
+	switch strings.ToLower(string(b[1:end])) {
+	case "html":
+		return HTML
+	case "head", "body", "div", "p", "table", "span", "script", "br", "font", "img", "center", "h1", "h2", "h3", "style", "meta", "iframe":
+		if declared || foreign(tag) || bytes.Contains(b, []byte("ClinicalDocument")) {
+			return XML
+		}
+		return HTML
+	case "b", "i", "a":
+		if declared || foreign(tag) || bytes.Contains(b, []byte("ClinicalDocument")) || !likeHTML(b) {
 			return XML
 		}
 		return HTML
@@ -164,6 +181,22 @@ func sniffElement(b []byte) Kind {
 		return SVG
 	}
 	return XML
+}
+
+// foreign says whether a start tag names a namespace other than that of XHTML.
+func foreign(tag []byte) bool {
+	return bytes.Contains(tag, []byte("xmlns")) && !bytes.Contains(tag, []byte("http://www.w3.org/1999/xhtml"))
+}
+
+// likeHTML says whether a text has a mark that hardly anything but HTML has.
+func likeHTML(b []byte) bool {
+	b = bytes.ToLower(b[:min(len(b), 4096)])
+	for _, mark := range []string{"href=", "<br", "<p>", "<p ", "<div", "<font", "<html", "<table", "<img", "&nbsp;"} {
+		if bytes.Contains(b, []byte(mark)) {
+			return true
+		}
+	}
+	return false
 }
 
 // isMail says whether the text begins with a mail header: a field only mail has, or a sender together

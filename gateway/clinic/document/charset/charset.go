@@ -69,6 +69,14 @@ func Open(src io.ReaderAt, size int64, label string) (*Text, error) {
 	if d := declared(head); d != "" {
 		label = d
 	}
+	if bytes.IndexByte(head, 0) >= 0 { // zeros are in no other encoding of text: here the label may speak
+		switch strings.ToLower(strings.TrimSpace(label)) {
+		case "utf-16le", "utf-16", "ucs-2":
+			return decode(src, size, "UTF-16LE", "")
+		case "utf-16be":
+			return decode(src, size, "UTF-16BE", "")
+		}
+	}
 	return byLabel(src, size, head, strings.ToLower(strings.TrimSpace(label)))
 }
 

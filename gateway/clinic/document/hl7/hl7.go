@@ -2,15 +2,21 @@
 // segments, fields, patient, sender, and the lines of referrals, orders, results, appointments and
 // documents (REF, OMG, ORM, OML, ORU, SIU, MDM, ADT, VXU and any other by its segments).
 //
-// It is lenient in form: LF or CRLF for CR, a byte-order mark, MLLP framing, batch headers, custom
-// separators; what was mended is stated. It writes nothing, checks no conformance profile and invents
-// no field. Limits: MaxBytes, MaxSegments, MaxFields.
+// Read gives every message of a file or batch, and ByPatient what a message says of each patient apart:
+// results under a second PID are never the first one's. A line carries how it stands (OBX-11, OBR-25,
+// ORC-1, RXA-20, action codes, the trigger event): what was deleted, cancelled, refused or denied is no
+// plain fact.
+//
+// It is lenient in form: LF or CRLF for CR, line ends inside a field, a byte-order mark, MLLP framing,
+// batch headers, custom separators; what was mended is stated. It writes nothing, checks no conformance
+// profile and invents no field. Limits: MaxBytes, MaxMessages, MaxSegments, MaxFields, MaxLines.
 package hl7
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/charset"
@@ -20,7 +26,8 @@ import (
 // The limits of a message; what lies beyond is not read and Message.Repairs says so.
 const (
 	MaxBytes    = 16 << 20 // bytes read
-	MaxSegments = 20000    // segments
+	MaxMessages = 150      // messages of a file
+	MaxSegments = 20000    // segments of a file
 	MaxFields   = 500      // fields of a segment
 	maxRepeats  = 200      // repetitions of a field
 )
@@ -28,12 +35,21 @@ const (
 // ErrNotHL7 means there is no MSH segment.
 var ErrNotHL7 = errors.New("hl7: no MSH segment")
 
+// File is all messages of a file or batch.
+type File struct {
+	Messages []*Message
+	Encoding string
+	Repairs  []string
+	Left     int // further messages that were not read
+	segments int
+}
+
 // Message is one message.
 type Message struct {
 	Segments []Segment
 	Encoding string
 	Repairs  []string
-	More     int // further messages in the same file, not read
+	More     int // further messages in the same file
 	sep      separators
 }
 
@@ -42,17 +58,30 @@ type separators struct{ field, component, repeat, escape, sub byte }
 // Segment is one segment, its fields as written.
 type Segment struct {
 	Name   string
+	line   string   // as written
+	more   []string // what belongs to it of the lines behind it, until they are joined
 	fields []string // fields[0] is the name; for MSH fields[1] is the separator itself
 	sep    separators
 }
 
 // Parse reads the first message in the size bytes of src.
 func Parse(src io.ReaderAt, size int64) (*Message, error) {
+	f, err := Read(src, size)
+	if err != nil {
+		return nil, err
+	}
+	m := f.Messages[0]
+	m.Encoding, m.Repairs, m.More = f.Encoding, f.Repairs, len(f.Messages)-1+f.Left
+	return m, nil
+}
+
+// Read reads all messages in the size bytes of src. ErrNotHL7 is for a text without any.
+func Read(src io.ReaderAt, size int64) (*File, error) {
 	text, err := charset.Open(src, size, "")
 	if err != nil {
 		return nil, fmt.Errorf("hl7: %w", err)
 	}
-	m := &Message{Encoding: text.Name, Repairs: text.Repairs}
+	f := &File{Encoding: text.Name, Repairs: text.Repairs}
 	raw := make([]byte, min(text.Size, MaxBytes))
 	n, err := text.Src.ReadAt(raw, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -60,52 +89,115 @@ func Parse(src io.ReaderAt, size int64) (*Message, error) {
 	}
 	body, bad := charset.Append(make([]byte, 0, n), raw[:n], text.Single)
 	if bad > 0 {
-		m.Repairs = append(m.Repairs, "bytes that are no UTF-8 are read as Windows-1252 (Latin-1)")
+		f.repair("bytes that are no UTF-8 are read as Windows-1252 (Latin-1)")
 	}
 	if text.Size > MaxBytes {
-		m.Repairs = append(m.Repairs, fmt.Sprintf("only the first %d MiB are read", MaxBytes>>20))
+		f.repair(fmt.Sprintf("only the first %d MiB are read", MaxBytes>>20))
 	}
-	return m, m.split(string(body))
+	return f, f.split(string(body))
+}
+
+func (f *File) repair(s string) {
+	if len(f.Repairs) < 20 && !slices.Contains(f.Repairs, s) {
+		f.Repairs = append(f.Repairs, s)
+	}
 }
 
 // split cuts the text into segments. The standard ends a segment with CR alone; LF and CRLF are taken.
-func (m *Message) split(body string) error {
+func (f *File) split(body string) error {
 	body = strings.Trim(body, "\x0B\x1C\r\n \t\x00")
 	if strings.Contains(body, "\n") {
 		if strings.Contains(body, "\r") {
 			body = strings.ReplaceAll(body, "\r\n", "\r")
 		}
 		body = strings.ReplaceAll(body, "\n", "\r")
-		m.Repairs = append(m.Repairs, "segments end with a line feed instead of a carriage return")
+		f.repair("segments end with a line feed instead of a carriage return")
 	}
-	started := false
+	var m *Message
 	for line := range strings.SplitSeq(body, "\r") {
 		line = strings.Trim(line, "\x0B\x1C\x00")
-		if len(line) < 3 {
-			continue
-		}
 		switch {
-		case strings.HasPrefix(line, "MSH") && started:
-			m.More++
-			continue
+		case strings.TrimSpace(line) == "":
 		case strings.HasPrefix(line, "MSH"):
-			if !m.separators(line) {
-				return fmt.Errorf("%w: its separators are missing", ErrNotHL7)
+			next := &Message{}
+			if !next.separators(line) {
+				if len(f.Messages) == 0 {
+					return fmt.Errorf("%w: its separators are missing", ErrNotHL7)
+				}
+				f.Left++ // never joined to the message before it: it may be another patient's
+				m = nil
+				continue
 			}
-			started = true
-		case !started || m.More > 0:
-			continue // batch headers
+			if m = nil; len(f.Messages) >= MaxMessages || f.segments >= MaxSegments {
+				f.Left++
+				continue
+			}
+			m = next
+			f.Messages = append(f.Messages, m)
+			f.take(m, line)
+		case m != nil:
+			f.take(m, line)
 		}
-		if len(m.Segments) >= MaxSegments {
-			m.Repairs = append(m.Repairs, fmt.Sprintf("only the first %d segments are read", MaxSegments))
-			break
-		}
-		m.Segments = append(m.Segments, m.segment(line))
 	}
-	if !started {
+	if len(f.Messages) == 0 {
 		return ErrNotHL7
 	}
+	for _, m := range f.Messages {
+		f.cut(m)
+	}
 	return nil
+}
+
+// take adds a line to a message: a segment, the rest of a field that had a line end in it, or a
+// continuation (ADD, chapter 2.10.2).
+func (f *File) take(m *Message, line string) {
+	name := line[:min(3, len(line))]
+	if name == "FHS" || name == "BHS" || name == "BTS" || name == "FTS" {
+		return
+	}
+	n := len(m.Segments)
+	if !m.begins(line) && n > 0 {
+		m.Segments[n-1].more = append(m.Segments[n-1].more, "\n", line)
+		f.repair("a line end stood inside a field; the line belongs to the segment before it")
+		return
+	}
+	if name == "ADD" && n > 0 && len(line) > 4 {
+		m.Segments[n-1].more = append(m.Segments[n-1].more, line[4:])
+		return
+	}
+	if f.segments >= MaxSegments {
+		f.repair(fmt.Sprintf("only the first %d segments are read", MaxSegments))
+		return
+	}
+	f.segments++
+	m.Segments = append(m.Segments, Segment{Name: name, line: line})
+}
+
+// cut takes the segments apart, once all that belongs to each is there.
+func (f *File) cut(m *Message) {
+	for i, s := range m.Segments {
+		line := s.line
+		if len(s.more) > 0 {
+			line += strings.Join(s.more, "")
+		}
+		var long bool
+		if m.Segments[i], long = m.segment(line); long {
+			f.repair(fmt.Sprintf("a segment has more than %d fields; the rest of them is only in the message as sent", MaxFields))
+		}
+	}
+}
+
+// begins says whether a line begins a segment: three capitals or digits, then the field separator.
+func (m *Message) begins(line string) bool {
+	if len(line) < 3 || len(line) > 3 && line[3] != m.sep.field {
+		return false
+	}
+	for i := range 3 {
+		if c := line[i]; (c < 'A' || c > 'Z') && (c < '0' || c > '9' || i == 0) {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *Message) separators(line string) bool {
@@ -122,8 +214,8 @@ func (m *Message) separators(line string) bool {
 	return m.sep.field > ' ' && m.sep.field < 0x7F
 }
 
-func (m *Message) segment(line string) Segment {
-	s := Segment{Name: line[:3], sep: m.sep}
+func (m *Message) segment(line string) (s Segment, long bool) {
+	s = Segment{Name: line[:3], line: line, sep: m.sep}
 	rest := line
 	if s.Name == "MSH" {
 		s.fields = []string{"MSH", string(m.sep.field)}
@@ -131,163 +223,11 @@ func (m *Message) segment(line string) Segment {
 	}
 	for f := range strings.SplitSeq(rest, string(m.sep.field)) {
 		if len(s.fields) >= MaxFields {
-			break
+			return s, true
 		}
 		s.fields = append(s.fields, f)
 	}
-	return s
-}
-
-// Len is the number of the last field.
-func (s Segment) Len() int { return len(s.fields) - 1 }
-
-// Raw is field n as written, "" when absent.
-func (s Segment) Raw(n int) string {
-	if n <= 0 || n >= len(s.fields) {
-		return ""
-	}
-	return s.fields[n]
-}
-
-// Repeats are the repetitions of field n as written.
-func (s Segment) Repeats(n int) []string {
-	raw := s.Raw(n)
-	if raw == "" {
-		return nil
-	}
-	if s.Name == "MSH" && n <= 2 {
-		return []string{raw}
-	}
-	return splitMax(raw, s.sep.repeat, maxRepeats)
-}
-
-// Get is component c (from 1) of the first repetition of field n, unescaped; its first subcomponent.
-func (s Segment) Get(n, c int) string {
-	r := s.Repeats(n)
-	if len(r) == 0 {
-		return ""
-	}
-	return s.Component(r[0], c)
-}
-
-// Component is component c (from 1) of one repetition, its first subcomponent, unescaped.
-func (s Segment) Component(rep string, c int) string {
-	parts := splitMax(rep, s.sep.component, 100)
-	if c > len(parts) {
-		return ""
-	}
-	sub, _, _ := strings.Cut(parts[c-1], string(s.sep.sub))
-	if sub == `""` {
-		return "" // explicit null: delete this value
-	}
-	return s.unescape(sub)
-}
-
-// Text is field n for a reader: components joined by a blank, repetitions by a line end, unescaped.
-func (s Segment) Text(n int) string {
-	var out []string
-	for _, r := range s.Repeats(n) {
-		if s.Name == "MSH" && n <= 2 {
-			return r
-		}
-		var parts []string
-		for _, c := range splitMax(r, s.sep.component, 100) {
-			c = strings.ReplaceAll(c, string(s.sep.sub), " ")
-			if c = strings.TrimSpace(s.unescape(c)); c != "" && c != `""` {
-				parts = append(parts, c)
-			}
-		}
-		if len(parts) > 0 {
-			out = append(out, strings.Join(parts, " "))
-		}
-	}
-	return strings.Join(out, "\n")
-}
-
-func splitMax(s string, sep byte, n int) []string {
-	parts := strings.SplitN(s, string(sep), n+1)
-	if len(parts) > n {
-		parts = parts[:n]
-	}
-	return parts
-}
-
-// unescape resolves the escape sequences of chapter 2.7; unknown ones stay as written.
-func (s Segment) unescape(v string) string {
-	e := s.sep.escape
-	if strings.IndexByte(v, e) < 0 {
-		return v
-	}
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(v, string(e))
-		b.WriteString(before)
-		if !ok {
-			return b.String()
-		}
-		seq, after, closed := strings.Cut(rest, string(e))
-		if !closed || len(seq) > 80 {
-			b.WriteByte(e)
-			v = rest
-			continue
-		}
-		b.WriteString(s.sequence(seq))
-		v = after
-	}
-}
-
-func (s Segment) sequence(seq string) string {
-	switch seq {
-	case "F":
-		return string(s.sep.field)
-	case "S":
-		return string(s.sep.component)
-	case "T":
-		return string(s.sep.sub)
-	case "R":
-		return string(s.sep.repeat)
-	case "E":
-		return string(s.sep.escape)
-	case "H", "N":
-		return ""
-	case ".br", ".BR", ".sp":
-		return "\n"
-	}
-	if strings.HasPrefix(seq, "X") && len(seq)%2 == 1 {
-		if out, ok := hexText(seq[1:]); ok {
-			return out
-		}
-	}
-	if strings.HasPrefix(seq, ".") {
-		return " "
-	}
-	return string(s.sep.escape) + seq + string(s.sep.escape)
-}
-
-func hexText(h string) (string, bool) {
-	var raw []byte
-	for i := 0; i+1 < len(h); i += 2 {
-		a, ok1 := hexDigit(h[i])
-		b, ok2 := hexDigit(h[i+1])
-		if !ok1 || !ok2 {
-			return "", false
-		}
-		raw = append(raw, a<<4|b)
-	}
-	out, _ := charset.Append(nil, raw, false)
-	return string(out), true
-}
-
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10, true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	}
-	return 0, false
+	return s, false
 }
 
 // First is the first segment of that name.

@@ -80,7 +80,7 @@ func TestResultsNotesAndFilesAreRead(t *testing.T) {
 	if lines[2].Value != "<0.3 mg/dL" {
 		t.Errorf("structured number %+v", lines[2])
 	}
-	if e := m.Embedded(); len(e) != 1 || e[0].MediaType != "application/pdf" || e[0].Base64 != "JVBERi0=" {
+	if e, _ := m.Embedded(); len(e) != 1 || e[0].MediaType != "application/pdf" || e[0].Base64 != "JVBERi0=" {
 		t.Errorf("embedded %+v", e)
 	}
 	if len(m.Repairs) != 0 {

@@ -43,6 +43,38 @@ func Title(code, event string) string {
 		return "New patient information"
 	case "ADT^A02":
 		return "Transfer"
+	case "ADT^A11":
+		return "Cancelled admission"
+	case "ADT^A12":
+		return "Cancelled transfer"
+	case "ADT^A13":
+		return "Cancelled discharge"
+	case "ADT^A17":
+		return "Two patients changed beds"
+	case "ADT^A23":
+		return "Deleted visit"
+	case "ADT^A24":
+		return "Patient records linked"
+	case "ADT^A29":
+		return "Deleted patient"
+	case "ADT^A37":
+		return "Patient records no longer linked"
+	case "ADT^A18", "ADT^A30", "ADT^A34", "ADT^A35", "ADT^A36", "ADT^A39", "ADT^A40", "ADT^A41", "ADT^A42":
+		return "Patient records merged"
+	case "ADT^A43", "ADT^A44", "ADT^A45":
+		return "Part of a patient's record moved to another"
+	case "ADT^A46", "ADT^A47", "ADT^A48", "ADT^A49", "ADT^A50", "ADT^A51":
+		return "Changed identifier of a patient"
+	case "ADT^A38":
+		return "Cancelled pre-admission"
+	case "ADT^A60":
+		return "Changed allergies"
+	case "SIU^S16":
+		return "Appointment discontinued"
+	case "PPR^PC2":
+		return "Changed problem"
+	case "PPR^PC3":
+		return "Deleted problem"
 	case "MDM^T02", "MDM^T01":
 		return "New document"
 	case "MDM^T08", "MDM^T10":
@@ -106,7 +138,10 @@ func (m *Message) Patient() *chart.Patient {
 	}
 	p.Birth = chart.ParseTime(s.Get(7, 1))
 	if p.Birth.Precision > chart.Day { // MP-162
-		p.Birth = chart.ParseTime(p.Birth.Raw[:8])
+		p.Birth = chart.ParseTime(p.Birth.At.Format("20060102"))
+	}
+	if p.Deceased = chart.ParseTime(s.Get(29, 1)).String(); p.Deceased == "" && s.Get(30, 1) == "Y" {
+		p.Deceased = "yes"
 	}
 	if c := s.Get(8, 1); c != "" {
 		p.Sex = chart.Code{Code: c, Display: sexWord(c)}
@@ -225,192 +260,44 @@ func (m *Message) facility() chart.Organization {
 	return chart.Organization{}
 }
 
-// maxLines is how many lines one message gives.
-const maxLines = 5000
-
-// Lines are the message's content in its own order: reason, orders, diagnoses, allergies, results,
-// appointments, notes.
-func (m *Message) Lines() []chart.Line {
-	var out []chart.Line
-	for _, s := range m.Segments {
-		if len(out) >= maxLines {
-			break
-		}
-		l, ok := line(s)
-		if s.Name == "NTE" && len(out) > 0 {
-			if t := s.Text(3); t != "" {
-				out[len(out)-1].Note = join(" · ", out[len(out)-1].Note, t)
-			}
-			continue
-		}
-		if ok {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-func coded(s Segment, n int) chart.Code {
-	return chart.Code{Code: s.Get(n, 1), Display: s.Get(n, 2), System: s.Get(n, 3)}
-}
-
-func words(s Segment, n int) string {
-	c := coded(s, n)
-	if c.Display != "" {
-		return c.Display
-	}
-	return c.Code
-}
-
-func line(s Segment) (chart.Line, bool) {
-	l := chart.Line{}
-	switch s.Name {
-	case "RF1":
-		l = chart.Line{Group: "Referral", Name: join(", ", words(s, 3), words(s, 10)), Value: words(s, 1), Note: join(" · ", label("priority", words(s, 2)), label("number", s.Get(6, 1))), Time: chart.ParseTime(s.Get(7, 1))}
-	case "ORC":
-		l = chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderStatus(s.Get(1, 1)), Note: label("reason", words(s, 16)), Time: chart.ParseTime(s.Get(9, 1))}
-	case "OBR":
-		l = chart.Line{Group: "Orders", Name: words(s, 4), Note: join(" · ", label("reason", s.Text(31)), s.Text(13)), Time: chart.ParseTime(s.Get(7, 1)), Code: coded(s, 4)}
-	case "OBX":
-		l = result(s)
-	case "DG1":
-		name := words(s, 3)
-		if d := s.Get(4, 1); d != "" {
-			name = d
-		}
-		l = chart.Line{Group: "Diagnoses", Name: name, Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3)}
-	case "PRB":
-		l = chart.Line{Group: "Diagnoses", Name: words(s, 3), Time: chart.ParseTime(s.Get(16, 1)), Code: coded(s, 3)}
-	case "AL1":
-		l = chart.Line{Group: "Allergies", Name: words(s, 3), Note: join(", ", s.Text(5), words(s, 4)), Time: chart.ParseTime(s.Get(6, 1)), Code: coded(s, 3)}
-	case "PR1":
-		l = chart.Line{Group: "Procedures", Name: words(s, 3), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3)}
-	case "RXA":
-		l = chart.Line{Group: "Immunizations", Name: words(s, 5), Note: label("lot", s.Get(15, 1)), Time: chart.ParseTime(s.Get(3, 1)), Code: coded(s, 5)}
-	case "RXO", "RXE":
-		l = chart.Line{Group: "Medicines", Name: words(s, map[string]int{"RXO": 1, "RXE": 2}[s.Name])}
-	case "SCH":
-		l = chart.Line{Group: "Appointment", Name: join(", ", words(s, 7), words(s, 6)), Value: words(s, 25), Note: label("number", join(" / ", s.Get(1, 1), s.Get(2, 1))), Time: chart.ParseTime(s.Get(11, 4))}
-	case "AIS":
-		l = chart.Line{Group: "Appointment", Name: words(s, 3), Time: chart.ParseTime(s.Get(4, 1)), Note: label("minutes", s.Get(7, 1))}
-	case "AIP", "AIL", "AIG":
-		l = chart.Line{Group: "Appointment", Name: s.Text(3)}
-	case "TXA":
-		l = chart.Line{Group: "Document", Name: words(s, 2), Note: label("number", s.Get(12, 1)), Time: chart.ParseTime(s.Get(6, 1))}
-	case "PV1":
-		l = chart.Line{Group: "Visit", Name: join(", ", s.Text(3), s.Get(10, 1)), Note: label("number", s.Get(19, 1)), Time: chart.ParseTime(s.Get(44, 1))}
-	case "PRD":
-		l = chart.Line{Group: "People", Name: name(s, first(s.Repeats(2)), 1).String(), Note: join(", ", words(s, 1), strings.ReplaceAll(s.Text(5), "\n", ", "))}
-	case "NTE":
-		l = chart.Line{Group: "Notes", Name: s.Text(3)}
-	case "EVN":
-		l = chart.Line{Group: "Event", Name: "Event " + s.Get(1, 1), Time: chart.ParseTime(s.Get(6, 1)), Note: words(s, 4)}
-	}
-	return l, l.Name != "" || l.Value != ""
-}
-
-func result(s Segment) chart.Line {
-	l := chart.Line{Group: "Results", Name: words(s, 3), Code: coded(s, 3), Time: chart.ParseTime(s.Get(14, 1)), Flag: flag(s.Get(8, 1))}
-	switch s.Get(2, 1) {
-	case "ED", "RP":
-		l.Value = "attached file"
-	case "CE", "CWE", "CNE", "CF":
-		l.Value = words(s, 5)
-	case "DT", "TS", "DTM":
-		l.Value = chart.ParseTime(s.Get(5, 1)).String()
-	case "SN":
-		l.Value = join("", s.Get(5, 1), s.Get(5, 2), s.Get(5, 3), s.Get(5, 4))
-	default:
-		l.Value = s.Text(5)
-	}
-	if unit := s.Get(6, 1); unit != "" && l.Value != "" {
-		l.Value += " " + unit
-	}
-	if r := s.Text(7); r != "" {
-		l.Note = "usual " + r
-	}
-	return l
-}
-
-func flag(f string) string {
-	switch strings.ToUpper(strings.TrimSpace(f)) {
-	case "", "N":
-		return ""
-	case "H":
-		return "high"
-	case "L":
-		return "low"
-	case "HH":
-		return "critically high"
-	case "LL":
-		return "critically low"
-	case "A":
-		return "abnormal"
-	case "AA":
-		return "critically abnormal"
-	}
-	return f
-}
-
-func orderStatus(c string) string {
-	switch c {
-	case "NW":
-		return "new order"
-	case "CA":
-		return "cancel the order"
-	case "XO":
-		return "change the order"
-	case "SC":
-		return "status changed"
-	case "OK":
-		return "accepted"
-	case "UA":
-		return "cannot be done"
-	case "RE":
-		return "results follow"
-	}
-	return c
-}
-
-func label(name, v string) string {
-	if v == "" {
-		return ""
-	}
-	return name + " " + v
-}
-
-func join(sep string, parts ...string) string {
-	var out []string
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p != "" {
-			out = append(out, p)
-		}
-	}
-	return strings.Join(out, sep)
-}
-
-// Embedded is a file inside an OBX (data type ED, base64): its stated type and its text, still encoded.
+// Embedded is a file inside an OBX (data type ED): its stated type and its text, still encoded.
 type Embedded struct {
 	MediaType string
 	Base64    string
+	Hex       string // instead of Base64
+	Status    string // why the result it stands in is no plain one: "deleted", "preliminary"
 }
 
 // maxEmbedded is how many embedded files of one message are listed.
 const maxEmbedded = 20
 
-// Embedded are the files inside the message.
-func (m *Message) Embedded() []Embedded {
-	var out []Embedded
+// Embedded are the files inside the message, and how many more there are.
+func (m *Message) Embedded() (out []Embedded, left int) {
 	for _, s := range m.All("OBX") {
-		if s.Get(2, 1) != "ED" || len(out) >= maxEmbedded {
+		if s.Get(2, 1) != "ED" {
 			continue
 		}
 		for _, r := range s.Repeats(5) {
 			parts := splitMax(r, s.sep.component, 10)
-			if len(parts) >= 5 && strings.EqualFold(parts[3], "Base64") {
-				out = append(out, Embedded{MediaType: strings.ToLower(strings.Trim(parts[1]+"/"+parts[2], "/")), Base64: parts[4]})
+			if len(parts) < 5 || strings.TrimSpace(parts[4]) == "" {
+				continue
 			}
+			if len(out) >= maxEmbedded {
+				left++
+				continue
+			}
+			st := own(s)
+			e := Embedded{MediaType: strings.ToLower(strings.Trim(parts[1]+"/"+parts[2], "/")), Status: st.words()}
+			switch {
+			case strings.EqualFold(parts[3], "Base64"):
+				e.Base64 = strings.ReplaceAll(parts[4], string(s.sep.escape)+".br"+string(s.sep.escape), "")
+			case strings.EqualFold(parts[3], "Hex"):
+				e.Hex = parts[4]
+			default:
+				continue
+			}
+			out = append(out, e)
 		}
 	}
-	return out
+	return out, left
 }

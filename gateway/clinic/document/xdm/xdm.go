@@ -121,6 +121,12 @@ func FromArchive(a *Archive) (*Package, error) {
 	for _, odd := range a.Odd {
 		p.add(chart.Problem, "odd-entry", "The package has an entry that was left out: %s.", odd)
 	}
+	for _, name := range a.Twice {
+		p.add(chart.Problem, "duplicate-name", "The package has more than one file called %s; the first is taken, another program may take another.", clip(name))
+	}
+	if a.Before > 0 {
+		p.add(chart.Note, "leading-bytes", "%d bytes stand in front of the archive and were skipped.", a.Before)
+	}
 	found := 0
 	for i := range a.Files {
 		if isMetadata(a.Files[i].Name) {

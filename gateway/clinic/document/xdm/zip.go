@@ -45,6 +45,8 @@ type File struct {
 type Archive struct {
 	Files    []File
 	Odd      []string // entries that were left out, and why, in words
+	Twice    []string // names that more than one file has: programs differ in which of them they take
+	Before   int64    // bytes in front of the archive that are not of it
 	src      io.ReaderAt
 	size     int64
 	unpacked int64          // bytes of all files opened so far, each counted once
@@ -54,11 +56,12 @@ type Archive struct {
 // ReadArchive reads the directory of a zip archive. Entries that are encrypted, links, of an unknown
 // method or with a name that leads out of the archive (XD-36) are left out and named in Odd.
 func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
-	dir, count, err := directory(src, size)
+	dir, count, before, err := directory(src, size)
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{src: src, size: size, opened: map[int64]bool{}}
+	a := &Archive{src: src, size: size, opened: map[int64]bool{}, Before: before}
+	names := map[string]int{}
 	var packed int64
 	for i := 0; len(dir) >= 46 && binary.LittleEndian.Uint32(dir) == 0x02014b50; i++ {
 		if i >= MaxEntries {
@@ -69,6 +72,7 @@ func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 			return nil, fmt.Errorf("%w: the directory is cut off", ErrBadZip)
 		}
 		f, why := entry(dir[:n])
+		f.at += before
 		if packed += f.packed; packed > size {
 			return nil, fmt.Errorf("%w: its entries overlap", ErrBadZip)
 		}
@@ -78,6 +82,9 @@ func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 		case strings.HasSuffix(f.Name, "/"):
 		default:
 			a.Files = append(a.Files, f)
+			if names[f.Name]++; names[f.Name] == 2 {
+				a.Twice = append(a.Twice, f.Name)
+			}
 		}
 		dir = dir[n:]
 		count--
@@ -88,18 +95,19 @@ func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 	return a, nil
 }
 
-// directory finds and reads the central directory.
-func directory(src io.ReaderAt, size int64) (dir []byte, count int, err error) {
+// directory finds and reads the central directory. Its offsets count from the start of the archive: what
+// stands in front of that (before) shifts all of them.
+func directory(src io.ReaderAt, size int64) (dir []byte, count int, before int64, err error) {
 	tail := make([]byte, min(size, 22+65535))
 	if n, err := src.ReadAt(tail, size-int64(len(tail))); n < len(tail) {
-		return nil, 0, fmt.Errorf("xdm: reading: %w", err)
+		return nil, 0, 0, fmt.Errorf("xdm: reading: %w", err)
 	}
 	at := bytes.LastIndex(tail, []byte("PK\x05\x06"))
 	if at < 0 || len(tail)-at < 22 {
 		if size >= 4 && bytes.HasPrefix(tail, []byte("PK\x03\x04")) || size > int64(len(tail)) {
-			return nil, 0, fmt.Errorf("%w: its end is missing", ErrBadZip)
+			return nil, 0, 0, fmt.Errorf("%w: its end is missing", ErrBadZip)
 		}
-		return nil, 0, ErrNotZip
+		return nil, 0, 0, ErrNotZip
 	}
 	end := tail[at:]
 	count = int(binary.LittleEndian.Uint16(end[10:]))
@@ -108,19 +116,27 @@ func directory(src io.ReaderAt, size int64) (dir []byte, count int, err error) {
 	endAt := size - int64(len(tail)) + int64(at)
 	switch {
 	case count == 0xFFFF || length == 0xFFFFFFFF || offset == 0xFFFFFFFF:
-		return nil, 0, fmt.Errorf("%w: zip64 is not used by XDM and not read", ErrBadZip)
+		return nil, 0, 0, fmt.Errorf("%w: zip64 is not used by XDM and not read", ErrBadZip)
 	case count > MaxEntries:
-		return nil, 0, fmt.Errorf("%w: %d entries, at most %d are read", ErrBadZip, count, MaxEntries)
+		return nil, 0, 0, fmt.Errorf("%w: %d entries, at most %d are read", ErrBadZip, count, MaxEntries)
 	case length > MaxDirectory:
-		return nil, 0, fmt.Errorf("%w: a directory of %d bytes", ErrBadZip, length)
+		return nil, 0, 0, fmt.Errorf("%w: a directory of %d bytes", ErrBadZip, length)
 	case offset+length > endAt:
-		return nil, 0, fmt.Errorf("%w: its directory lies outside it", ErrBadZip)
+		return nil, 0, 0, fmt.Errorf("%w: its directory lies outside it", ErrBadZip)
 	}
 	dir = make([]byte, length)
 	if n, err := src.ReadAt(dir, offset); n < len(dir) {
-		return nil, 0, fmt.Errorf("xdm: reading: %w", err)
+		return nil, 0, 0, fmt.Errorf("xdm: reading: %w", err)
 	}
-	return dir, count, nil
+	if before = endAt - length - offset; before > 0 && count > 0 && !bytes.HasPrefix(dir, []byte("PK\x01\x02")) {
+		if n, err := src.ReadAt(dir, offset+before); n < len(dir) {
+			return nil, 0, 0, fmt.Errorf("xdm: reading: %w", err)
+		}
+		if bytes.HasPrefix(dir, []byte("PK\x01\x02")) {
+			return dir, count, before, nil
+		}
+	}
+	return dir, count, 0, nil
 }
 
 // entry reads one directory record; why is not "" when the entry is not to be used.
