@@ -71,7 +71,7 @@ const heldAtPlus = `strftime('%Y-%m-%dT%H:%M:%fZ', at, '+' || ? || ' seconds')`
 // maxExpired bounds the items one change removes, so that nobody waits long for it.
 const maxExpired = 500
 
-// ExpireItems removes inbox items older than their time, up to 500, and says how many. Tombstones and
+// ExpireItems removes inbox items older than their time, up to 500, and what people sent as long ago, and says how many. Tombstones and
 // ladders stay, so that a repetition is still known and the fate of every message is.
 func (s *Store) ExpireItems(ctx context.Context, older time.Duration, entry AuditEntry) (n int64, err error) {
 	if older <= 0 {
@@ -105,7 +105,8 @@ func (s *Store) ExpireItems(ctx context.Context, older time.Duration, entry Audi
 				w.exec("DELETE FROM "+table+" WHERE inbox=? AND number=?", k.inbox, k.number)
 			}
 		}
-		if n = int64(len(gone)); n > 0 {
+		n = int64(len(gone)) + w.exec("DELETE FROM sent WHERE at<?", stamp(s.now().Add(-older)))
+		if n > 0 {
 			entry.Detail = map[string]any{"items": n}
 			w.audit(entry)
 		}

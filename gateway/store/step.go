@@ -73,7 +73,7 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		w := &writer{tx: tx, s: s}
 		w.settle(lease, step.Settle)
 		for _, b := range step.Blobs {
-			w.exec("INSERT INTO blob VALUES (?,?,?,?,?,?,?)", b.ID, b.Org, b.Size, b.SHA256[:], b.Key, b.Place, stamp(s.now()))
+			w.blob(b)
 		}
 		for _, f := range step.Sealed {
 			w.exec("INSERT INTO sealed(blob, message) VALUES (?,?)", f.Blob, f.Message)
@@ -161,6 +161,11 @@ func (w *writer) row(query string, args ...any) *sql.Row {
 		return st.QueryRow(args...)
 	}
 	return w.tx.QueryRow(query, args...)
+}
+
+// blob names bytes that are in the spool.
+func (w *writer) blob(b spool.Blob) {
+	w.exec("INSERT INTO blob VALUES (?,?,?,?,?,?,?)", b.ID, b.Org, b.Size, b.SHA256[:], b.Key, b.Place, stamp(w.s.now()))
 }
 
 // exists reports whether the query has a row.

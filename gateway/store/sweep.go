@@ -14,7 +14,7 @@ import (
 const SettledFor = 7 * 24 * time.Hour
 
 // Unreferenced lists blobs that no row needs any more: not an inbox, not a held message, not the queue,
-// and no message younger than the retention of the spool. Up to n.
+// not a draft and not what people sent, and no message younger than the retention of the spool. Up to n.
 func (s *Store) Unreferenced(ctx context.Context, n int) ([]spool.Blob, error) {
 	keep, err := s.Retention(ctx)
 	if err != nil || keep[KeptSpool] <= 0 {
@@ -28,6 +28,8 @@ func (s *Store) Unreferenced(ctx context.Context, n int) ([]spool.Blob, error) {
 		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.sealed_blob<>'' AND m.sealed_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
 		AND NOT EXISTS (SELECT 1 FROM sealed f JOIN message m ON m.id=f.message WHERE f.blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
 		AND NOT EXISTS (SELECT 1 FROM message m WHERE m.opened_blob<>'' AND m.opened_blob=b.id AND (m.received>? OR EXISTS (SELECT 1 FROM job j WHERE j.message=m.id)))
+		AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.blob=b.id) AND NOT EXISTS (SELECT 1 FROM draft_file f WHERE f.blob=b.id)
+		AND NOT EXISTS (SELECT 1 FROM sent x WHERE x.blob=b.id)
 		LIMIT ?`, []any{before, before, before, before, before, n}, scanBlob)
 }
 

@@ -31,6 +31,7 @@ CREATE TABLE sent (
   message TEXT PRIMARY KEY REFERENCES message(id), org TEXT NOT NULL, person TEXT NOT NULL, signed_by TEXT NOT NULL, pool TEXT NOT NULL,
   work TEXT NOT NULL, how TEXT NOT NULL, category TEXT NOT NULL, blob TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX sent_org ON sent(org, at);
+CREATE INDEX sent_at ON sent(at);
 CREATE INDEX sent_pool ON sent(org, pool, at);
 CREATE INDEX sent_work ON sent(work) WHERE work <> '';
 CREATE INDEX sent_blob ON sent(blob);
