@@ -314,5 +314,36 @@ func readSection(n xmltree.Node, level int) *Section {
 	for i := 0; i < len(s.Templates) && s.Kind == Other; i++ {
 		s.Kind = kindOfTemplate(s.Templates[i].Root)
 	}
+	if s.Kind == Other {
+		s.Kind = kindOfTitle(s.Title)
+	}
 	return s
+}
+
+// kindOfTitle is the kind of a section that neither its code nor a template tells, by a title that can
+// mean nothing else: a page must not say that a document has no section on allergies when it has one.
+func kindOfTitle(title string) Kind {
+	switch strings.Join(wordsOf(title), " ") {
+	case "allergies", "allergy list", "drug allergies", "allergies and intolerances", "allergies and adverse reactions", "allergies adverse reactions alerts", "adverse reactions":
+		return Allergies
+	case "medications", "medication list", "current medications", "medicines", "active medications":
+		return Medications
+	case "problems", "problem list", "active problems", "current problems", "diagnoses":
+		return Problems
+	case "results", "laboratory results", "lab results", "recent results":
+		return Results
+	case "vital signs", "vitals":
+		return Vitals
+	case "reason for referral", "referral reason":
+		return Reason
+	case "plan", "plan of care", "plan of treatment", "care plan":
+		return Plan
+	case "assessment", "impression":
+		return Assessment
+	case "assessment and plan":
+		return AssessPlan
+	case "family history":
+		return FamilyHx
+	}
+	return Other
 }

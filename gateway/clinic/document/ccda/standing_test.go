@@ -121,6 +121,7 @@ func TestLinesSayWhatTheirEntrySays(t *testing.T) {
 		"a range for high is not usual":   {resultOf("", "", `<value xsi:type="PQ" value="4" unit="g"/><referenceRange><observationRange><value><low value="5" unit="g"/></value><interpretationCode code="H"/></observationRange></referenceRange>`), "s1|K|4 g|||range for high: at least 5 g"},
 		"on the open end of a range":      {resultOf("", "", `<value xsi:type="PQ" value="5" unit="g"/><referenceRange><observationRange><value><high value="5" unit="g" inclusive="false"/></value></observationRange></referenceRange>`), "s1|K|5 g|above the stated range||usual less than 5 g"},
 		"a panel in a panel":              {section("30954-2", `<text>x</text><entry><organizer><component><organizer><component><observation><code displayName="K"/><value value="4"/></observation></component></organizer></component></organizer></entry>`), "s1|K|4"},
+		"told by its title alone":         {`<component><section><title>Drug Allergies:</title><text><list><item>Penicillin</item></list></text></section></component>`, "text s1|Penicillin"},
 		"inherits the kind of its parent": {section("48765-2", `<text/><component><section><code code="99999-9"/><title>Drugs</title><text><list><item>Penicillin</item></list></text></section></component>`), "text s2|Penicillin"},
 	} {
 		got := lines(read(t, doc("", c.sections)).Items())
