@@ -18,6 +18,7 @@ import (
 	"postern/gateway/edge/metrics"
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/edge/tlsfile"
+	"postern/gateway/edge/web"
 	"postern/gateway/spool"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -37,6 +38,8 @@ type Gateway struct {
 
 	metrics   *metrics.Set
 	metricsAt net.Listener // nil: not wanted
+	web       *web.Server
+	webAt     net.Listener // nil: not wanted
 }
 
 // served is one SMTP server with its socket.
@@ -102,6 +105,9 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 		}
 		g.ldap, g.ldapAt = ldapd.New(s.Log), append(g.ldapAt, l)
 	}
+	if err := g.bindWeb(); err != nil {
+		return g, err
+	}
 	g.control, err = control.Listen(s.Config.Socket())
 	return g, err
 }
@@ -147,6 +153,9 @@ func (g *Gateway) Addresses() map[string][]string {
 	if g.metricsAt != nil {
 		out["metrics.listen"] = []string{g.metricsAt.Addr().String()}
 	}
+	if g.webAt != nil {
+		out["web.listen"] = []string{g.webAt.Addr().String()}
+	}
 	return out
 }
 
@@ -162,6 +171,9 @@ func (g *Gateway) closeSockets() {
 	}
 	if g.metricsAt != nil {
 		g.metricsAt.Close()
+	}
+	if g.webAt != nil {
+		g.webAt.Close()
 	}
 	if g.control != nil {
 		g.control.Close()
@@ -204,8 +216,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 		})
 	}
+	if g.webAt != nil {
+		edges.Go(func() {
+			if err := g.serveWeb(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
 	inside.Go(func() { g.sweep(workers) })
+	inside.Go(func() { g.tend(workers) })
 	inside.Go(func() { g.site.watch(workers) })
 	inside.Go(func() { g.follow(workers) })
 	if g.metricsAt != nil {

@@ -38,6 +38,7 @@ type InitOptions struct {
 	Now      time.Time
 	// Ports for a site that is not run as root or shares its machine; zero values are the well-known ones.
 	SMTP, Submission, SubmissionTLS, DNS string // host:port
+	Web                                  string // host:port of the clinic's pages; "" is none
 }
 
 // Initialised is what Init made.
@@ -211,5 +212,15 @@ key         = "tls/key.pem"
 
 [dns]                          # the public DNS of the domains hosted here
 listen = [%q]
-`, o.Hostname, orDefault(o.SMTP, ":25"), orDefault(o.Submission, ":587"), orDefault(o.SubmissionTLS, ":465"), orDefault(o.DNS, ":53"))
+`, o.Hostname, orDefault(o.SMTP, ":25"), orDefault(o.Submission, ":587"), orDefault(o.SubmissionTLS, ":465"), orDefault(o.DNS, ":53")) + webText(o)
+}
+
+func webText(o InitOptions) string {
+	if o.Web == "" {
+		return ""
+	}
+	return fmt.Sprintf(`
+[web]                          # the clinic's pages, over TLS with the certificate above unless one is named here
+listen = %q
+`, o.Web)
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"postern/certs"
-	"postern/certs/keyfile"
 	"postern/gateway/auth"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/edge/control"
@@ -48,6 +47,12 @@ func (v Verbs) Do(ctx context.Context, r control.Request) (control.Answer, error
 		f, ok = operatorVerbs()[r.Verb]
 	}
 	if !ok {
+		f, ok = peopleVerbs()[r.Verb]
+	}
+	if !ok {
+		f, ok = trustVerbs()[r.Verb]
+	}
+	if !ok {
 		return control.Answer{}, &control.Error{Kind: "usage", Text: fmt.Sprintf("gateway: no verb %q; is the running gateway another version?", r.Verb)}
 	}
 	a, err := f(ctx, v.s.As(r.Actor), r.Args, r.Body)
@@ -63,17 +68,6 @@ type ItemArg struct {
 	Number int64  `json:"number"`
 	Before int64  `json:"before,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
-}
-
-// ImportArg are the arguments of `cert import`; the file is the call's raw bytes.
-type ImportArg struct {
-	Password string `json:"password,omitempty"`
-}
-
-// AnchorArg names an anchor.
-type AnchorArg struct {
-	Domain      addr.Domain `json:"domain"`
-	Fingerprint string      `json:"fingerprint"`
 }
 
 // StaticArg pins a certificate.
@@ -114,18 +108,10 @@ func verbs() map[string]verb {
 		"user.remove": with(func(ctx context.Context, a Admin, login string) (none, error) {
 			return none{}, a.s.Store.RemoveAccount(ctx, login, a.entry("user.remove", login, nil))
 		}),
-		"anchor.add": with(func(ctx context.Context, a Admin, in AnchorAdd) ([]store.Anchor, error) { return a.AnchorAdd(ctx, in) }),
-		"anchor.list": with(func(ctx context.Context, a Admin, d addr.Domain) ([]store.Anchor, error) {
-			return a.s.Store.AnchorList(ctx, d)
-		}),
-		"anchor.remove": with(func(ctx context.Context, a Admin, in AnchorArg) (none, error) {
-			return none{}, a.AnchorRemove(ctx, in.Domain, in.Fingerprint)
-		}),
 		"cert.create": with(func(ctx context.Context, a Admin, in CertCreate) ([]string, error) {
 			rows, err := a.CertCreate(ctx, in)
 			return ids(rows), err
 		}),
-		"cert.import":        certImport,
 		"cert.list":          with(func(ctx context.Context, a Admin, _ none) ([]CertInfo, error) { return a.CertList(ctx) }),
 		"cert.export":        with(func(ctx context.Context, a Admin, in ExportArg) (Exported, error) { return a.CertExport(ctx, in) }),
 		"cert.retire":        with(func(ctx context.Context, a Admin, id string) (none, error) { return none{}, a.CertRetire(ctx, id) }),
@@ -178,23 +164,6 @@ func userAdd(ctx context.Context, a Admin, in UserAdd) (none, error) {
 	}
 	return none{}, a.s.Store.AddAccount(ctx, store.Account{Login: in.Login, Org: a.s.Org, Record: record, Addresses: in.Addresses},
 		a.entry("user.add", in.Login, map[string]any{"addresses": in.Addresses}))
-}
-
-func certImport(ctx context.Context, a Admin, args json.RawMessage, body io.Reader) (control.Answer, error) {
-	var in ImportArg
-	if err := json.Unmarshal(args, &in); err != nil {
-		return control.Answer{}, err
-	}
-	file, err := io.ReadAll(io.LimitReader(body, keyfile.MaxFile+1))
-	if err != nil {
-		return control.Answer{}, err
-	}
-	creds, err := keyfile.Credentials(file, in.Password)
-	if err != nil {
-		return control.Answer{}, err
-	}
-	rows, err := a.CertImport(ctx, creds)
-	return control.Answer{Value: ids(rows)}, err
 }
 
 func certPin(ctx context.Context, a Admin, in StaticArg) (string, error) {

@@ -17,8 +17,8 @@ for the health domain D, a postmaster inbox and a self-signed TLS certificate. N
 It prints the recovery sheet of the master key: keep it on paper, away from the machine.
 
   --hostname H    our name in SMTP greetings (default: D)
-  --base-port N   listen on N (smtp), N+1 (submission), N+2 (submission with TLS) and N+3 (dns) instead of
-                  25, 587, 465 and 53, which need privileges
+  --base-port N   listen on N (smtp), N+1 (submission), N+2 (submission with TLS), N+3 (dns) and N+4 (web)
+                  instead of 25, 587, 465, 53 and 443, which need privileges
   --listen HOST   listen on this address only (default: all)
 
 Exit codes: 0 made, 1 failed, 2 used wrongly.
@@ -43,15 +43,15 @@ func runInit(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return usageError{err.Error()}
 	}
-	if *base < 0 || *base > 65532 {
-		return usagef("--base-port is a port from 1 to 65532")
+	if *base < 0 || *base > 65531 {
+		return usagef("--base-port is a port from 1 to 65531")
 	}
 	o := gateway.InitOptions{Dir: rest[0], Domain: d, Hostname: *hostname, Now: time.Now()}
-	ports := [4]int{25, 587, 465, 53}
+	ports := [5]int{25, 587, 465, 53, 443}
 	if *base > 0 {
-		ports = [4]int{*base, *base + 1, *base + 2, *base + 3}
+		ports = [5]int{*base, *base + 1, *base + 2, *base + 3, *base + 4}
 	}
-	for i, p := range []*string{&o.SMTP, &o.Submission, &o.SubmissionTLS, &o.DNS} {
+	for i, p := range []*string{&o.SMTP, &o.Submission, &o.SubmissionTLS, &o.DNS, &o.Web} {
 		*p = fmt.Sprintf("%s:%d", *host, ports[i])
 	}
 	made, err := gateway.Init(ctx, o)
@@ -66,6 +66,7 @@ Its TLS certificate is self-signed: other gateways do not mind, mail clients wil
 Next:
   postern address add -c %[1]s NAME@%[4]s
   postern trust anchor add -c %[1]s PARTNER-ANCHOR.pem --domain %[4]s
+  postern person add -c %[1]s LOGIN --name "YOUR NAME" --role manager --password-prompt
   postern serve -c %[1]s
 `, made.Config, made.Anchor, made.Sheet, d)
 	return nil

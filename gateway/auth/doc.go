@@ -16,7 +16,10 @@
 //
 // Counts and remembered passwords are in memory: a restart forgets them.
 //
-// It does not store accounts, does not lock one for good, and does not judge a password's quality.
+// CheckNew says which passwords a person may not choose. Session is a browser's sign-in: how long it counts, and
+// how its secret is stored as a hash.
+//
+// It does not store accounts or sessions, and does not lock an account for good.
 //
 // Limits: password 1,024 octets, login 255; record parameters 256 MiB, 10 passes, 16 lanes; waits of 1 s
 // doubling to 15 min (login alone: 1 min), forgotten an hour later; 10,000 names counted; 1,000

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,8 +52,9 @@ type Config struct {
 	Trust         Trust     `toml:"trust"`
 	Log           Log       `toml:"log"`
 	Queue         Queue     `toml:"queue"`
-	Metrics       Metrics   `toml:"metrics"`
 	HSM           HSM       `toml:"hsm"`
+	Metrics       Metrics   `toml:"metrics"`
+	Web           Web       `toml:"web"`
 
 	Peer map[string]Peer `toml:"peer"`
 }
@@ -132,6 +134,16 @@ type Queue struct {
 // Metrics is the HTTP service for monitoring: /healthz, /readyz and /metrics.
 type Metrics struct {
 	Listen string `toml:"listen"` // host:port; "" is none. It has no login: keep it on loopback or a private network
+}
+
+// Web is the clinic's pages. Without proxies they are served over TLS; with proxies over plain HTTP, and to nobody
+// but those proxies: there is no way by which a password could travel in the clear.
+type Web struct {
+	Listen      string   `toml:"listen"`      // host:port; "" is none
+	Certificate string   `toml:"certificate"` // PEM files; default: those of [tls]
+	Key         string   `toml:"key"`
+	PublicURL   string   `toml:"public_url"` // as people type it; default: https://hostname with the port of listen
+	Proxies     []string `toml:"proxies"`    // networks of the reverse proxies in front, which end TLS
 }
 
 // HSM is a PKCS#11 device that holds private keys of our certificates. It needs a build with the tag pkcs11.
@@ -266,10 +278,13 @@ func lineOf(text []byte, key toml.Key) int {
 
 func (c *Config) resolvePaths() {
 	dir := filepath.Dir(c.Path)
-	for _, p := range []*string{&c.Data, &c.MasterKey, &c.TLS.Certificate, &c.TLS.Key, &c.HSM.Module, &c.HSM.PINFile} {
+	for _, p := range []*string{&c.Data, &c.MasterKey, &c.TLS.Certificate, &c.TLS.Key, &c.Web.Certificate, &c.Web.Key, &c.HSM.Module, &c.HSM.PINFile} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
+	}
+	if c.Web.Certificate == "" && c.Web.Key == "" {
+		c.Web.Certificate, c.Web.Key = c.TLS.Certificate, c.TLS.Key
 	}
 	if c.DNS.Nameserver == "" {
 		c.DNS.Nameserver = c.Hostname
@@ -297,7 +312,7 @@ func (c *Config) check() error {
 	}{
 		{"smtp", "listen", c.SMTP.Listen}, {"submission", "listen", c.Submission.Listen}, {"submission_tls", "listen", c.SubmissionTLS.Listen},
 		{"dns", "listen", c.DNS.Listen}, {"ldap", "listen", c.LDAP.Listen}, {"resolver", "servers", c.Resolver.Servers}, {"relay", "smart_host", optional(c.Relay.SmartHost)},
-		{"metrics", "listen", optional(c.Metrics.Listen)},
+		{"metrics", "listen", optional(c.Metrics.Listen)}, {"web", "listen", optional(c.Web.Listen)},
 	} {
 		for _, v := range l.values {
 			if _, _, err := net.SplitHostPort(v); err != nil {
@@ -325,7 +340,41 @@ func (c *Config) check() error {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad([]string{"log", "format"}, `%q is neither "text" nor "json"`, c.Log.Format)
 	}
+	c.checkWeb(bad)
 	return errors.Join(append(faults, c.checkPeers()...)...)
+}
+
+// checkWeb looks over the web listener.
+func (c *Config) checkWeb(bad func(key []string, format string, args ...any)) {
+	w := c.Web
+	if _, err := w.Networks(); err != nil {
+		bad([]string{"web", "proxies"}, "%v", err)
+	}
+	if u, err := url.Parse(w.PublicURL); w.PublicURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+		bad([]string{"web", "public_url"}, "%q is not a URL such as https://clinic.example", w.PublicURL)
+	}
+	if w.Listen == "" {
+		return
+	}
+	if len(w.Proxies) == 0 && (w.Certificate == "" || w.Key == "") {
+		bad([]string{"web", "certificate"}, "the web needs certificate and key (or those of [tls]), or proxies that end TLS in front of it")
+	}
+	if len(w.Proxies) > 0 && w.PublicURL == "" {
+		bad([]string{"web", "public_url"}, "behind proxies the public URL must be said")
+	}
+}
+
+// Networks is web.proxies as networks.
+func (w Web) Networks() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range w.Proxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network such as 127.0.0.1/32", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // checkPeers looks over the static routes.

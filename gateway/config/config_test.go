@@ -44,6 +44,12 @@ func TestFaultsAreNamedWithTheirLine(t *testing.T) {
 		{"device without its token", least + "[hsm]\nmodule = \"/lib/x.so\"\n", "line 4: hsm.module: a device needs both"},
 		{"PIN of no device", least + "[hsm]\npin_file = \"pin\"\n", ": hsm.module: a device needs both"},
 		{"log format", least + "[log]\nformat = \"xml\"\n", "line 4: log.format"},
+		{"web without a port", least + "[web]\nlisten = \"here\"\n", "line 4: web.listen"},
+		{"web in the clear", least + "[web]\nlisten = \":443\"\n", "web.certificate: the web needs certificate and key"},
+		{"web behind a proxy that is none", least + "[web]\nproxies = [\"here\"]\n", "line 4: web.proxies"},
+		{"web behind a proxy without its URL", least + "[web]\nlisten = \":80\"\nproxies = [\"127.0.0.1/32\"]\n", "web.public_url: behind proxies"},
+		{"public URL in the clear", least + "[web]\npublic_url = \"http://clinic.example\"\n", "line 4: web.public_url"},
+		{"public URL with a path", least + "[web]\npublic_url = \"https://clinic.example/in\"\n", "line 4: web.public_url"},
 		{"submission without TLS", least + "[submission]\nlisten = [\":587\"]\n", ": tls.certificate: submission needs"},
 		{"too large", least + strings.Repeat("#\n", config.MaxFile/2), "at most 1048576"},
 	} {

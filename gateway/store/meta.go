@@ -43,9 +43,29 @@ func (s *Store) AddOrg(ctx context.Context, o Org) error {
 	})
 }
 
+// RenameOrg gives an organisation another name.
+func (s *Store) RenameOrg(ctx context.Context, id, name string, entry AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if w.exec("UPDATE org SET name=? WHERE id=?", name, id) == 0 && w.err == nil {
+			return fmt.Errorf("organisation %s: %w", id, ErrNotFound)
+		}
+		w.audit(entry)
+		return w.err
+	})
+}
+
 // Orgs lists the organisations.
 func (s *Store) Orgs(ctx context.Context) ([]Org, error) {
 	return list(ctx, s, "SELECT id, name, wrapped_key FROM org ORDER BY created", nil, func(r *sql.Rows) (o Org, err error) {
+		err = r.Scan(&o.ID, &o.Name, &o.WrappedKey)
+		return o, err
+	})
+}
+
+// Org is one organisation.
+func (s *Store) Org(ctx context.Context, id string) (Org, error) {
+	return one(ctx, s, "SELECT id, name, wrapped_key FROM org WHERE id=?", []any{id}, func(r *sql.Rows) (o Org, err error) {
 		err = r.Scan(&o.ID, &o.Name, &o.WrappedKey)
 		return o, err
 	})

@@ -1,0 +1,173 @@
+// Package door is how people get in and out: sign-in and its second proof, one-time links, the account page, and
+// the administration of an organisation's people.
+//
+// Whoever signs in types a name, or name@domain with a domain of the organisation: names belong to one
+// organisation, so nobody learns from them who else is on the gateway. A name without a domain is of the gateway's
+// first organisation. A wrong password, an unknown name, a disabled person and one without a password get the same
+// words after the same work.
+//
+// Limits: MaxName characters of a name; one-time links last InviteTime, and a password has auth.MinPassword
+// characters; more than one second proof a person: MaxFactors.
+package door
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"postern/gateway/auth"
+	"postern/gateway/clinic/staff"
+	"postern/gateway/edge/web"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+// Limits of this package.
+const (
+	MaxName    = 120 // characters
+	InviteTime = 72 * time.Hour
+	MaxFactors = 10 // of one person, of each kind
+)
+
+//go:embed *.html
+var files embed.FS
+
+// Passwords checks a password. The login is "org/login"; the answer is the person's id (auth.Service).
+type Passwords interface {
+	Login(ctx context.Context, login, password, peer string) (string, error)
+}
+
+// Secrets seals what is stored under an organisation's key.
+type Secrets interface {
+	SealSecret(org, purpose string, secret []byte) ([]byte, error)
+	OpenSecret(org, purpose string, sealed []byte) ([]byte, error)
+}
+
+// Pool is a pool as the administration of people shows it.
+type Pool struct {
+	ID, Name string
+	Owner    staff.PersonID
+}
+
+// Services is what the pages work with.
+type Services struct {
+	Store     *store.Store
+	Passwords Passwords
+	Hash      func(password string) (string, error)
+	Secrets   Secrets
+	Pools     func(ctx context.Context, org string) ([]Pool, error)
+	Host      string // of the public URL, without port: what passkeys are bound to
+	Origin    string // the public URL
+	Log       *slog.Logger
+	Clock     func() time.Time
+}
+
+// door is the pages.
+type door struct {
+	Services
+	throttle *auth.Throttle // of second proofs
+
+	signIn, welcome, account, settings *web.Template
+}
+
+// Routes are the pages of this package.
+func Routes(s Services) []web.Route {
+	d := &door{Services: s, throttle: auth.NewThrottle(s.Clock),
+		signIn: web.Parse(files, "signin.html", "mark.html"), welcome: web.Parse(files, "welcome.html", "mark.html"),
+		account: web.Parse(files, "account.html"), settings: web.Parse(files, "settings.html")}
+	return []web.Route{
+		{Method: "GET", Pattern: "/sign-in", Need: web.Public(), Handle: d.showSignIn},
+		{Method: "POST", Pattern: "/sign-in", Need: web.Public(), Handle: d.doSignIn},
+		{Method: "POST", Pattern: "/sign-out", Need: web.SignedIn(), Handle: d.signOut},
+		{Method: "GET", Pattern: "/welcome/{token}", Need: web.Public(), Handle: d.showWelcome},
+		{Method: "POST", Pattern: "/welcome/{token}", Need: web.Public(), Handle: d.doWelcome},
+		{Method: "GET", Pattern: "/account", Need: web.SignedIn(), Handle: d.showAccount,
+			Setting: web.Setting{Name: "Your account", Text: "Password, second proof, time zone, where you are signed in", Icon: "person"}},
+		{Method: "POST", Pattern: "/account/zone", Need: web.SignedIn(), Handle: d.setZone},
+		{Method: "POST", Pattern: "/account/password", Need: web.SignedIn(), Handle: d.setPassword},
+		{Method: "POST", Pattern: "/account/sessions", Need: web.SignedIn(), Handle: d.endSessions},
+		{Method: "GET", Pattern: "/settings", Need: web.SignedIn(), Handle: d.showSettings},
+	}
+}
+
+func entry(q *web.Request, p staff.Person, action string, detail any) store.AuditEntry {
+	actor := q.Person.Login
+	if actor == "" {
+		actor = p.Login
+	}
+	return store.AuditEntry{Org: p.Org, Actor: actor, Action: action, Object: p.Login, Detail: detail}
+}
+
+// ParseLogin is a sign-in name as it is stored: 1 to 60 of a-z, 0-9, dot, hyphen and underscore.
+func ParseLogin(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if s == "" || len(s) > 60 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" || strings.Trim(s, ".") != s {
+		return "", errors.New("a sign-in name has 1 to 60 of the characters a-z, 0-9, dot, hyphen and underscore")
+	}
+	return s, nil
+}
+
+// whose splits what was typed as a sign-in name into organisation and login. An organisation that is not here is "".
+func (d *door) whose(ctx context.Context, typed string) (org, login string, err error) {
+	login, domain, found := strings.Cut(strings.ToLower(strings.TrimSpace(typed)), "@")
+	if !found {
+		orgs, err := d.Store.Orgs(ctx)
+		if err != nil || len(orgs) == 0 {
+			return "", login, err
+		}
+		return orgs[0].ID, login, nil
+	}
+	name, err := addr.ParseDomain(domain)
+	if err != nil {
+		return "", login, nil
+	}
+	row, err := d.Store.Domain(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", login, nil
+	}
+	return row.Org, login, err
+}
+
+// begin signs somebody in, wholly or by half, in place of the session there was.
+func (d *door) begin(q *web.Request, p staff.Person, stage auth.Stage, method string) error {
+	token := auth.NewToken()
+	v := auth.Session{Hash: auth.HashToken(token), Org: p.Org, Person: string(p.ID), Stage: stage, Method: method, Peer: q.Peer,
+		Agent: agent(q.UserAgent()), Created: q.Now, Seen: q.Now, Proved: q.Now}
+	e := store.AuditEntry{}
+	if stage == auth.Full {
+		e = entry(q, p, "person.sign_in", map[string]any{"method": method, "peer": q.Peer})
+		e.Actor = p.Login
+	}
+	if err := d.Store.BeginSession(q.Context(), v, q.Session.Hash, e); err != nil {
+		return err
+	}
+	q.Keep(token)
+	return nil
+}
+
+// agent is a browser in a few words, for the list of one's own sessions.
+func agent(ua string) string {
+	find := func(pairs ...string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.Contains(ua, pairs[i]) {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+	browser := find("Edg/", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "Chrome/", "Chrome", "Safari/", "Safari")
+	system := find("iPhone", "iPhone", "iPad", "iPad", "Android", "Android", "Windows", "Windows", "Mac OS", "Mac", "CrOS", "ChromeOS", "Linux", "Linux")
+	switch {
+	case browser == "" && system == "":
+		return "another browser"
+	case browser == "":
+		return system
+	case system == "":
+		return browser
+	}
+	return fmt.Sprintf("%s on %s", browser, system)
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"postern/gateway/auth"
+	"postern/gateway/clinic/staff"
+	"postern/gateway/clinic/work"
+	"postern/gateway/edge/tlsfile"
+	"postern/gateway/edge/web"
+	"postern/gateway/edge/web/door"
+	"postern/gateway/store"
+)
+
+// bindWeb makes the server of the clinic's pages and its socket, where one is wanted.
+func (g *Gateway) bindWeb() (err error) {
+	s, c := g.site, g.site.Config.Web
+	if c.Listen == "" {
+		return nil
+	}
+	if g.webAt, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("gateway: %s: %w", s.Config.Where("web", "listen"), err)
+	}
+	wc := web.Config{URL: s.publicURL(g.webAt.Addr()), Visitors: visitors{s.Store}, Objects: objects{s.Store}, Absent: []error{store.ErrNotFound}, Log: s.Log, Clock: s.now}
+	if wc.Proxies, err = c.Networks(); err != nil {
+		return err
+	}
+	if len(wc.Proxies) == 0 {
+		src, err := tlsfile.Open([]tlsfile.Pair{{Cert: c.Certificate, Key: c.Key}}, s.Log, s.now)
+		if err != nil {
+			return fmt.Errorf("gateway: %s: %w", s.Config.Where("web", "certificate"), err)
+		}
+		wc.TLS = webTLS(src.Config())
+	}
+	if wc.Routes, err = s.pages(wc.URL); err != nil {
+		return err
+	}
+	if g.web, err = web.New(wc); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return nil
+}
+
+// webTLS is the TLS of the pages: browsers are younger than mail servers.
+func webTLS(c *tls.Config) *tls.Config {
+	c = c.Clone()
+	c.MinVersion = tls.VersionTLS12
+	c.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256}
+	return c
+}
+
+// publicURL is where people reach the pages: as configured, else our host name with the port we listen on.
+func (s *Site) publicURL(at net.Addr) string {
+	c := s.Config.Web
+	if c.PublicURL != "" {
+		return strings.TrimRight(c.PublicURL, "/")
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if t, ok := at.(*net.TCPAddr); ok {
+		port, err = fmt.Sprint(t.Port), nil
+	}
+	if err != nil || port == "443" {
+		return "https://" + s.Config.Hostname
+	}
+	return "https://" + net.JoinHostPort(s.Config.Hostname, port)
+}
+
+// pages is every route of the site: each package of pages with what it works with.
+func (s *Site) pages(public string) ([]web.Route, error) {
+	u, err := url.Parse(public)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: public URL: %w", err)
+	}
+	logins := auth.NewService(auth.Config{Accounts: people{s.Store}, Clock: s.now})
+	routes := door.Routes(door.Services{Store: s.Store, Passwords: logins, Hash: func(p string) (string, error) { return auth.Hash(p, nil) },
+		Secrets: s.Keys, Pools: s.poolNames, Host: u.Hostname(), Origin: public, Log: s.Log, Clock: s.now})
+	return routes, nil
+}
+
+// poolNames is the pools of an organisation for the administration of its people.
+func (s *Site) poolNames(context.Context, string) ([]door.Pool, error) { return nil, nil }
+
+// people are the persons as the login service wants them; a login is "org/login".
+type people struct{ db *store.Store }
+
+func (p people) Record(ctx context.Context, login string) (string, string, error) {
+	org, name, _ := strings.Cut(login, "/")
+	return p.db.PersonRecord(ctx, org, name)
+}
+
+// visitors gives the frame of the pages what is stored of a session.
+type visitors struct{ db *store.Store }
+
+func (v visitors) Visit(ctx context.Context, hash string) (web.Visit, error) {
+	session, err := v.db.Session(ctx, hash)
+	if err != nil {
+		return web.Visit{}, err
+	}
+	id := staff.PersonID(session.Person)
+	out := web.Visit{Session: session}
+	if out.Person, err = v.db.Person(ctx, session.Org, id); err != nil {
+		return web.Visit{}, err
+	}
+	org, err := v.db.Org(ctx, session.Org)
+	if err != nil {
+		return web.Visit{}, err
+	}
+	out.OrgName = org.Name
+	if out.Memberships, err = v.db.Memberships(ctx, session.Org, id); err != nil {
+		return web.Visit{}, err
+	}
+	out.Emergency, err = v.db.Emergencies(ctx, session.Org, id)
+	return out, err
+}
+
+func (v visitors) Touch(ctx context.Context, hash string, at time.Time) error {
+	return v.db.TouchSession(ctx, hash, at)
+}
+
+// objects finds what the paths of pages name.
+type objects struct{ db *store.Store }
+
+func (o objects) Item(context.Context, string, work.ID) (work.Entry, error) {
+	return work.Entry{}, web.ErrNotFound
+}
+
+func (o objects) Pool(context.Context, string, string) error { return web.ErrNotFound }
+
+func (o objects) Patient(context.Context, string, string, staff.Rights) error { return web.ErrNotFound }
+
+// serveWeb serves the pages until ctx ends.
+func (g *Gateway) serveWeb(ctx context.Context) error {
+	if err := g.web.Serve(ctx, g.webAt); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("gateway: web.listen: %w", err)
+	}
+	return nil
+}
