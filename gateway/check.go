@@ -3,6 +3,9 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"postern/smime/addr"
@@ -24,6 +27,11 @@ func (s *Site) Check(ctx context.Context) []Finding {
 	var out []Finding
 	add := func(level, about, format string, args ...any) {
 		out = append(out, Finding{level, about, fmt.Sprintf(format, args...)})
+	}
+	if copies, err := secondaries(s.Config); err != nil {
+		add("error", "dns", "%v", err)
+	} else if len(copies) > 0 {
+		add("ok", "dns", "zones are copied by %s", strings.Join(slices.Sorted(maps.Keys(s.Config.DNS.Secondary)), ", "))
 	}
 	domains, err := s.Store.Domains(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/certs/zone"
 	"postern/gateway/auth"
 	"postern/gateway/edge/control"
 	"postern/gateway/edge/dnsd"
@@ -32,6 +33,7 @@ type Gateway struct {
 	smtp       []served
 	dns        *dnsd.Server
 	dnsAt      []*dnsd.Listener
+	serials    *zone.Serials
 	ldap       *ldapd.Server
 	ldapAt     []net.Listener
 	control    net.Listener
@@ -89,7 +91,11 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 		}
 	}
 	if len(s.Config.DNS.Listen) > 0 {
-		g.dns = dnsd.New(dnsd.Config{Clock: s.now, Log: s.Log})
+		copies, err := secondaries(s.Config)
+		if err != nil {
+			return g, err
+		}
+		g.dns, g.serials = dnsd.New(dnsd.Config{Clock: s.now, Log: s.Log, Transfer: copies}), zone.NewSerials()
 		for _, at := range s.Config.DNS.Listen {
 			l, err := dnsd.Listen(ctx, at)
 			if err != nil {

@@ -2,12 +2,19 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"postern/certs/zone"
+	"postern/gateway/config"
+	"postern/gateway/edge/dnsd"
 	"postern/gateway/edge/ldapd"
 	"postern/smime/addr"
 )
@@ -36,7 +43,7 @@ func (g *Gateway) republish(ctx context.Context, next time.Time) {
 // publish builds the zone and the directory from it, so that DNS and LDAP never tell different stories.
 // It returns when a certificate in it begins or ends next.
 func (g *Gateway) publish(ctx context.Context) (until time.Time) {
-	snap, err := g.site.Zone(ctx)
+	snap, err := g.site.zoneWith(ctx, g.serials)
 	var dir *ldapd.Directory
 	if err == nil && g.ldap != nil {
 		dir, err = ldapd.FromZones("", snap)
@@ -51,12 +58,50 @@ func (g *Gateway) publish(ctx context.Context) (until time.Time) {
 		g.log.Warn("certificate not published", "name", l.Name, "reason", l.Reason)
 	}
 	if g.dns != nil {
-		g.dns.Publish(snap)
+		g.dns.Publish(snap) // tells the secondaries of the zones whose serial rose
 	}
 	if g.ldap != nil {
 		g.ldap.Publish(dir)
 	}
 	return snap.Until
+}
+
+// maxSecret bounds the file of a TSIG key.
+const maxSecret = 4096
+
+// secondaries is who may copy our zones, with their keys. An error names the setting.
+func secondaries(c config.Config) ([]dnsd.Secondary, error) {
+	var out []dnsd.Secondary
+	for _, name := range slices.Sorted(maps.Keys(c.DNS.Secondary)) {
+		s := c.DNS.Secondary[name]
+		fault := func(err error) error {
+			return fmt.Errorf("gateway: %s: %w", c.Where("dns", "secondary", name, "secret_file"), err)
+		}
+		st, err := os.Stat(s.SecretFile)
+		if err != nil {
+			return nil, fault(err)
+		}
+		if st.Mode().Perm()&0o077 != 0 {
+			return nil, fault(fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", s.SecretFile, st.Mode().Perm()))
+		}
+		if st.Size() > maxSecret {
+			return nil, fault(fmt.Errorf("%s has %d octets: it is no TSIG key", s.SecretFile, st.Size()))
+		}
+		text, err := os.ReadFile(s.SecretFile)
+		if err != nil {
+			return nil, fault(err)
+		}
+		secret := strings.TrimSpace(string(text))
+		if key, err := base64.StdEncoding.DecodeString(secret); err != nil || len(key) < dnsd.MinSecret {
+			return nil, fault(fmt.Errorf("%s holds no base64 of %d octets or more (openssl rand -base64 32)", s.SecretFile, dnsd.MinSecret))
+		}
+		from, err := s.Networks()
+		if err != nil {
+			return nil, fmt.Errorf("gateway: %s: %w", c.Where("dns", "secondary", name, "from"), err)
+		}
+		out = append(out, dnsd.Secondary{From: from, Key: s.Key, Secret: secret, Hash: s.Algorithm, Notify: s.Told()})
+	}
+	return out, nil
 }
 
 // ldapPort is the port of our LDAP server, for its SRV record; 0 when there is none.
@@ -76,7 +121,9 @@ func (s *Site) ldapPort() uint16 {
 }
 
 // Zone is what our DNS serves now.
-func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
+func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) { return s.zoneWith(ctx, nil) }
+
+func (s *Site) zoneWith(ctx context.Context, serials *zone.Serials) (*zone.Snapshot, error) {
 	domains, err := s.Store.Domains(ctx)
 	if err != nil {
 		return nil, err
@@ -93,10 +140,14 @@ func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
 		}
 		addrs = append(addrs, ip)
 	}
+	ns := []zone.Host{{Name: s.Config.DNS.Nameserver, Addrs: addrs}}
+	for _, name := range slices.Sorted(maps.Keys(s.Config.DNS.Secondary)) {
+		ns = append(ns, zone.Host{Name: name}) // its addresses are in its own zone
+	}
 	var zones []zone.Zone
 	for _, d := range domains {
 		z := zone.Zone{Domain: d.Name, TTL: s.Config.DNS.TTL.D(), Admin: "postmaster@" + d.Name.String(),
-			NS: []zone.Host{{Name: s.Config.DNS.Nameserver, Addrs: addrs}}, MX: []zone.MX{{Preference: 10, Host: s.Config.DNS.MailHost}},
+			NS: ns, MX: []zone.MX{{Preference: 10, Host: s.Config.DNS.MailHost}},
 			Hosts: []zone.Host{{Name: s.Config.DNS.MailHost, Addrs: addrs}}}
 		if port := s.ldapPort(); port != 0 {
 			z.SRV = []zone.SRV{{Service: "_ldap._tcp", Port: port, Target: s.Config.DNS.Nameserver}} // CD-30
@@ -112,5 +163,5 @@ func (s *Site) Zone(ctx context.Context) (*zone.Snapshot, error) {
 		}
 		zones = append(zones, z)
 	}
-	return zone.Build(zones, zone.Options{Now: s.now()})
+	return zone.Build(zones, zone.Options{Now: s.now(), Serials: serials})
 }

@@ -27,8 +27,8 @@ type Snapshot struct {
 	zones  map[string]*Node // apex nodes by zone name
 	Left   []Left
 	Certs  []Published // what was published of the certificates given: the LDAP face shows the same
-	Serial uint32
-	Until  time.Time // when a certificate begins or ends next, and the snapshot should be built again; zero = never
+	Serial uint32      // of zones that were given none and are not numbered by Serials
+	Until  time.Time   // when a certificate begins or ends next, and the snapshot should be built again; zero = never
 	count  int
 }
 
@@ -76,6 +76,9 @@ func Build(zones []Zone, o Options) (*Snapshot, error) {
 	}
 	for name := range s.nodes {
 		s.fillUp(name)
+	}
+	if o.Serials != nil {
+		o.Serials.number(s, o.Now)
 	}
 	return s, s.check()
 }

@@ -95,7 +95,9 @@ type CNAME struct {
 type Options struct {
 	Now    time.Time
 	Serial uint32 // 0 = seconds since 1970
-	All    bool   // publish certificates of any date and usage: for test beds, never for a site (CD-03)
+	// Serials numbers the zones instead, so that a zone's serial rises when its content changes and only then.
+	Serials *Serials
+	All     bool // publish certificates of any date and usage: for test beds, never for a site (CD-03)
 }
 
 // Left is a certificate that Build did not publish, and why.

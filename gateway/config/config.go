@@ -5,7 +5,7 @@
 // ignored is worse than a gateway that does not start. github.com/BurntSushi/toml (MIT) is taken because
 // it tells positions and undecoded keys; this package is its only home.
 //
-// Limit: a file of 1 MiB, 1,000 peers.
+// Limit: a file of 1 MiB, 1,000 peers, 16 secondary name servers.
 package config
 
 import (
@@ -17,6 +17,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +88,8 @@ type DNS struct {
 	Addresses  []string `toml:"addresses"`  // our public addresses, for A and AAAA of hostname
 	MailHost   string   `toml:"mail_host"`  // the MX name; default: hostname
 	TTL        Duration `toml:"ttl"`
+
+	Secondary map[string]Secondary `toml:"secondary"` // by the name server's name, which becomes an NS of every domain
 }
 
 // Resolver is whom we ask about others.
@@ -242,10 +246,13 @@ func Load(path string) (Config, error) {
 // Where names a setting and the place it is set, for errors: "FILE line 12: smtp.listen". The key is
 // given in its parts.
 func (c *Config) Where(key ...string) string {
-	name := strings.Join(key, ".")
-	if len(key) == 3 { // the domain of a peer
-		name = fmt.Sprintf("%s.%q.%s", key[0], key[1], key[2])
+	parts := slices.Clone(key)
+	for i, k := range parts {
+		if strings.ContainsAny(k, ". ") { // the name of a peer or a secondary
+			parts[i] = strconv.Quote(k)
+		}
 	}
+	name := strings.Join(parts, ".")
 	if n := lineOf(c.text, key); n > 0 {
 		return fmt.Sprintf("%s line %d: %s", c.Path, n, name)
 	}
@@ -286,6 +293,7 @@ func (c *Config) resolvePaths() {
 	if c.Web.Certificate == "" && c.Web.Key == "" {
 		c.Web.Certificate, c.Web.Key = c.TLS.Certificate, c.TLS.Key
 	}
+	c.resolveSecondaries(dir)
 	if c.DNS.Nameserver == "" {
 		c.DNS.Nameserver = c.Hostname
 	}
@@ -341,6 +349,7 @@ func (c *Config) check() error {
 		bad([]string{"log", "format"}, `%q is neither "text" nor "json"`, c.Log.Format)
 	}
 	c.checkWeb(bad)
+	faults = append(faults, c.checkSecondaries()...)
 	return errors.Join(append(faults, c.checkPeers()...)...)
 }
 

@@ -12,6 +12,23 @@ import (
 
 const least = "hostname = \"mail.clinic.example\"\ndata = \"data\"\n"
 
+const second = "[dns]\nlisten = [\":53\"]\n[dns.secondary.\"ns2.example.net\"]\n"
+
+func TestSecondaries(t *testing.T) {
+	c, err := config.Load(write(t, least+second+"from = [\"192.0.2.53\", \"2001:db8::/64\"]\nkey = \"k\"\nsecret_file = \"k\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.DNS.Secondary["ns2.example.net"]
+	nets, err := s.Networks()
+	if err != nil || len(nets) != 2 || nets[0].String() != "192.0.2.53/32" || nets[1].String() != "2001:db8::/64" {
+		t.Errorf("%v %v", nets, err)
+	}
+	if told := s.Told(); len(told) != 1 || told[0] != "192.0.2.53:53" || !filepath.IsAbs(s.SecretFile) {
+		t.Errorf("told %v, secret %s", told, s.SecretFile)
+	}
+}
+
 func write(t *testing.T, text string) string {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), "postern.toml")
@@ -39,10 +56,18 @@ func TestFaultsAreNamedWithTheirLine(t *testing.T) {
 		{"network", least + "[relay]\n# who may be dialled\nallow_private = [\"10.0.0.1\"]\n", "line 5: relay.allow_private"},
 		{"address", least + "[dns]\naddresses = [\"here\"]\n", "line 4: dns.addresses"},
 		{"peer", least + "[peer.\"a.example\"]\nsmtp = \"a\"\n", `line 4: peer."a.example".smtp`},
-		{"peer that is no domain", least + "[peer.\"a b\"]\nsmtp = \"a:25\"\n", `line 3: peer.a b: not a domain`},
+		{"peer that is no domain", least + "[peer.\"a b\"]\nsmtp = \"a:25\"\n", `line 3: peer."a b": not a domain`},
 		{"clocks that contradict", least + "[notify]\nedge_within = \"60m\"\n", "line 4: notify.edge_within"},
 		{"device without its token", least + "[hsm]\nmodule = \"/lib/x.so\"\n", "line 4: hsm.module: a device needs both"},
 		{"PIN of no device", least + "[hsm]\npin_file = \"pin\"\n", ": hsm.module: a device needs both"},
+		{"secondary without an address", least + second + "key = \"k\"\nsecret_file = \"k\"\n", `dns.secondary."ns2.example.net".from: no address`},
+		{"secondary that is no name", least + "[dns]\nlisten = [\":53\"]\n[dns.secondary.\"n s\"]\nfrom = [\"192.0.2.1\"]\nkey = \"k\"\nsecret_file = \"k\"\n", `line 5: dns.secondary."n s": "n s" is not the name of a name server`},
+		{"secondary's network", least + second + "from = [\"here\"]\nkey = \"k\"\nsecret_file = \"k\"\n", `line 6: dns.secondary."ns2.example.net".from: "here" is neither`},
+		{"secondary's algorithm", least + second + "from = [\"192.0.2.1\"]\nkey = \"k\"\nalgorithm = \"hmac-md5\"\nsecret_file = \"k\"\n", `line 8: dns.secondary."ns2.example.net".algorithm: "hmac-md5"`},
+		{"secondary without a key", least + second + "from = [\"192.0.2.1\"]\nsecret_file = \"k\"\n", `not the name of a TSIG key`},
+		{"secondary without a secret", least + second + "from = [\"192.0.2.1\"]\nkey = \"k\"\n", `no file with the key`},
+		{"secondary to notify nowhere", least + second + "from = [\"192.0.2.1\"]\nkey = \"k\"\nsecret_file = \"k\"\nnotify = [\"ns2\"]\n", `line 9: dns.secondary."ns2.example.net".notify: "ns2" is not host:port`},
+		{"secondary of no server", least + "[dns.secondary.\"ns2.example.net\"]\nfrom = [\"192.0.2.1\"]\nkey = \"k\"\nsecret_file = \"k\"\n", `there is no dns.listen`},
 		{"log format", least + "[log]\nformat = \"xml\"\n", "line 4: log.format"},
 		{"web without a port", least + "[web]\nlisten = \"here\"\n", "line 4: web.listen"},
 		{"web in the clear", least + "[web]\nlisten = \":443\"\n", "web.certificate: the web needs certificate and key"},

@@ -57,7 +57,7 @@ const (
 )
 
 // parse reads a question; it accepts only what an asker may send: one question, nothing in the answer
-// and authority sections, at most one OPT and one TSIG in the additional one.
+// section, nothing in the authority section but a secondary's SOA, at most one OPT and one TSIG in the additional one.
 func (q *query) parse(p []byte) verdict {
 	if len(p) < headerLength {
 		return drop
@@ -70,7 +70,8 @@ func (q *query) parse(p []byte) verdict {
 	if q.flags>>11&15 != 0 {
 		return notImp
 	}
-	if binary.BigEndian.Uint16(p[4:]) != 1 || binary.BigEndian.Uint16(p[6:]) != 0 || binary.BigEndian.Uint16(p[8:]) != 0 {
+	authority := int(binary.BigEndian.Uint16(p[8:]))
+	if binary.BigEndian.Uint16(p[4:]) != 1 || binary.BigEndian.Uint16(p[6:]) != 0 || authority > 1 {
 		return format
 	}
 	at := q.readName(p)
@@ -80,7 +81,10 @@ func (q *query) parse(p []byte) verdict {
 	q.qtype, q.qclass = binary.BigEndian.Uint16(p[at:]), binary.BigEndian.Uint16(p[at+2:])
 	q.end = at + 4
 	q.question = p[headerLength:q.end]
-	return q.additional(p, int(binary.BigEndian.Uint16(p[10:])))
+	if authority > 0 && q.qtype != typeIXFR { // a secondary says there which serial it has (RFC 1995 §3)
+		return format
+	}
+	return q.additional(p, authority, int(binary.BigEndian.Uint16(p[10:])))
 }
 
 // readName reads the name asked for, in lower case, and returns the offset behind it, or -1. A
@@ -111,12 +115,13 @@ func (q *query) readName(p []byte) int {
 	}
 }
 
-func (q *query) additional(p []byte, count int) verdict {
+// additional reads what stands behind the question: authority records, which say nothing here, then the others.
+func (q *query) additional(p []byte, authority, count int) verdict {
 	at := q.end
 	if count > 4 {
 		return format
 	}
-	for ; count > 0; count-- {
+	for i := range authority + count {
 		start := at
 		for at < len(p) && p[at] != 0 { // skip the owner; pointers end it
 			if p[at] >= 0xc0 {
@@ -134,14 +139,15 @@ func (q *query) additional(p []byte, count int) verdict {
 		if end > len(p) {
 			return format
 		}
-		switch rtype {
-		case typeOPT:
+		switch {
+		case i < authority:
+		case rtype == typeOPT:
 			if q.edns || p[start] != 0 { // RFC 6891 §6.1.1: at most one, owner is the root
 				return format
 			}
 			q.edns, q.size = true, max(minUDP, int(class))
 			q.ednsVersion, q.do = p[at+5], p[at+6]&0x80 != 0
-		case typeTSIG:
+		case rtype == typeTSIG:
 			q.signed = true
 		}
 		at = end

@@ -6,16 +6,18 @@
 // (CD-18, CD-19). A name without the type asked for is NODATA and one that does not exist NXDOMAIN,
 // both with the SOA (RFC 2308); the case of the question is given back as it came (0x20). ANY gets the
 // short answer of RFC 8482. Zones are handed over whole to named secondaries (AXFR, RFC 5936) that
-// sign with TSIG. Publish swaps the snapshot between two questions.
+// sign with TSIG, and who are told of a change at once (NOTIFY, RFC 1996). Publish swaps the snapshot between two
+// questions.
 //
-// There is no DNSSEC signing, no dynamic update, no NOTIFY, no views. Answers are laid out once per
+// There is no DNSSEC signing, no dynamic update, no views. Answers are laid out once per
 // snapshot; a question costs a table look-up and a copy. github.com/miekg/dns serves the transfers,
 // where its TSIG and record formats matter; the loop for plain questions is ours because the
 // library's own costs more than twice the time.
 //
 // Limits: UDP questions 1,500 octets, TCP questions 4,096, 256 TCP connections, 100 questions and 10 s
 // of silence a connection, 200 UDP answers a second to one /24 or /56 (then every second one is
-// truncated, so that a real asker comes by TCP, and the other is dropped).
+// truncated, so that a real asker comes by TCP, and the other is dropped), 16 secondaries, each told of a change
+// up to 5 times within a minute.
 package dnsd
 
 import (
@@ -44,6 +46,8 @@ const (
 	TCPIdle        = 10 * time.Second
 	DefaultRate    = 200 // UDP answers a second to one network
 	maxSockets     = 8   // UDP sockets on one port
+	MaxSecondaries = 16  // named in a Config
+	MinSecret      = 16  // octets of a TSIG key
 )
 
 // Config of a server; the zero value answers everybody and transfers to nobody.
@@ -59,11 +63,19 @@ type Secondary struct {
 	From   []netip.Prefix // where it asks from
 	Key    string         // name of the TSIG key
 	Secret string         // base64; HMAC-SHA256 or HMAC-SHA512
+	Notify []string       // host:port told of changes, at most 4
+	Hash   string         // of what we sign ourselves: HMACSHA256 (also when it is empty) or HMACSHA512
 }
+
+// The algorithms of a Secondary's key.
+const (
+	HMACSHA256 = "hmac-sha256"
+	HMACSHA512 = "hmac-sha512"
+)
 
 // Stats counts questions since the start, by what became of them.
 type Stats struct {
-	UDP, TCP, Answered, NoData, NXDomain, Refused, Malformed, Truncated, Limited, Transfers uint64
+	UDP, TCP, Answered, NoData, NXDomain, Refused, Malformed, Truncated, Limited, Transfers, Notified uint64
 }
 
 // Server answers. Make one with New, give it a snapshot with Publish, sockets with Listen.
@@ -73,10 +85,11 @@ type Server struct {
 	limit   *limiter
 	counts  counts
 	perPeer peers
+	tell    []*teller
 }
 
 type counts struct {
-	udp, tcp, answered, noData, nxDomain, refused, malformed, truncated, limited, transfers atomic.Uint64
+	udp, tcp, answered, noData, nxDomain, refused, malformed, truncated, limited, transfers, notified atomic.Uint64
 }
 
 // New makes a server that publishes nothing yet.
@@ -91,18 +104,24 @@ func New(cfg Config) *Server {
 		cfg.Rate = DefaultRate
 	}
 	s := &Server{cfg: cfg, limit: newLimiter(cfg.Rate), perPeer: peers{n: map[netip.Addr]int{}}}
+	s.tell = newTellers(cfg)
 	s.Publish(&zone.Snapshot{})
 	return s
 }
 
 // Publish answers from the snapshot from now on.
-func (s *Server) Publish(snap *zone.Snapshot) { s.index.Store(newIndex(snap)) }
+func (s *Server) Publish(snap *zone.Snapshot) {
+	s.index.Store(newIndex(snap))
+	for _, t := range s.tell {
+		t.wake()
+	}
+}
 
 // Stats is the counts so far.
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	return Stats{c.udp.Load(), c.tcp.Load(), c.answered.Load(), c.noData.Load(), c.nxDomain.Load(), c.refused.Load(),
-		c.malformed.Load(), c.truncated.Load(), c.limited.Load(), c.transfers.Load()}
+		c.malformed.Load(), c.truncated.Load(), c.limited.Load(), c.transfers.Load(), c.notified.Load()}
 }
 
 // Listener is a pair of sockets, UDP and TCP, on the same address and port.
@@ -175,6 +194,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 			work.Go(func() { s.serveUDP(ctx, cancel, conn) })
 		}
 		work.Go(func() { s.serveTCP(ctx, cancel, l.tcp) })
+	}
+	for _, t := range s.tell {
+		work.Go(func() { t.run(ctx, s) })
 	}
 	<-ctx.Done()
 	for _, l := range listeners {

@@ -60,7 +60,7 @@ func (s *Server) signer(ask *dns.Msg, packet []byte) (Secondary, bool) {
 		if !strings.EqualFold(dns.Fqdn(sec.Key), sig.Hdr.Name) {
 			continue
 		}
-		if secret, err := base64.StdEncoding.DecodeString(sec.Secret); err != nil || len(secret) < 16 {
+		if secret, err := base64.StdEncoding.DecodeString(sec.Secret); err != nil || len(secret) < MinSecret {
 			continue // an empty secret would sign for everybody
 		}
 		if dns.TsigVerify(packet, sec.Secret, "", false) == nil {

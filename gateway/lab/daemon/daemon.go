@@ -1,4 +1,4 @@
-// Package daemon runs independent servers as children of a test: BIND, unbound, NSD and slapd, on
+// Package daemon runs independent servers as children of a test: BIND, unbound, NSD, Knot and slapd, on
 // loopback ports of their own, in temporary folders, ended with the test. A program that is not
 // installed skips the test, or fails it when peers are required (package peer).
 //
@@ -133,8 +133,13 @@ func answers(address, zone string) func() bool {
 // it returns. It recurses to nobody but what the text says.
 func BIND(t testing.TB, text string) (address string) {
 	t.Helper()
+	return bind(t, Port(t), text)
+}
+
+func bind(t testing.TB, port int, text string) (address string) {
+	t.Helper()
 	program := peer.Need(t, "named")
-	dir, port := t.TempDir(), Port(t)
+	dir := t.TempDir()
 	conf := filepath.Join(dir, "named.conf")
 	write(t, conf, fmt.Sprintf(`options {
 	directory %q; pid-file none; session-keyfile none;
@@ -193,8 +198,35 @@ func UnboundStub(t testing.TB, zone, server string) string {
 // NSD runs nsd over one zone file, with one server process a processor.
 func NSD(t testing.TB, zone, file string) (address string) {
 	t.Helper()
+	return nsd(t, Port(t), zone, "", fmt.Sprintf("	zonefile: %q\n", file))
+}
+
+// Copied is a zone that a secondary copies from a primary with a TSIG key (HMAC-SHA256).
+type Copied struct {
+	Zone, Primary, Key, Secret string
+	Port                       int // of the secondary, from Port: the primary tells it of changes there
+}
+
+// BINDSecondary runs BIND as a secondary of the zone.
+func BINDSecondary(t testing.TB, z Copied) (address string) {
+	t.Helper()
+	host, port := split(t, z.Primary)
+	return bind(t, z.Port, fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };\nzone %q { type secondary; primaries { %s port %s key %q; }; };\n",
+		z.Key, z.Secret, z.Zone, host, port, z.Key))
+}
+
+// NSDSecondary runs NSD as a secondary of the zone.
+func NSDSecondary(t testing.TB, z Copied) (address string) {
+	t.Helper()
+	host, port := split(t, z.Primary)
+	return nsd(t, z.Port, z.Zone, fmt.Sprintf("key:\n	name: %q\n	algorithm: hmac-sha256\n	secret: %q\n", z.Key, z.Secret),
+		fmt.Sprintf("	zonefile: \"copied\"\n	request-xfr: AXFR %s@%s %s\n	allow-notify: %s %s\n", host, port, z.Key, host, z.Key))
+}
+
+func nsd(t testing.TB, port int, zone, keys, how string) (address string) {
+	t.Helper()
 	program := peer.Need(t, "nsd")
-	dir, port := t.TempDir(), Port(t)
+	dir := t.TempDir()
 	conf := filepath.Join(dir, "nsd.conf")
 	write(t, conf, fmt.Sprintf(`server:
 	ip-address: 127.0.0.1@%d
@@ -208,14 +240,63 @@ func NSD(t testing.TB, zone, file string) (address string) {
 	server-count: %d
 	reuseport: yes
 	rrl-ratelimit: 0
+	xfrdir: %q
 remote-control:
 	control-enable: no
-zone:
+%szone:
 	name: %q
-	zonefile: %q
-`, port, dir, filepath.Join(dir, "nsd.pid"), filepath.Join(dir, "xfrd.state"), filepath.Join(dir, "zone.list"), runtime.NumCPU(), zone, file))
+%s`, port, dir, filepath.Join(dir, "nsd.pid"), filepath.Join(dir, "xfrd.state"), filepath.Join(dir, "zone.list"), runtime.NumCPU(), dir, keys, zone, how))
 	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	Start(t, answers(address, zone), program, "-d", "-c", conf)
+	return address
+}
+
+// Knot runs knotd over one zone file, with one UDP worker a processor.
+func Knot(t testing.TB, zone, file string) (address string) {
+	t.Helper()
+	return knot(t, Port(t), zone, "", fmt.Sprintf("    file: %q\n", file))
+}
+
+// KnotSecondary runs knotd as a secondary of the zone.
+func KnotSecondary(t testing.TB, z Copied) (address string) {
+	t.Helper()
+	host, port := split(t, z.Primary)
+	return knot(t, z.Port, z.Zone, fmt.Sprintf(`key:
+  - id: %[1]q
+    algorithm: hmac-sha256
+    secret: %[2]q
+remote:
+  - id: primary
+    address: %[3]s@%[4]s
+    key: %[1]q
+acl:
+  - id: told
+    address: %[3]s
+    key: %[1]q
+    action: notify
+`, z.Key, z.Secret, host, port), "    master: primary\n    acl: told\n")
+}
+
+func knot(t testing.TB, port int, zone, keys, how string) (address string) {
+	t.Helper()
+	program := peer.Need(t, "knotd")
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "knot.conf")
+	write(t, conf, fmt.Sprintf(`server:
+    rundir: %[1]q
+    listen: 127.0.0.1@%[2]d
+    udp-workers: %[3]d
+log:
+  - target: stderr
+    any: info
+database:
+    storage: %[1]q
+%[4]szone:
+  - domain: %[5]q
+    storage: %[1]q
+%[6]s`, dir, port, runtime.NumCPU(), keys, zone, how))
+	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, answers(address, zone), program, "-c", conf)
 	return address
 }
 
