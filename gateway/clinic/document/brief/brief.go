@@ -265,6 +265,9 @@ func (b *Block) settle() {
 		}
 	}
 	b.State, b.Null = Withheld, b.Items[0].Null
+	b.Items = slices.DeleteFunc(b.Items, func(it ccda.Item) bool {
+		return it.Code.Zero() || strings.HasPrefix(strings.ToLower(it.Name), "no ")
+	})
 }
 
 func (b *Block) cut(n int) {

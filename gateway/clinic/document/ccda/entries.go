@@ -390,7 +390,7 @@ func (d *Document) reactions(o node) string {
 		for r := range er.Elements("observation") {
 			w := codeWords(readCode(r.Child("value")))
 			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w)) {
-				if told := joined("", d.original(r.Child("value")), d.textOf(r.Child("text"))); told != "" {
+				if told := firstOf(d.original(r.Child("value")), d.textOf(r.Child("text"))); told != "" {
 					w = clip(told, 160)
 				}
 			}

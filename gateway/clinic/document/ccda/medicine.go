@@ -276,7 +276,7 @@ func rhythm(t node) string {
 	case "EIVL_TS":
 		w = eventWord(t.Child("event").Attr("code"))
 		if o := t.Child("offset"); w != "" && o.OK() {
-			if q := joined("", amount(o), amount(o.Child("low"))); q != "" {
+			if q := firstOf(amount(o), amount(o.Child("low"))); q != "" {
 				w += " (offset " + q + ")"
 			}
 		}

@@ -157,3 +157,13 @@ func joined(sep string, parts ...string) string {
 	}
 	return strings.Join(out, sep)
 }
+
+// firstOf is the first of the parts that says something.
+func firstOf(parts ...string) string {
+	for _, p := range parts {
+		if p != "" {
+			return p
+		}
+	}
+	return ""
+}

@@ -39,17 +39,20 @@ func spread(n node, limit int, lineBreak, before string) string {
 			}
 		case name == "br":
 			b.WriteString(lineBreak)
-		case block(name):
+		case block(name) || division(c):
 			b.WriteByte(' ')
 		}
 		return b.Len() < limit
 	}, func(c node) {
-		if block(c.Name()) {
+		if block(c.Name()) || division(c) {
 			b.WriteByte(' ')
 		}
 	})
 	return strings.ToValidUTF8(b.String(), "")
 }
+
+// division says whether a sender's style makes lines of what CDA calls inline. QUIRK: Allscripts.
+func division(c node) bool { return c.Name() == "content" && c.Attr("styleCode") == "xdiv" }
 
 func block(name string) bool {
 	switch name {

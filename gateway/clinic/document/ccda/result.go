@@ -73,7 +73,7 @@ func (d *Document) valueOf(v node) string {
 	if q := quantity(v); q != "" {
 		return q
 	}
-	if w := joined("", d.original(v), d.textOf(v)); w != "" {
+	if w := firstOf(d.original(v), d.textOf(v)); w != "" {
 		return clip(w, 400)
 	}
 	if why := v.Attr("nullFlavor"); why != "NI" && why != "NA" {
@@ -116,7 +116,7 @@ func interpretation(o node) string {
 		w := flagWord(c.Code, c.Display)
 		said := clip(c.Text, 80)
 		switch low := strings.ToLower(said); {
-		case said == "" || low == "normal" || low == "n" || strings.EqualFold(said, c.Code) || strings.EqualFold(said, c.Display) || holdsWords(w, said):
+		case len(said) < 4 && w != "" || said == "" || low == "normal" || low == "n" || strings.EqualFold(said, c.Code) || strings.EqualFold(said, c.Display) || holdsWords(w, said):
 		case w == "":
 			w = low
 		default:

@@ -213,12 +213,15 @@ func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
 		p.Text(" ")
 		p.Elem(page.Span, join(" ", systemName(it.Code.System), it.Code.Code), page.Cls(page.Detail, page.Mono))
 	}
-	if it.Conflict != "" {
-		word := "Differs: "
-		if it.Grave {
-			word = "Contradiction: "
-		}
-		p.Elem(page.Span, word+it.Conflict, page.Cls(page.Conflict))
+	switch {
+	case it.Conflict == "":
+	case it.Source == ccda.FromNarrative:
+		p.Text(" ")
+		p.Elem(page.Span, "in the text only", page.Cls(page.Detail))
+	case it.Grave:
+		p.Elem(page.Span, "Contradiction: "+it.Conflict, page.Cls(page.Conflict, page.Flag))
+	default:
+		p.Elem(page.Span, "Differs: "+it.Conflict, page.Cls(page.Conflict))
 	}
 }
 
