@@ -6,6 +6,7 @@ import (
 	"embed"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -148,4 +149,8 @@ func (h *house) csrf(t testing.TB, path, token string, change ...func(*http.Requ
 		t.Fatalf("%s has no form token", path)
 	}
 	return m[1]
+}
+
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
