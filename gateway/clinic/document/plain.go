@@ -117,8 +117,14 @@ func (d *Document) readHTML() error {
 // html makes a framed text of HTML and says when something was taken out of it.
 func (d *Document) html(title, source string) view.Text {
 	reduced, lost := mailhtml.Reduce(source)
-	if lost {
+	if lost.Outward {
 		d.Repairs = append(d.Repairs, "links and pictures of the HTML are not shown")
+	}
+	if lost.Cut {
+		d.finding(chart.Warning, "html-cut", "Only the first %d MiB of the HTML are shown.", mailhtml.MaxBytes>>20)
+	}
+	if lost.Struck {
+		d.finding(chart.Problem, "strike-unknown", "Words of the HTML may be struck through in a way this page cannot show; look at the source.")
 	}
 	if strings.TrimSpace(reduced) == "" {
 		return view.Text{Title: title, Words: "(no text)"}
@@ -175,15 +181,19 @@ func (d *Document) readPicture() error {
 	return nil
 }
 
-// readRTF shows the plain words of rich text: control words and groups that are not text are left out.
+// readRTF shows the plain words of rich text, those that are struck through or hidden marked.
 func (d *Document) readRTF() error {
-	raw := make([]byte, min(d.size, maxWords))
+	raw := make([]byte, min(d.size, maxRTF))
 	n, err := d.src.ReadAt(raw, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	words, notes := richText(raw[:n], d.size)
+	for _, note := range notes {
+		d.finding(chart.Warning, "rich-text", "Of the rich text: %s.", note)
+	}
 	d.sheet.Kind, d.sheet.Title = "Rich text", d.title("Rich text")
-	d.sheet.Texts = []view.Text{{Title: "Its words, without formatting", Words: rtfWords(raw[:n])}}
+	d.sheet.Texts = []view.Text{{Title: "Its words, without formatting", Words: words}}
 	return nil
 }
 

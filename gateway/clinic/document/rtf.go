@@ -1,86 +1,317 @@
 package document
 
 import (
+	"bytes"
+	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"postern/gateway/clinic/document/charset"
 )
 
-// rtfWords is the text of RTF: a reader of one pass that keeps what is neither control word nor in a
-// group of tables, pictures or other data.
-func rtfWords(b []byte) string {
-	var out strings.Builder
-	depth, skip := 0, 0 // skip = depth of the outermost group left out, 0 = none
+// maxGroups is how deep the groups of rich text are followed; what lies deeper is read like the group around it.
+const maxGroups = 500
+
+// rtf is a reader of one pass over rich text (RTF 1.9.1): it keeps the words, says which of them are struck
+// through or hidden, and counts what it leaves out. It is linear: each byte is looked at once.
+type rtf struct {
+	b        []byte
+	out      strings.Builder
+	raw      []byte // bytes in the document's code page, not yet decoded
+	page     int    // code page
+	high     rune   // first half of a surrogate pair
+	state    rtfState
+	stack    []rtfState
+	deeper   int    // groups beyond maxGroups
+	mark     string // the mark that is open in out
+	fallback int    // characters still to be skipped behind \uN
+	pictures int
+}
+
+// rtfState is what a group's end sets back.
+type rtfState struct {
+	skip, struck, deleted, hidden, star bool
+	uc                                  int    // how many characters stand in for one \uN
+	close                               string // what is written at the group's end
+}
+
+// rtfWords is the text of RTF with its struck and hidden words marked, and how many pictures and objects
+// were left out.
+func rtfWords(b []byte) (words string, pictures int) {
+	r := &rtf{b: b, page: 1252, state: rtfState{uc: 1}}
 	for i := 0; i < len(b); {
 		switch c := b[i]; c {
 		case '{':
-			depth++
+			r.open()
 			i++
 		case '}':
-			if depth == skip {
-				skip = 0
-			}
-			depth = max(0, depth-1)
+			r.shut()
 			i++
 		case '\\':
-			word, next := rtfControl(b, i)
-			i = next
-			switch {
-			case skip > 0:
-			case word == "par" || word == "line" || word == "row":
-				out.WriteByte('\n')
-			case word == "tab" || word == "cell":
-				out.WriteByte('\t')
-			case len(word) == 3 && word[0] == '\'':
-				text, _ := charset.Append(nil, []byte{unhex(word[1])<<4 | unhex(word[2])}, true)
-				out.Write(text)
-			case word == "\\" || word == "{" || word == "}":
-				out.WriteString(word)
-			case word == "*" || rtfData(word):
-				skip = max(depth, 1)
-			}
+			i = r.control(i)
+		case '\r', '\n', 0:
+			i++
 		default:
-			if skip == 0 && c != '\r' && c != '\n' {
-				out.WriteByte(c)
-			}
+			r.char(c)
 			i++
 		}
 	}
-	return strings.ToValidUTF8(out.String(), "\uFFFD")
+	r.remark("")
+	return strings.ToValidUTF8(r.out.String(), "\uFFFD"), r.pictures
 }
 
-// rtfControl reads the control at i: a word without its number, a symbol, or 'hh.
-func rtfControl(b []byte, i int) (word string, next int) {
+func (r *rtf) open() {
+	r.fallback = 0
+	if len(r.stack) >= maxGroups {
+		r.deeper++
+		return
+	}
+	r.stack = append(r.stack, r.state)
+	r.state.star, r.state.close = false, ""
+}
+
+func (r *rtf) shut() {
+	r.fallback = 0
+	if r.deeper > 0 {
+		r.deeper--
+		return
+	}
+	if len(r.stack) == 0 {
+		return
+	}
+	if r.state.close != "" {
+		r.remark("")
+		r.out.WriteString(r.state.close)
+	}
+	r.flush()
+	r.state, r.stack = r.stack[len(r.stack)-1], r.stack[:len(r.stack)-1]
+}
+
+// char is one byte of text in the code page.
+func (r *rtf) char(c byte) {
+	if r.fallback > 0 {
+		r.fallback--
+		return
+	}
+	if r.state.skip {
+		return
+	}
+	if m := r.state.mark(); len(r.raw) == 0 || m != r.mark {
+		r.remark(m)
+	}
+	r.raw = append(r.raw, c)
+}
+
+func (s rtfState) mark() string {
+	switch {
+	case s.struck || s.deleted:
+		return "struck out"
+	case s.hidden:
+		return "hidden"
+	}
+	return ""
+}
+
+// remark closes the open mark and opens the one that holds for what follows.
+func (r *rtf) remark(mark string) {
+	r.flush()
+	if r.mark == mark {
+		return
+	}
+	if r.mark != "" {
+		r.out.WriteByte(']')
+	}
+	if r.mark = mark; mark != "" {
+		r.out.WriteString("[" + mark + ": ")
+	}
+}
+
+// flush decodes the bytes gathered so far.
+func (r *rtf) flush() {
+	if len(r.raw) > 0 {
+		r.out.WriteString(charset.CodePage(r.raw, r.page))
+		r.raw = r.raw[:0]
+	}
+}
+
+func (r *rtf) text(s string) {
+	if r.fallback > 0 {
+		r.fallback--
+		return
+	}
+	if !r.state.skip {
+		r.remark(r.state.mark())
+		r.out.WriteString(s)
+	}
+}
+
+// control reads the control at i and returns where to go on.
+func (r *rtf) control(i int) int {
+	b := r.b
 	i++
 	if i >= len(b) {
-		return "", i
+		return i
 	}
-	if b[i] == '\'' && i+2 < len(b) {
-		return string(b[i : i+3]), i + 3
+	if c := b[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+		return r.symbol(i)
 	}
 	start := i
-	for i < len(b) && (b[i] >= 'a' && b[i] <= 'z' || b[i] >= 'A' && b[i] <= 'Z') {
+	for i < len(b) && i-start < 40 && (b[i] >= 'a' && b[i] <= 'z' || b[i] >= 'A' && b[i] <= 'Z') {
 		i++
 	}
-	if i == start {
-		return string(b[i : i+1]), i + 1
+	word := string(b[start:i])
+	n := i
+	if n < len(b) && b[n] == '-' {
+		n++
 	}
-	word = string(b[start:i])
-	for i < len(b) && (b[i] >= '0' && b[i] <= '9' || b[i] == '-') {
+	for n < len(b) && n-i < 12 && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	number, err := strconv.Atoi(string(b[i:n]))
+	given := err == nil
+	if i = n; i < len(b) && b[i] == ' ' {
 		i++
 	}
-	if i < len(b) && b[i] == ' ' {
-		i++
+	if word == "bin" && given && number > 0 { // raw bytes follow
+		return min(len(b), i+number)
 	}
-	return word, i
+	r.word(word, number, given)
+	return i
 }
 
-func rtfData(word string) bool {
-	switch word {
-	case "fonttbl", "colortbl", "stylesheet", "pict", "info", "object", "header", "footer", "themedata", "listtable":
-		return true
+// symbol is a control of one character.
+func (r *rtf) symbol(i int) int {
+	b := r.b
+	switch b[i] {
+	case '\'':
+		if i+2 < len(b) {
+			r.char(unhex(b[i+1])<<4 | unhex(b[i+2]))
+			return i + 3
+		}
+		return len(b)
+	case '\\', '{', '}':
+		r.char(b[i])
+	case '~':
+		r.text("\u00A0")
+	case '_':
+		r.text("\u2011")
+	case '\r', '\n':
+		r.text("\n")
+	case '*':
+		r.state.star = true
 	}
-	return false
+	return i + 1
+}
+
+// word is a control word with its number.
+func (r *rtf) word(word string, number int, given bool) {
+	on := !given || number != 0
+	star := r.state.star
+	r.state.star = false
+	if s, ok := rtfText(word); ok {
+		r.text(s)
+		return
+	}
+	switch word {
+	case "u":
+		r.unicode(number)
+	case "uc":
+		r.state.uc = max(0, min(number, 20))
+	case "ansicpg":
+		r.flush()
+		r.page = number
+	case "mac":
+		r.page = 10000
+	case "strike", "striked":
+		r.state.struck = on
+	case "deleted":
+		r.state.deleted = on
+	case "v":
+		r.state.hidden = on
+	case "plain":
+		r.state.struck, r.state.hidden = false, false
+	default:
+		r.destination(word, star)
+	}
+}
+
+// unicode is \uN: a UTF-16 unit, with characters behind it for readers that do not know it.
+func (r *rtf) unicode(n int) {
+	r.fallback = 0
+	c := rune(uint16(n))
+	switch {
+	case utf16.IsSurrogate(c) && r.high == 0:
+		r.high = c
+	case utf16.IsSurrogate(c):
+		r.text(string(utf16.DecodeRune(r.high, c)))
+		r.high = 0
+	default:
+		r.high = 0
+		r.text(string(c))
+	}
+	r.fallback = r.state.uc
+}
+
+// destination begins a group that is no plain text: left out, or told apart from the text around it.
+func (r *rtf) destination(word string, star bool) {
+	apart := func(name string) {
+		if !r.state.skip {
+			r.remark("")
+			r.out.WriteString("\n[" + name + ": ")
+			r.state.close = "]\n"
+		}
+	}
+	switch word {
+	case "header", "headerl", "headerr", "headerf":
+		apart("page head")
+	case "footer", "footerl", "footerr", "footerf":
+		apart("page foot")
+	case "footnote":
+		apart("note")
+	case "annotation":
+		apart("comment")
+	case "pict", "objdata":
+		if !r.state.skip {
+			r.pictures++
+		}
+		r.state.skip = true
+	case "shpinst", "shptxt", "result": // text boxes, and what an object looks like
+	case "fonttbl", "colortbl", "stylesheet", "info", "themedata", "listtable", "listoverridetable", "revtbl", "sp", "sn", "sv", "shprslt", "nonshppict", "objclass", "objname",
+		"atnid", "atnauthor", "atntime", "atndate", "xe", "tc", "rxe", "bkmkstart", "bkmkend", "filetbl", "generator", "latentstyles", "datastore", "xmlnstbl", "rsidtbl", "mmathPr", "fldinst":
+		r.state.skip = true
+	default:
+		if star {
+			r.state.skip = true
+		}
+	}
+}
+
+// rtfText is the text a control word stands for.
+func rtfText(word string) (string, bool) {
+	switch word {
+	case "par", "line", "row", "sect", "page", "nestrow", "column", "softline":
+		return "\n", true
+	case "tab", "cell", "nestcell":
+		return "\t", true
+	case "endash":
+		return "\u2013", true
+	case "emdash":
+		return "\u2014", true
+	case "bullet":
+		return "\u2022", true
+	case "lquote":
+		return "\u2018", true
+	case "rquote":
+		return "\u2019", true
+	case "ldblquote":
+		return "\u201C", true
+	case "rdblquote":
+		return "\u201D", true
+	case "emspace", "enspace", "qmspace":
+		return " ", true
+	}
+	return "", false
 }
 
 func unhex(c byte) byte {
@@ -93,4 +324,23 @@ func unhex(c byte) byte {
 		return c - 'A' + 10
 	}
 	return 0
+}
+
+// maxRTF is how much rich text is read, in bytes; most of a large one is pictures.
+const maxRTF = 16 << 20
+
+// richText is the words of RTF for a page, and what to say of them.
+func richText(b []byte, size int64) (words string, notes []string) {
+	words, pictures := rtfWords(bytes.TrimRight(b, "\x00"))
+	if pictures > 0 {
+		notes = append(notes, fmt.Sprintf("%d pictures or objects in the text are not shown", pictures))
+	}
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "")
+		notes = append(notes, fmt.Sprintf("only the first %d KiB of its words are shown", maxWords>>10))
+	}
+	if size > int64(len(b)) {
+		notes = append(notes, fmt.Sprintf("only the first %d MiB of the file are read", maxRTF>>20))
+	}
+	return words, notes
 }

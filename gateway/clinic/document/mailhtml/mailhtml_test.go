@@ -26,8 +26,47 @@ func TestOnlyFormattingIsKept(t *testing.T) {
 
 func TestLossesAreStated(t *testing.T) {
 	for in, want := range map[string]bool{`<p>plain</p>`: false, `<a href="u">x</a>`: true, `<IMG SRC=u>`: true, strings.Repeat("a", mailhtml.MaxBytes+1): true} {
-		if got, lost := mailhtml.Reduce(in); lost != want || len(got) > mailhtml.MaxBytes {
+		if got, lost := mailhtml.Reduce(in); (lost.Outward || lost.Cut) != want || len(got) > mailhtml.MaxBytes {
 			t.Errorf("%.30s: lost %v, %d bytes", in, lost, len(got))
 		}
 	}
+}
+
+// Words that the sender struck or hid are there and said to be so, and no others are.
+func TestStruckAndHiddenWordsAreMarked(t *testing.T) {
+	for in, want := range map[string]string{
+		`take <s>warfarin</s> apixaban`:                                                                           `take <del>[struck out: warfarin]</del> apixaban`,
+		`<del>a</del><strike>b</strike>c`:                                                                         `<del><del>[struck out: a]</del></del><del>[struck out: b]</del> c`,
+		`<span style="text-decoration: Line-Through">a</span> b`:                                                  `<span><del>[struck out: a]</del></span> b`,
+		`<p style="text-decoration:line-through">a<p>b`:                                                           `<p><del>[struck out: a]</del><p>b`,
+		`<ul><li style="text-decoration:line-through">a<li>b</ul>`:                                                `<ul><li><del>[struck out: a]</del><li>b</ul>`,
+		`<table><tr style="text-decoration:line-through"><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>`:    `<table><tr><td><del>[struck out: a]</del></td><td><del>[struck out: b]</del></td></tr><tr><td>c</td></tr></table>`,
+		`<style>.x, b.y {text-decoration:line-through}</style><i class="x">a</i><b class=y>b</b><i class=y>c</i>`: `<i><del>[struck out: a]</del></i><b><del>[struck out: b]</del></b><i>c</i>`,
+		`<div style="display:none">old dose</div>new`:                                                             `<div>[hidden by the sender: old dose]</div>new`,
+		`<s>never closed`:            `<del>[struck out: never closed]</del>`,
+		`<b>a</i></b></s>c`:          `<b>a</i></b>c`,
+		`<s><b>a</s>b</b>`:           `<del>[struck out: <b>a]</del>b</b>`,
+		`<script><s>x</s></script>y`: `y`,
+	} {
+		got, lost := mailhtml.Reduce(in)
+		if strings.ReplaceAll(strings.Join(strings.Fields(got), " "), " ", "") != strings.ReplaceAll(want, " ", "") || lost.Struck {
+			t.Errorf("%s:\n%q, want\n%q", in, got, want)
+		}
+	}
+	for _, in := range []string{`<style>p > .x {text-decoration:line-through}</style><p><i class=x>a</i></p>`, strings.Repeat("<div>", 500) + "<s>a</s>"} {
+		if _, lost := mailhtml.Reduce(in); !lost.Struck {
+			t.Errorf("%.60s: nothing said", in)
+		}
+	}
+}
+
+func FuzzReduce(f *testing.F) {
+	f.Add(`<p style="text-decoration:line-through">a<p>b<table><tr hidden><td>c<s>`)
+	f.Add(`<style>.x,#y{text-decoration:line-through}</style><i class=x id=y>a</i></b></s>`)
+	f.Fuzz(func(t *testing.T, s string) {
+		got, _ := mailhtml.Reduce(s)
+		if strings.Contains(strings.ToLower(got), "<script") || strings.Contains(strings.ToLower(got), "<img") || len(got) > 40*len(s)+100 {
+			t.Fatalf("%q from %q", got, s)
+		}
+	})
 }
