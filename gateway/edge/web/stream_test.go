@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"postern/gateway/auth"
 	"postern/gateway/edge/web"
 )
 
@@ -49,7 +48,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			t.Fatal("the stream ended before its session")
 		default:
 		}
-		delete(h.visits, auth.HashToken(tok))
+		h.end(tok)
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("sending afterwards: %v", err)
 		}

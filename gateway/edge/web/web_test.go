@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ var now = time.Date(2030, 3, 4, 9, 0, 0, 0, time.UTC)
 
 // house is sessions and objects in memory, and a server over a few pages of its own.
 type house struct {
+	mu       sync.Mutex // over visits
 	visits   map[string]web.Visit
 	entries  map[work.ID]work.Entry
 	touched  int
@@ -36,6 +38,8 @@ type house struct {
 }
 
 func (h *house) Visit(_ context.Context, hash string) (web.Visit, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if v, ok := h.visits[hash]; ok {
 		return v, nil
 	}
@@ -59,6 +63,13 @@ func (h *house) Patient(_ context.Context, org, patient string, r staff.Rights) 
 		return nil
 	}
 	return web.ErrNotFound
+}
+
+// end makes a session one that is not there.
+func (h *house) end(token string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.visits, auth.HashToken(token))
 }
 
 // person signs somebody in and is the secret of the session.

@@ -126,7 +126,7 @@ func (d *door) doWelcome(q *web.Request) error {
 	if err != nil {
 		return q.Again(d.welcome, "Choose a password", welcomeData{p.Name, p.Login, auth.MinPassword}, err)
 	}
-	p, err = d.Store.Redeem(q.Context(), auth.HashToken(q.PathValue("token")), record, func(p staff.Person) store.AuditEntry {
+	_, err = d.Store.Redeem(q.Context(), auth.HashToken(q.PathValue("token")), record, func(p staff.Person) store.AuditEntry {
 		e := entry(q, p, "person.password", map[string]any{"by": "one-time link"})
 		e.Actor = p.Login
 		return e
