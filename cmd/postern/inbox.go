@@ -12,6 +12,7 @@ import (
 
 	"postern/gateway"
 	"postern/gateway/clinic/inbox"
+	"postern/smime/addr"
 )
 
 func inboxCommands() []command {
@@ -95,9 +96,23 @@ func (c *console) inboxes(ctx context.Context, call caller, asJSON bool) error {
 
 // itemJSON is an item as --json prints it.
 func itemJSON(it inbox.Item) any {
-	return map[string]any{"v": 1, "inbox": it.Inbox, "number": it.Number, "message": it.Message, "recipient": it.Recipient, "from": it.Sender,
+	out := map[string]any{"v": 1, "inbox": it.Inbox, "number": it.Number, "message": it.Message, "recipient": it.Recipient,
+		"recipients": it.Recipients(), "from": it.Sender,
 		"message_id": it.RFCID, "thread": it.Thread, "subject": it.Subject, "received": it.Received, "size": it.Size, "flags": it.Flags,
 		"documents": it.Documents, "parts": it.Parts, "receipt": it.Receipt}
+	if !it.DeleteOn.IsZero() {
+		out["delete_on"] = it.DeleteOn
+	}
+	return out
+}
+
+// spelled is addresses one after the other.
+func spelled(as []addr.Address) string {
+	out := make([]string, len(as))
+	for i, a := range as {
+		out[i] = a.String()
+	}
+	return strings.Join(out, ", ")
 }
 
 // documentLine says on one line what a document is and whom it is about.
@@ -146,7 +161,10 @@ func runInboxShow(ctx context.Context, c *console, args []string) error {
 			return c.printJSON(itemJSON(it))
 		}
 		fmt.Fprintf(c.out, "%s %d (message %s, thread %s)\nfrom     %s (verified)\nto       %s\nsubject  %s\nreceived %s\nsize     %d octets\n",
-			it.Inbox, it.Number, it.Message, it.Thread, it.Sender, it.Recipient, it.Subject, it.Received.Local().Format(time.DateTime), it.Size)
+			it.Inbox, it.Number, it.Message, it.Thread, it.Sender, spelled(it.Recipients()), it.Subject, it.Received.Local().Format(time.DateTime), it.Size)
+		if !it.DeleteOn.IsZero() {
+			fmt.Fprintf(c.out, "kept     will be deleted on %s (postern retention)\n", it.DeleteOn.Local().Format(time.DateOnly))
+		}
 		if it.Flags.SameID {
 			fmt.Fprintln(c.out, "note     a message with this id but other content came before")
 		}

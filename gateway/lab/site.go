@@ -15,6 +15,7 @@ import (
 	"postern/gateway/delivery/track"
 	"postern/gateway/message"
 	"postern/gateway/spool/disk"
+	"postern/gateway/store/vfs"
 	"postern/smime/addr"
 )
 
@@ -29,6 +30,7 @@ type Site struct {
 	SMTP, Submission, SubmissionTLS, DNS string                     // where it listens, running or not
 	Disk                                 disk.FS                    // instead of the spool's folder; set before Start
 	Fault                                func(committed bool) error // makes database transactions fail; set before Start
+	Files                                vfs.Hook                   // sees what is done to the database's files; set before Start
 
 	lab  *Lab
 	log  *slog.Logger
@@ -58,7 +60,7 @@ func (s *Site) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Site, err = gateway.Open(ctx, c, gateway.Options{Now: s.lab.Clock.Now, Log: s.log, Disk: s.Disk, Fault: s.Fault})
+	s.Site, err = gateway.Open(ctx, c, gateway.Options{Now: s.lab.Clock.Now, Log: s.log, Disk: s.Disk, Fault: s.Fault, Files: s.Files})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
@@ -16,13 +17,11 @@ import (
 // Accept makes an accepted message durable: its bytes are on disk already, its rows and first job are
 // when Accept returns (EP-29). It is the one way in for every edge.
 //
-// A submission with an idempotency key that the same principal used before is the earlier message.
+// A submission with an idempotency key that the same principal used before is the earlier message; with other
+// content or recipients it is refused with ErrKeyReused.
 func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message.Facts, b spool.Blob) (message.ID, error) {
-	if sub.IdempotencyKey != "" {
-		m, err := p.Store.ByIdempotencyKey(ctx, sub.Org, sub.Principal, sub.IdempotencyKey)
-		if err == nil || !errors.Is(err, store.ErrNotFound) {
-			return m.ID, err
-		}
+	if id, err := p.again(ctx, sub, b); id != "" || err != nil {
+		return id, err
 	}
 	sub.Received, sub.Recipients = p.Now(), once(sub.Recipients)
 	m := store.Message{ID: p.newID(), Submission: sub, Direction: store.In, Kind: message.Mail, Facts: f, Blob: b.ID, Size: b.Size, Received: sub.Received}
@@ -42,10 +41,44 @@ func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message
 	}
 	step.Messages, step.Jobs = []store.Message{m}, append(step.Jobs, job)
 	if _, err := p.Store.Commit(ctx, queue.Lease{}, step); err != nil {
+		if id, e := p.again(ctx, sub, b); id != "" || errors.Is(e, ErrKeyReused) {
+			return id, e // the same key came twice at the same time
+		}
 		return "", err
 	}
 	p.Log.Info("accepted", "message", m.ID, "direction", m.Direction, "edge", sub.Edge, "peer", sub.Peer,
 		"recipients", len(sub.Recipients), "size", b.Size)
+	return m.ID, nil
+}
+
+// ErrKeyReused means that an idempotency key was used before, for another message: answering with that one's id would
+// say that this one was sent.
+var ErrKeyReused = errors.New("pipeline: the idempotency key was used before, for another message; give each message a key of its own")
+
+// again is the earlier message that this submission repeats; "" is none.
+func (p *Pipeline) again(ctx context.Context, sub message.Submission, b spool.Blob) (message.ID, error) {
+	if sub.IdempotencyKey == "" {
+		return "", nil
+	}
+	m, err := p.Store.ByIdempotencyKey(ctx, sub.Org, sub.Principal, sub.IdempotencyKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	same := m.Size == b.Size && m.Submission.From.Key() == sub.From.Key() && m.Submission.Purpose == sub.Purpose &&
+		maps.Equal(keys(m.Submission.Recipients), keys(sub.Recipients))
+	old, err := p.Store.Blob(ctx, m.Blob)
+	switch {
+	case err == nil:
+		same = same && old.SHA256 == b.SHA256
+	case !errors.Is(err, store.ErrNotFound): // the bytes of a settled message are not kept for ever
+		return "", err
+	}
+	if !same {
+		return "", fmt.Errorf("%w (it is %s)", ErrKeyReused, m.ID)
+	}
 	return m.ID, nil
 }
 

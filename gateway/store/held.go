@@ -51,10 +51,11 @@ func (w *writer) held(h Held) {
 	}
 	w.exec("INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'held')", h.ID, h.Org, h.Message, h.Peer, h.MailFrom,
 		rcpts, h.Reason, h.Detail, orEmpty(h.Trace), h.Blob, h.Size, stamp(h.At), stamp(h.Expires))
-	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
-		(SELECT id FROM held WHERE peer=? AND state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, h.Peer, MaxHeldPerPeer)
-	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND id IN
-		(SELECT id FROM held WHERE state='held' ORDER BY at DESC LIMIT -1 OFFSET ?)`, MaxHeld)
+	// What comes after so many newer ones goes.
+	w.exec(`UPDATE held SET state='expired' WHERE peer=? AND state='held' AND (at, id) <=
+		(SELECT at, id FROM held WHERE peer=? AND state='held' ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?)`, h.Peer, h.Peer, MaxHeldPerPeer)
+	w.exec(`UPDATE held SET state='expired' WHERE state='held' AND (at, id) <=
+		(SELECT at, id FROM held WHERE state='held' ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?)`, MaxHeld)
 }
 
 const heldColumns = "id, org, message, peer, mail_from, recipients, reason, detail, trace, blob, size, at, expires, state"

@@ -33,29 +33,34 @@ func (s *Store) Delivered(ctx context.Context, t Tombstone) (bool, error) {
 	return n > 0, err
 }
 
-// item files one item and returns its number, or 0 when the very same message was delivered to this
-// recipient before. The same id with other content is filed and flagged, never swallowed.
+// item files one item and returns its number, or 0 when no new one came to be: the very same message was delivered to
+// its recipients before, or is in this inbox already under another of its names, which is then noted there. The
+// same id with other content is filed and flagged, never swallowed.
 func (w *writer) item(it inbox.Item, place Place) int64 {
 	if w.err == nil && !it.Origin.Valid() {
 		w.err = inbox.ErrNoOrigin
 	}
-	if w.err != nil {
-		return 0
-	}
 	signer := it.Origin.Signer()
-	it.Flags.SameID = it.RFCID != "" && w.exists("SELECT 1 FROM delivered WHERE recipient=? AND signer=? AND rfc_id=? AND sha256<>?",
-		it.Recipient.WithoutTag().Key(), signer.Key(), it.RFCID, it.SHA256[:])
-	if !w.tombstone(Tombstone{it.Recipient, signer, it.RFCID, it.SHA256}) {
+	var fresh []addr.Address
+	for _, r := range it.Recipients() {
+		it.Flags.SameID = it.Flags.SameID || it.RFCID != "" && w.exists("SELECT 1 FROM delivered WHERE recipient=? AND signer=? AND rfc_id=? AND sha256<>?",
+			r.WithoutTag().Key(), signer.Key(), it.RFCID, it.SHA256[:])
+		if w.tombstone(Tombstone{r, signer, it.RFCID, it.SHA256}) {
+			fresh = append(fresh, r)
+		}
+	}
+	if w.err != nil || len(fresh) == 0 || w.joined(it, fresh) {
 		return 0
 	}
+	it.Recipient, it.Also = fresh[0], fresh[1:]
 	if err := w.row("UPDATE inbox SET next_number=next_number+1 WHERE id=? RETURNING next_number-1", it.Inbox).Scan(&it.Number); err != nil {
 		w.err = fmt.Errorf("store: inbox %s: %w", it.Inbox, err)
 		return 0
 	}
 	it.Thread = w.thread(it, place.Patient)
-	w.exec("INSERT INTO item VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", it.Inbox, it.Number, it.Org, it.Message, it.Recipient.String(),
-		it.Sender.String(), it.Origin.String(), it.RFCID, it.Thread, it.Subject, stamp(it.Received), it.Blob, it.Size,
-		column(it.Flags), orEmpty(it.Receipt))
+	w.exec("INSERT INTO item("+itemColumns+", origin) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", it.Inbox, it.Number, it.Org, it.Message, it.Recipient.String(),
+		column(spelled(it.Also)), it.Sender.String(), it.RFCID, it.Thread, it.Subject, stamp(it.Received), it.Blob, it.Size,
+		column(it.Flags), orEmpty(it.Receipt), it.Origin.String())
 	for _, p := range it.Parts {
 		w.exec("INSERT INTO part VALUES (?,?,?,?,?,?,?,?,?)", it.Inbox, it.Number, p.Path, p.Offset, p.Length, p.SHA256,
 			p.MediaType, p.Filename, p.Encoding)
@@ -66,6 +71,33 @@ func (w *writer) item(it inbox.Item, place Place) int64 {
 	}
 	w.work(it, place)
 	return it.Number
+}
+
+func spelled(as []addr.Address) []string {
+	out := make([]string, len(as))
+	for i, a := range as {
+		out[i] = a.String()
+	}
+	return out
+}
+
+// joined reports whether the very same message is in the inbox already, sent to another of its names, and notes the
+// new names there: a peer may hand over one copy for each address.
+func (w *writer) joined(it inbox.Item, fresh []addr.Address) bool {
+	var number int64
+	var also string
+	err := w.row("SELECT i.number, i.also FROM item i JOIN blob b ON b.id=i.blob WHERE i.inbox=? AND i.rfc_id=? AND i.sender=? AND b.sha256=?",
+		it.Inbox, it.RFCID, it.Sender.String(), it.SHA256[:]).Scan(&number, &also)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false
+	}
+	var names []string
+	if err = errors.Join(err, json.Unmarshal([]byte(also), &names)); err != nil {
+		w.err = fmt.Errorf("store: item of inbox %s: %w", it.Inbox, err)
+		return false
+	}
+	w.exec("UPDATE item SET also=? WHERE inbox=? AND number=?", column(append(names, spelled(fresh)...)), it.Inbox, number)
+	return true
 }
 
 // thread is the thread an item joins: by reference, and only one its sender already belongs to, either
@@ -100,11 +132,11 @@ func orEmpty(j json.RawMessage) string {
 	return string(j)
 }
 
-const itemColumns = "inbox, number, org, message, recipient, sender, rfc_id, thread, subject, received, blob, size, flags, receipt"
+const itemColumns = "inbox, number, org, message, recipient, also, sender, rfc_id, thread, subject, received, blob, size, flags, receipt"
 
 func scanItem(r *sql.Rows) (it inbox.Item, err error) {
-	var rcpt, sender, received, flags, receipt string
-	if err = r.Scan(&it.Inbox, &it.Number, &it.Org, &it.Message, &rcpt, &sender, &it.RFCID, &it.Thread, &it.Subject, &received,
+	var rcpt, also, sender, received, flags, receipt string
+	if err = r.Scan(&it.Inbox, &it.Number, &it.Org, &it.Message, &rcpt, &also, &sender, &it.RFCID, &it.Thread, &it.Subject, &received,
 		&it.Blob, &it.Size, &flags, &receipt); err != nil {
 		return it, err
 	}
@@ -115,7 +147,7 @@ func scanItem(r *sql.Rows) (it inbox.Item, err error) {
 	if it.Sender, err = addr.Parse(sender); err != nil {
 		return it, err
 	}
-	return it, json.Unmarshal([]byte(flags), &it.Flags)
+	return it, errors.Join(json.Unmarshal([]byte(also), &it.Also), json.Unmarshal([]byte(flags), &it.Flags))
 }
 
 // Items lists an inbox's items, newest first, below number `before` (0 = from the newest), up to n, each
@@ -123,6 +155,12 @@ func scanItem(r *sql.Rows) (it inbox.Item, err error) {
 func (s *Store) Items(ctx context.Context, inboxID string, before int64, n int) ([]inbox.Item, error) {
 	items, err := list(ctx, s, "SELECT "+itemColumns+" FROM item WHERE inbox=? AND (?=0 OR number<?) ORDER BY number DESC LIMIT ?",
 		[]any{inboxID, before, before, n}, scanItem)
+	if err == nil {
+		err = s.leaving(ctx, items)
+	}
+	if err != nil {
+		return nil, err
+	}
 	for i := range items {
 		if items[i].Documents, err = s.documents(ctx, inboxID, items[i].Number); err != nil {
 			return nil, err
@@ -137,6 +175,11 @@ func (s *Store) Item(ctx context.Context, inboxID string, number int64) (inbox.I
 	if err != nil {
 		return it, err
 	}
+	one := []inbox.Item{it}
+	if err := s.leaving(ctx, one); err != nil {
+		return it, err
+	}
+	it = one[0]
 	if it.Documents, err = s.documents(ctx, inboxID, number); err != nil {
 		return it, err
 	}
@@ -146,6 +189,18 @@ func (s *Store) Item(ctx context.Context, inboxID string, number int64) (inbox.I
 			return p, err
 		})
 	return it, err
+}
+
+// leaving says of each item when the retention in force will delete it.
+func (s *Store) leaving(ctx context.Context, items []inbox.Item) error {
+	keep, err := s.Retention(ctx)
+	if err != nil || keep[KeptInbox] <= 0 {
+		return err
+	}
+	for i := range items {
+		items[i].DeleteOn = items[i].Received.Add(keep[KeptInbox])
+	}
+	return nil
 }
 
 // ItemsOf lists the items one message became, over all inboxes.

@@ -140,6 +140,3 @@ func (s *Store) ShiftDue(ctx context.Context, by time.Duration) (n int64, err er
 	}})
 	return n, err
 }
-
-// shifted is SQLite's word for a due time that is moved by a number of seconds, in the one form of an instant.
-const shifted = `strftime('%Y-%m-%dT%H:%M:%fZ', due, ? || ' seconds')`

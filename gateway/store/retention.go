@@ -65,9 +65,6 @@ func (s *Store) SetRetention(ctx context.Context, kind string, d time.Duration, 
 // forEver stands in the column of a day that does not come.
 var forEver = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// heldAtPlus is SQLite's word for the time a message was held plus a number of seconds.
-const heldAtPlus = `strftime('%Y-%m-%dT%H:%M:%fZ', at, '+' || ? || ' seconds')`
-
 // maxExpired bounds the items one change removes, so that nobody waits long for it.
 const maxExpired = 500
 

@@ -6,14 +6,6 @@ import (
 	"fmt"
 )
 
-// Snapshot writes the whole database, as it is at one instant, into a new file, while everything goes on.
-func (s *Store) Snapshot(ctx context.Context, path string) error {
-	if _, err := s.read.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return fmt.Errorf("store: snapshot: %w", err)
-	}
-	return nil
-}
-
 // Counts is how much of everything there is, by table.
 func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	out := map[string]int64{}

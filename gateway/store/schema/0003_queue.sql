@@ -12,3 +12,6 @@ DROP INDEX message_rfc;
 CREATE INDEX message_rfc ON message(rfc_id) WHERE rfc_id <> '';
 DROP INDEX message_about;
 CREATE INDEX message_about ON message(about) WHERE about <> '';
+
+-- The other addresses of the same inbox that an item was sent to: one item, however many of its names were written.
+ALTER TABLE item ADD COLUMN also TEXT NOT NULL DEFAULT '[]';
