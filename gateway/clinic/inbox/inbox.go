@@ -75,15 +75,17 @@ type Item struct {
 	Number     int64
 	Org        string
 	Message    message.ID
-	Recipient  addr.Address // the address it was sent to, tag included
-	Sender     addr.Address // the verified sender
+	Recipient  addr.Address   // the address it was sent to, tag included
+	Also       []addr.Address // further addresses of this inbox that it was sent to
+	Sender     addr.Address   // the verified sender
 	Origin     Origin
 	RFCID      string   // Message-ID without brackets
 	References []string // ids this message refers to, nearest last
 	Thread     string   // the message that began the thread; given by the store
 	Subject    string
 	Received   time.Time
-	Blob       string // the opened inner message
+	DeleteOn   time.Time // when it will be deleted by the retention in force; zero: never
+	Blob       string    // the opened inner message
 	Size       int64
 	SHA256     [32]byte // of the opened inner message
 	Flags      Flags
@@ -91,6 +93,9 @@ type Item struct {
 	Parts      []Part
 	Documents  []Document
 }
+
+// Recipients is every address of this inbox that the item was sent to.
+func (it Item) Recipients() []addr.Address { return append([]addr.Address{it.Recipient}, it.Also...) }
 
 // PatientName is the name of the document's patient as it is read aloud; "" where none is stated.
 func (d Document) PatientName() string {
