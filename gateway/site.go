@@ -33,6 +33,7 @@ import (
 	"postern/gateway/spool/disk"
 	"postern/gateway/spool/keys"
 	"postern/gateway/store"
+	"postern/gateway/store/vfs"
 	"postern/smime"
 	"postern/smime/addr"
 	"postern/smime/cms"
@@ -90,6 +91,7 @@ type Options struct {
 	Credentials string                     // $CREDENTIALS_DIRECTORY
 	Disk        disk.FS                    // where the spool is, instead of its folder: for tests
 	Fault       func(committed bool) error // makes database transactions fail (store.Config): for tests
+	Files       vfs.Hook                   // sees what is done to the database's files, and may make it fail: for tests
 }
 
 // Open opens a site made by Init. It takes the site's lock, checks that the master key is the one this
@@ -111,7 +113,7 @@ func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) 
 	if s.lock, err = lockSite(c.Data); err != nil {
 		return s, err
 	}
-	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now, Fault: o.Fault}); err != nil {
+	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now, Fault: o.Fault, Disk: o.Files}); err != nil {
 		return s, err
 	}
 	if err = s.openKeys(ctx, o); err != nil {
