@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"postern/gateway/agent"
@@ -152,17 +153,22 @@ func (p *Pipeline) arrive(ctx context.Context, step *store.Step, m store.Message
 	return nil
 }
 
-// file puts an approved message into an inbox; the approval is the item's origin.
+// file puts an approved message into an inbox, once for all of its names; the approval is the item's origin.
 func (p *Pipeline) file(step *store.Step, m store.Message, v agent.Verdict, id string, body spool.Blob) error {
 	origin, err := inbox.FromPeer(v.Approval, v.Signer, m.Sender, p.Now())
 	if err != nil {
 		return err
 	}
-	it, err := p.item(m, v.Recipient, id, origin, body)
-	if err != nil {
-		return err
+	var it inbox.Item
+	if n := slices.IndexFunc(step.Items, func(o inbox.Item) bool { return o.Inbox == id }); n >= 0 { // another name of that inbox
+		step.Items[n].Also = append(step.Items[n].Also, v.Recipient)
+		it = step.Items[n]
+	} else {
+		if it, err = p.item(m, v.Recipient, id, origin, body); err != nil {
+			return err
+		}
+		step.Items = append(step.Items, it)
 	}
-	step.Items = append(step.Items, it)
 	step.Events = append(step.Events, p.event(m.ID, v.Recipient, track.Delivered, "inbox", deliveredEvidence(it)))
 	if m.Final {
 		p.tell(step, m, v.Recipient, noticeData{Disposition: notice.Dispatched, To: notifyTo(m, v)})
