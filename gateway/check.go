@@ -51,6 +51,10 @@ func (s *Site) Check(ctx context.Context) []Finding {
 			add("warning", name, "it has no trust anchors, so it trusts nobody: postern trust anchor add FILE --domain %s", name)
 		}
 		for _, a := range anchors {
+			if _, err := a.Parsed(); err != nil {
+				add("error", name, "the anchor %s is stored damaged and left out, the others count: %v", a.Subject, err)
+				continue
+			}
 			s.expiring(add, "anchor", name, a.Subject, a.Expires)
 		}
 		creds, err := s.Store.Credentials(ctx, d.Name)

@@ -77,6 +77,15 @@ func (s *Site) keyDevice() keyring.Device {
 // CertImportDevice stores the certificates of a file whose private keys are in the device. Certificates of
 // authorities in the file make up their chains.
 func (a Admin) CertImportDevice(ctx context.Context, file []byte) ([]store.Credential, error) {
+	creds, err := a.deviceCredentials(file)
+	if err != nil {
+		return nil, err
+	}
+	return a.certStore(ctx, creds, "cert.import_device")
+}
+
+// deviceCredentials joins the certificates of a file with their keys in the device.
+func (a Admin) deviceCredentials(file []byte) ([]certs.Credential, error) {
 	if a.s.device == nil {
 		return nil, errors.New("gateway: no PKCS#11 device is configured: set [hsm] in postern.toml")
 	}
@@ -106,7 +115,7 @@ func (a Admin) CertImportDevice(ctx context.Context, file []byte) ([]store.Crede
 		}
 		creds = append(creds, found)
 	}
-	return a.certStore(ctx, creds, "cert.import_device")
+	return creds, nil
 }
 
 // certImportDevice is the verb; the file is the call's raw bytes.

@@ -232,6 +232,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	inside.Go(func() { _ = g.site.Pipeline.Run(workers) })
 	inside.Go(func() { g.sweep(workers) })
 	inside.Go(func() { g.tend(workers) })
+	inside.Go(func() { g.index(workers) })
 	inside.Go(func() { g.site.watch(workers) })
 	inside.Go(func() { g.follow(workers) })
 	if g.metricsAt != nil {

@@ -58,6 +58,11 @@ func (s *Site) gauges(ctx context.Context) ([]metrics.Gauge, error) {
 		out = append(out, metrics.Gauge{Name: "queue_late_seconds", Help: "How long the job that is due longest has waited for a worker.",
 			Labels: map[string]string{"class": string(class)}, Value: late})
 	}
+	more, err := s.trustGauges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, more...)
 	st, m := s.Spool.Stats(), s.mode.get()
 	flag := map[bool]float64{true: 1}
 	plain := func(name, help string, v float64) { out = append(out, metrics.Gauge{Name: name, Help: help, Value: v}) }

@@ -343,7 +343,7 @@ func (c credentials) StoredCredentials(ctx context.Context, d addr.Domain) ([]ke
 			return nil, fmt.Errorf("gateway: stored certificate %s: %w", r.ID, err)
 		}
 		s := keyring.Stored{Credential: certs.Credential{ID: r.ID, Cert: cert}, SealedKey: r.SealedKey, Org: r.Org,
-			CanSign: r.CanSign, CanDecrypt: r.CanDecrypt, Retired: !r.Retired.IsZero()}
+			CanSign: r.CanSign, CanDecrypt: r.CanDecrypt, Retired: !r.Retired.IsZero(), SignsFrom: r.SignsFrom, DecryptsUntil: r.DecryptsUntil}
 		for _, der := range r.Chain {
 			c, err := x509.ParseCertificate(der)
 			if err != nil {
@@ -351,9 +351,35 @@ func (c credentials) StoredCredentials(ctx context.Context, d addr.Domain) ([]ke
 			}
 			s.Credential.Chain = append(s.Credential.Chain, c)
 		}
+		if err := c.ownPolicies(ctx, r.Domain, &s); err != nil {
+			return nil, err
+		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// ownPolicies asks the domain's policies about its own certificates: which may sign, and which may open mail and
+// so be published.
+func (c credentials) ownPolicies(ctx context.Context, d addr.Domain, s *keyring.Stored) error {
+	chain := append([]*x509.Certificate{s.Credential.Cert}, s.Credential.Chain...)
+	for _, dir := range []trust.Direction{trust.Outgoing, trust.Incoming} {
+		set, err := c.db.OwnPolicies(ctx, d, dir)
+		if err != nil {
+			return err
+		}
+		for _, p := range set.Policies {
+			v := p.Judge(chain)
+			switch {
+			case v.Pass:
+			case dir == trust.Outgoing:
+				s.Refused = v.Detail
+			default:
+				s.CanDecrypt = false
+			}
+		}
+	}
+	return nil
 }
 
 // local finds certificates of our own addresses without asking the network (AS-112).

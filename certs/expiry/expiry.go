@@ -77,10 +77,30 @@ func (n Notice) Words() string {
 	}
 }
 
+// Remedy is what to do about it, and who must.
+func (n Notice) Remedy() string {
+	switch n.Kind {
+	case Own:
+		return "You: renew it before then with postern cert roll, which publishes the new certificate before it signs. Afterwards nobody can write to it."
+	case TLS:
+		return "You: put the renewed certificate and key into the files the configuration names; they are read again by themselves."
+	case Anchor:
+		return "You: ask whose it is for the successor and add that beside it; every partner below this anchor is refused once it has ended."
+	case List:
+		return "The issuing authority must publish a newer list; until then what it says counts as not known. Tell them if it stays so."
+	case Signer:
+		return "Ask the publisher of the bundle who signs from then on, by another way than the bundle, and set it with postern trust bundle set --signer."
+	case Partner:
+		return "The partner must renew it. Tell them: postern why ADDRESS --letter writes the text."
+	}
+	return "Renew it."
+}
+
 // Told is what has been told: by kind and id, the smallest threshold. It is stored between looks.
 type Told map[string]time.Duration
 
-func (i Item) key() string { return string(i.Kind) + " " + i.ID }
+// Key tells an item from every other, as Told does.
+func (i Item) Key() string { return string(i.Kind) + " " + i.ID }
 
 // Result is one look.
 type Result struct {
@@ -106,7 +126,7 @@ func Look(items []Item, told Told, now time.Time, thresholds []time.Duration) (R
 	r := Result{Told: Told{}}
 	seen := map[string]bool{}
 	for _, i := range items {
-		k := i.key()
+		k := i.Key()
 		if seen[k] {
 			continue
 		}
@@ -123,7 +143,7 @@ func Look(items []Item, told Told, now time.Time, thresholds []time.Duration) (R
 		r.sooner(i.Ends, sorted, left)
 	}
 	slices.SortStableFunc(r.Due, func(a, b Notice) int {
-		return cmp.Or(a.Ends.Compare(b.Ends), cmp.Compare(a.key(), b.key()))
+		return cmp.Or(a.Ends.Compare(b.Ends), cmp.Compare(a.Key(), b.Key()))
 	})
 	return r, nil
 }

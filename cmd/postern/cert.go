@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -30,14 +29,6 @@ encryption certificate instead of one for both. It is published in DNS at once.
 Exit codes: 0 made, 1 refused, 2 used wrongly.
 Example: postern cert create --address referrals@direct.clinic.example
 `, runCertCreate},
-		{"cert import", "import certificates with their keys (PEM or PKCS#12)", `Usage: postern cert import FILE... [--password-file FILE] [-c FILE]
-
-Each certificate must name a domain or address hosted here in its subjectAltName. The password of a PKCS#12
-file comes from --password-file or $POSTERN_CERT_PASSWORD. Keys are sealed at rest.
-
-Exit codes: 0 imported, 1 refused, 2 used wrongly.
-Example: postern cert import clinic.p12 --password-file clinic.pw
-`, runCertImport},
 		{"cert export", "write a certificate with its chain as PEM", `Usage: postern cert export ID [--with-private-key] [-c FILE] > cert.pem
 
 ID is the certificate's SHA-256, or its first 8 digits or more (postern cert list). --with-private-key adds
@@ -48,7 +39,7 @@ Example: postern cert export 1f0c9a77 > our.pem
 `, runCertExport},
 		{"cert retire", "stop signing with and publishing a certificate", `Usage: postern cert retire ID [-c FILE]
 
-ID is the whole SHA-256. The key goes on decrypting mail under way to the old certificate.
+ID is the certificate's SHA-256, or its first 8 digits or more. The key goes on decrypting mail under way to it.
 
 Exit codes: 0 retired, 1 refused, 2 used wrongly.
 Example: postern cert retire $(postern cert list --json | head -1 | sed 's/.*"id":"//;s/".*//')
@@ -95,8 +86,14 @@ func runCertList(ctx context.Context, c *console, args []string) error {
 				use += "published"
 			}
 			state := "until " + i.Expires.Format(time.DateOnly)
-			if !i.Retired.IsZero() {
+			switch {
+			case !i.Retired.IsZero():
 				state = "retired " + i.Retired.Format(time.DateOnly)
+				if !i.DecryptsUntil.IsZero() {
+					state += ", decrypts until " + i.DecryptsUntil.Format(time.DateOnly)
+				}
+			case time.Now().Before(i.SignsFrom):
+				state += ", signs from " + i.SignsFrom.UTC().Format(time.RFC3339)
 			}
 			fmt.Fprintf(c.out, "%s  %-40s %s  %s\n", i.ID[:16], i.Domain+" "+i.Address, state, use)
 		}
@@ -136,33 +133,6 @@ func runCertCreate(ctx context.Context, c *console, args []string) error {
 			return err
 		}
 		fmt.Fprintln(c.out, strings.Join(ids, "\n"))
-		return nil
-	})
-}
-
-func runCertImport(ctx context.Context, c *console, args []string) error {
-	fs := c.flags("cert import")
-	file, pw := configFlag(fs), fs.String("password-file", "", "")
-	rest, err := parse(fs, args)
-	if err != nil || len(rest) == 0 {
-		return orUsage(err, "give one file or more")
-	}
-	password, err := c.secret(*pw, "POSTERN_CERT_PASSWORD")
-	if err != nil {
-		return err
-	}
-	return c.withSite(ctx, *file, func(call caller) error {
-		for _, name := range rest {
-			b, err := readFile(name, keyfile.MaxFile)
-			if err != nil {
-				return err
-			}
-			var ids []string
-			if err := call(ctx, "cert.import", gateway.ImportArg{Password: password}, bytes.NewReader(b), &ids, nil); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			fmt.Fprintf(c.out, "%s: %s\n", name, strings.Join(ids, " "))
-		}
 		return nil
 	})
 }

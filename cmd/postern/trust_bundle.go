@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -38,15 +39,18 @@ Example: postern trust bundle show community.p7m --signer community-signer.pem
 		run: runBundleShow,
 	}, {
 		name:  "trust bundle diff",
-		short: "say which anchors a newer bundle adds and removes",
-		help: `usage: postern trust bundle diff OLD NEW [--signer FILE...] [--leaf] [--allow PREFIX...] [--json]
+		short: "what a newer bundle changes, and whom it touches",
+		help: `usage: postern trust bundle diff NAME [--days N] [-c FILE] [--json]
+       postern trust bundle diff OLD NEW [--signer FILE...] [--leaf] [--allow PREFIX...] [--json]
 
-Compares two bundles, each a file or a URL, and says which anchors would come, go and expire within
-90 days. Nothing is stored or trusted.
+With the NAME of a bundle here: what the version that waits adds, removes and brings near its end within 90
+days; for each anchor which partners' certificates ended at it and how many messages of the last N days (90)
+that is; and how many of those decisions would come out differently. With two bundles, each a file or a URL:
+which anchors come, go and end. Nothing is stored or trusted.
 
-Exit codes: 0 compared, 1 refused, 2 used wrongly, 3 not there now: try again.
+Exit codes: 0 compared, 1 refused, 2 used wrongly, 3 nothing waits, or it is not there now: try again.
 
-Example: postern trust bundle diff yesterday.p7b https://trust.example/community.p7b
+Example: postern trust bundle diff community
 `,
 		run: runBundleDiff,
 	}}
@@ -68,7 +72,7 @@ func parseBundleFlags(c *console, name string, args []string, operands int) (*bu
 	fs.BoolVar(&f.json, "json", false, "")
 	names, err := parse(fs, args)
 	if err == nil && len(names) != operands {
-		err = usagef("%d bundles are needed, %d were given", operands, len(names))
+		err = usagef("%d bundles are needed (files or URLs; or the NAME of one here, by itself), %d were given", operands, len(names))
 	}
 	return f, names, err
 }
@@ -175,10 +179,18 @@ func runBundleShow(ctx context.Context, c *console, args []string) error {
 	return nil
 }
 
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // expiringWithin is how far ahead trust bundle diff looks.
 const expiringWithin = 90 * 24 * time.Hour
 
 func runBundleDiff(ctx context.Context, c *console, args []string) error {
+	if in, config, asJSON, err := namedBundle(c, "trust bundle diff", args); err == nil && !isURL(in.Name) && !isFile(in.Name) {
+		return c.showWaiting(ctx, in, config, asJSON)
+	}
 	f, names, err := parseBundleFlags(c, "trust bundle diff", args, 2)
 	if err != nil {
 		return err

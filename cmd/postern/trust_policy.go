@@ -27,12 +27,15 @@ Example: postern trust policy show network-basic > house.policy
 		run: runPolicyShow,
 	}, {
 		name:  "trust policy test",
-		short: "say which certificates a policy would refuse",
+		short: "say which certificates a policy would refuse, before it is in force",
 		help: `usage: postern trust policy test --policy NAME|FILE [--json] CERT-FILE...
+       postern trust policy test --policy NAME|FILE --domain D --direction incoming|outgoing --use USE [--days N]
+       [-c FILE] [--json]
 
-Asks a policy about every certificate in the files, each on its own, and says which it would refuse
-and by which rule. A policy that refuses all of them or none is pointed out. Nothing is stored or
-trusted; postern trust verify --policy asks about a whole chain.
+With files: asks a policy about every certificate in them, each on its own. With --domain: asks it about the
+certificates that domain has seen in the last N days (90), by their whole chains, and says which partners and how
+many messages it would have refused. A policy or a rule that never or always matches is pointed out. Nothing is
+changed. USE is as in postern trust policy set.
 
 A policy is a file of lines "name: expression", in CEL over the variable cert:
   cert.emails, domains, subject, issuer, key_usage, extended_key_usage, policies, key, key_bits,
@@ -44,6 +47,43 @@ Exit codes: 0 none would be refused, 1 some would be, 2 used wrongly or not a po
 Example: postern trust policy test --policy strict-v1.3 partners/*.pem
 `,
 		run: runPolicyTest,
+	}, {
+		name:  "trust policy set",
+		short: "put a policy about certificates in force",
+		help: `usage: postern trust policy set --policy NAME|FILE --domain D --direction incoming|outgoing --use USE [--name N]
+       [-c FILE] [--json]
+
+From now on every certificate of that use must pass the policy, besides everything trust itself demands. NAME is a
+ready-made one (postern trust policy show). One of the same name is replaced. It bites at once; postern trust undo
+takes it back. USE is one of:
+  incoming  sign (the partner's signature), trust (the same), decrypt (our own certificates that open mail)
+  outgoing  encrypt (the partner's certificate), trust (the same), sign (our own that sign)
+
+Exit codes: 0 in force, 1 refused, 2 used wrongly or not a policy.
+
+Example: postern trust policy set --policy network-basic --domain direct.clinic.example --direction incoming --use sign
+`,
+		run: runPolicySet,
+	}, {
+		name:  "trust policy remove",
+		short: "take a policy out of force",
+		help: `usage: postern trust policy remove NAME --domain D --direction incoming|outgoing --use USE [-c FILE] [--json]
+
+Exit codes: 0 out of force, 1 there is none, 2 used wrongly.
+
+Example: postern trust policy remove network-basic --domain direct.clinic.example --direction incoming --use sign
+`,
+		run: runPolicyRemove,
+	}, {
+		name:  "trust policy list",
+		short: "list the policies in force",
+		help: `usage: postern trust policy list [--domain D] [-c FILE] [--json]
+
+Exit codes: 0 listed, 1 failed, 2 used wrongly.
+
+Example: postern trust policy list
+`,
+		run: runPolicyList,
 	}}
 }
 
@@ -94,16 +134,18 @@ type judged struct {
 	Detail      string `json:"detail,omitempty"`
 }
 
-func runPolicyTest(_ context.Context, c *console, args []string) error {
-	fs := c.flags("trust policy test")
-	name, asJSON := fs.String("policy", "", ""), fs.Bool("json", false, "")
-	files, err := parse(fs, args)
+func runPolicyTest(ctx context.Context, c *console, args []string) error {
+	f, files, err := parsePolicyFlags(c, "trust policy test", args)
 	switch {
 	case err != nil:
 		return err
-	case *name == "" || len(files) == 0:
-		return usagef("--policy NAME|FILE and one CERT-FILE or more are needed")
+	case f.policy == "" || len(files) == 0 && f.in.Domain.IsZero():
+		return usagef("--policy NAME|FILE and one CERT-FILE or more are needed, or --domain, --direction and --use")
+	case len(files) == 0:
+		f.in.Look = true
+		return c.setPolicy(ctx, f)
 	}
+	name, asJSON := &f.policy, &f.json
 	p, err := readPolicy(c, *name)
 	if err != nil {
 		return err

@@ -123,12 +123,27 @@ type Verdict struct {
 
 	NoticeOnly bool `json:"notice_only,omitempty"` // inbound: believed only as a notice about mail of ours (AS-88)
 
-	Approval trust.Approval    `json:"-"`
-	Signer   *x509.Certificate `json:"-"` // inbound: the approved signer
+	Approval trust.Approval `json:"-"`
+	Purpose  trust.Purpose  `json:"-"` // what was asked for; "" when no certificate was judged
+	// Path is the certificates judged: up to the anchor when approved, else the leaf and what came with it.
+	Path   []*x509.Certificate `json:"-"`
+	Signer *x509.Certificate   `json:"-"` // inbound: the approved signer
 }
 
-// decided copies a trust decision into the verdict.
-func (v *Verdict) decided(d trust.Decision, cert *x509.Certificate) {
+// maxPath bounds the certificates a verdict keeps of a decision.
+const maxPath = 12
+
+// decided copies a trust decision into the verdict; extra is what came with the certificate.
+func (v *Verdict) decided(d trust.Decision, cert *x509.Certificate, extra []*x509.Certificate) {
+	v.Purpose, v.Path = d.Trace.Purpose, d.Chain
+	if !d.OK() {
+		v.Path = []*x509.Certificate{cert}
+		for _, c := range extra {
+			if len(v.Path) < maxPath && !c.Equal(cert) {
+				v.Path = append(v.Path, c)
+			}
+		}
+	}
 	v.OK, v.Temporary, v.Bound, v.SoftFail = d.OK(), d.Temporary, d.Bound, d.SoftFailed
 	v.Reason, v.Detail, v.Remedy = string(d.Reason), d.Detail, d.Reason.Remedy()
 	v.Cert, v.Subject = certs.Fingerprint(cert), cert.Subject.String()

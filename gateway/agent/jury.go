@@ -57,7 +57,7 @@ func (j *jury) verdict(ctx context.Context, rcpt addr.Address) (Verdict, error) 
 			return best, fmt.Errorf("agent: judge the signer for %s: %w", rcpt, err)
 		}
 		v := Verdict{Recipient: rcpt, NoticeOnly: d.asNotice && d.OK()}
-		v.decided(d.Decision, cert)
+		v.decided(d.Decision, cert, j.extra)
 		if v.OK {
 			if err := d.Approval.GivenBy(rcpt.Domain()); err != nil { // AS-86
 				return best, fmt.Errorf("agent: judge the signer for %s: %w", rcpt, err)

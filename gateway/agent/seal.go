@@ -133,7 +133,7 @@ func (a *Agent) judged(ctx context.Context, m Outbound, r addr.Address) (Verdict
 			return v, nil, fmt.Errorf("agent: judge %s: %w", r, err)
 		}
 		one := v
-		one.decided(d, c)
+		one.decided(d, c, found.Certs)
 		if d.OK() && len(good) < MaxCertificates {
 			if len(good) == 0 {
 				v = one

@@ -32,6 +32,10 @@ type Stored struct {
 	CanSign    bool
 	CanDecrypt bool
 	Retired    bool
+
+	SignsFrom     time.Time // not used to sign before: it is published first (zero: at once)
+	DecryptsUntil time.Time // not used to open mail after (zero: for ever)
+	Refused       string    // why the domain's own policy keeps it from signing, or ""
 }
 
 // Source lists the stored credentials of one of our domains.
@@ -96,8 +100,14 @@ func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential
 		case c.Retired:
 			why = "the only one is retired"
 			continue
+		case c.Refused != "":
+			why = "the only one is refused by the domain's own policy: " + c.Refused
+			continue
 		case !c.CanSign:
 			why = "the only one cannot sign"
+			continue
+		case r.now().Before(c.SignsFrom):
+			why = "the only one signs from " + c.SignsFrom.UTC().Format(time.RFC3339)
 			continue
 		case !valid(c.Credential.Cert, r.now()):
 			why = "the only one is not valid now (" + c.Credential.Cert.NotAfter.UTC().Format(time.DateOnly) + ")"
@@ -114,7 +124,8 @@ func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential
 	return r.withKey(*best)
 }
 
-// Decryption is every credential that may open a message for a recipient of ours, whatever its dates.
+// Decryption is every credential that may open a message for a recipient of ours, whatever its dates, but for
+// those whose grace after a roll-over has run out.
 func (r *Ring) Decryption(ctx context.Context, to addr.Address) ([]certs.Credential, error) {
 	all, err := r.source.StoredCredentials(ctx, to.Domain())
 	if err != nil {
@@ -122,7 +133,7 @@ func (r *Ring) Decryption(ctx context.Context, to addr.Address) ([]certs.Credent
 	}
 	var out []certs.Credential
 	for _, c := range all {
-		if _, ok := c.Credential.BoundTo(to); !ok {
+		if _, ok := c.Credential.BoundTo(to); !ok || !c.DecryptsUntil.IsZero() && r.now().After(c.DecryptsUntil) {
 			continue
 		}
 		k, err := r.withKey(c)

@@ -20,6 +20,7 @@ import (
 	"postern/gateway/spool"
 	"postern/gateway/store"
 	"postern/smime/addr"
+	"postern/trust"
 )
 
 // open is the inbound stage: decrypt, verify, approve, and then, for the recipients approved, file or
@@ -38,6 +39,9 @@ func (p *Pipeline) open(ctx context.Context, j queue.Job, m store.Message) (stor
 	}
 	step := store.Step{Settle: done()}
 	again := p.hold(&step, m, res.Verdicts)
+	for _, v := range res.Verdicts {
+		p.decided(&step, m, v, trust.Incoming, v.Recipient.Domain(), res.Sender)
+	}
 	if len(again) > 0 {
 		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, m.Received.Add(p.Clocks.Inside)), Recipients: again,
 			Error: "a trust check has no answer yet"}
@@ -79,6 +83,15 @@ func (p *Pipeline) hold(step *store.Step, m store.Message, verdicts []agent.Verd
 			Detail: map[string]any{"held": h.ID, "reason": h.Reason, "peer": h.Peer}})
 	}
 	return again
+}
+
+// decided keeps what was decided about a partner's certificate, unless it is asked again.
+func (p *Pipeline) decided(step *store.Step, m store.Message, v agent.Verdict, dir trust.Direction, local addr.Domain, peer addr.Address) {
+	if len(v.Path) == 0 || v.Temporary || peer.IsZero() {
+		return
+	}
+	step.Decisions = append(step.Decisions, store.Decision{Org: m.Submission.Org, At: p.Now(), Message: m.ID, Domain: local, Direction: dir,
+		Purpose: v.Purpose, Peer: peer, Path: v.Path, Reason: v.Reason})
 }
 
 func peerOf(m store.Message) string {

@@ -49,6 +49,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	}
 	var again []addr.Address
 	for _, v := range sealed.Verdicts {
+		p.decided(&step, m, v, trust.Outgoing, m.Sender.Domain(), v.Recipient)
 		switch {
 		case v.OK:
 			p.softFail(&step, m, v)

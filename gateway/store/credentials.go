@@ -27,20 +27,61 @@ type Credential struct {
 	Expires     time.Time
 	Created     time.Time
 	Retired     time.Time // no longer used to sign or published; still decrypts
+
+	SignsFrom     time.Time // not used to sign before; zero: at once
+	Replaces      string    // the credential whose place it takes, or ""
+	DecryptsUntil time.Time // not used to open mail after; zero: for ever
 }
 
-// AddCredential adds a credential of one of our domains (ErrExists when its certificate is there).
-func (s *Store) AddCredential(ctx context.Context, c Credential, entry AuditEntry) error {
+// AddCredentials adds credentials of our domains, all or none (ErrExists when a certificate is there).
+func (s *Store) AddCredentials(ctx context.Context, cs []Credential, entries []AuditEntry) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		if !w.exists("SELECT 1 FROM domain WHERE name=?", c.Domain.String()) && w.err == nil {
-			return fmt.Errorf("domain %s: %w", c.Domain, ErrNotFound)
+		for _, c := range cs {
+			if !w.exists("SELECT 1 FROM domain WHERE name=?", c.Domain.String()) && w.err == nil {
+				return fmt.Errorf("domain %s: %w", c.Domain, ErrNotFound)
+			}
+			if w.exists("SELECT 1 FROM credential WHERE id=?", c.ID) {
+				return fmt.Errorf("certificate %s: %w", c.ID, ErrExists)
+			}
+			w.exec(`INSERT INTO credential(id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created,
+				signs_from, replaces) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Org, c.Domain.String(), c.Address.Key(), c.Certificate,
+				column(c.Chain), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(s.now()), stamp(c.SignsFrom), c.Replaces)
 		}
-		if w.exists("SELECT 1 FROM credential WHERE id=?", c.ID) {
-			return fmt.Errorf("certificate %s: %w", c.ID, ErrExists)
+		for _, e := range entries {
+			w.audit(e)
 		}
-		w.exec("INSERT INTO credential VALUES (?,?,?,?,?,?,?,?,?,?,?,?,'')", c.ID, c.Org, c.Domain.String(), c.Address.Key(), c.Certificate,
-			column(c.Chain), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(s.now()))
+		return w.err
+	})
+}
+
+// AddCredential adds one credential.
+func (s *Store) AddCredential(ctx context.Context, c Credential, entry AuditEntry) error {
+	return s.AddCredentials(ctx, []Credential{c}, []AuditEntry{entry})
+}
+
+// StageCredential makes a stored credential take another's place: it signs only from an instant on.
+func (s *Store) StageCredential(ctx context.Context, id, replaces string, signs time.Time, entry AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if w.exec("UPDATE credential SET replaces=?, signs_from=? WHERE id=? AND retired=''", replaces, stamp(signs), id) == 0 && w.err == nil {
+			return fmt.Errorf("certificate %s: %w", id, ErrNotFound)
+		}
+		w.audit(entry)
+		return w.err
+	})
+}
+
+// FinishRoll lets the successor sign from now on and takes the old credential out of signing and publication; it
+// goes on decrypting until the instant given.
+func (s *Store) FinishRoll(ctx context.Context, old, successor string, until time.Time, entry AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		now := stamp(s.now())
+		if w.exec("UPDATE credential SET retired=?, published=0, decrypts_until=? WHERE id=? AND retired=''", now, stamp(until), old) == 0 && w.err == nil {
+			return fmt.Errorf("certificate %s: %w", old, ErrNotFound)
+		}
+		w.exec("UPDATE credential SET signs_from=? WHERE id=? AND signs_from>?", now, successor, now)
 		w.audit(entry)
 		return w.err
 	})
@@ -48,16 +89,64 @@ func (s *Store) AddCredential(ctx context.Context, c Credential, entry AuditEntr
 
 // Credentials lists a domain's credentials, or all when it is zero, newest first, retired ones last.
 func (s *Store) Credentials(ctx context.Context, d addr.Domain) ([]Credential, error) {
-	return list(ctx, s, `SELECT id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created, retired
+	return list(ctx, s, `SELECT id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created, retired,
+		signs_from, replaces, decrypts_until
 		FROM credential WHERE ?='' OR domain=? ORDER BY retired, created DESC, id`, []any{d.String(), d.String()}, func(r *sql.Rows) (c Credential, err error) {
-		var domain, address, chain, expires, created, retired string
+		var domain, address, chain, expires, created, retired, signs, until string
 		if err = r.Scan(&c.ID, &c.Org, &domain, &address, &c.Certificate, &chain, &c.SealedKey, &c.CanSign, &c.CanDecrypt, &c.Published,
-			&expires, &created, &retired); err != nil {
+			&expires, &created, &retired, &signs, &c.Replaces, &until); err != nil {
 			return c, err
 		}
 		c.Expires, c.Created, c.Retired = parseStamp(expires), parseStamp(created), parseStamp(retired)
+		c.SignsFrom, c.DecryptsUntil = parseStamp(signs), parseStamp(until)
 		return c, errors.Join(c.Domain.UnmarshalText([]byte(domain)), c.Address.UnmarshalText([]byte(address)),
 			json.Unmarshal([]byte(chain), &c.Chain))
+	})
+}
+
+// Request is a private key of ours that waits for the certificate somebody else issues for it.
+type Request struct {
+	ID        string       `json:"id"`
+	Org       string       `json:"-"`
+	Domain    addr.Domain  `json:"domain"`
+	Address   addr.Address `json:"address,omitzero"`
+	PublicKey string       `json:"public_key"` // SHA-256 of the SubjectPublicKeyInfo, hex
+	SealedKey []byte       `json:"-"`          // PKCS#8, sealed under the purpose "request <id>"
+	Request   []byte       `json:"-"`          // PKCS#10, DER
+	Replaces  string       `json:"replaces,omitempty"`
+	Created   time.Time    `json:"created"`
+}
+
+// AddRequest keeps a signing request with its key.
+func (s *Store) AddRequest(ctx context.Context, q Request, entry AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		w.exec("INSERT INTO certificate_request VALUES (?,?,?,?,?,?,?,?,?,'')", q.ID, q.Org, q.Domain.String(), q.Address.Key(), q.PublicKey, q.SealedKey,
+			q.Request, q.Replaces, stamp(s.now()))
+		w.audit(entry)
+		return w.err
+	})
+}
+
+// Requests lists the requests that no certificate has answered.
+func (s *Store) Requests(ctx context.Context) ([]Request, error) {
+	return list(ctx, s, `SELECT id, org, domain, address, public_key, sealed_key, request, replaces, created FROM certificate_request
+		WHERE answered='' ORDER BY created, id`, nil, func(r *sql.Rows) (q Request, err error) {
+		var domain, address, created string
+		if err = r.Scan(&q.ID, &q.Org, &domain, &address, &q.PublicKey, &q.SealedKey, &q.Request, &q.Replaces, &created); err != nil {
+			return q, err
+		}
+		q.Created = parseStamp(created)
+		return q, errors.Join(q.Domain.UnmarshalText([]byte(domain)), q.Address.UnmarshalText([]byte(address)))
+	})
+}
+
+// AnswerRequest says that a request has its certificate. Its key is in the credential from now on.
+func (s *Store) AnswerRequest(ctx context.Context, id string) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		w.exec("UPDATE certificate_request SET answered=?, sealed_key=x'' WHERE id=?", stamp(s.now()), id)
+		return w.err
 	})
 }
 

@@ -80,7 +80,9 @@ func (s *Store) RemoveDomain(ctx context.Context, name addr.Domain, a AuditEntry
 			return fmt.Errorf("store: domain %s still has mail in the queue", name)
 		}
 		w.exec("DELETE FROM address WHERE domain=?", n)
-		w.exec("DELETE FROM anchor WHERE domain=?", n)
+		for _, table := range []string{"anchor", "subscription", "anchor_block", "policy"} {
+			w.exec("DELETE FROM "+table+" WHERE domain=?", n)
+		}
 		w.exec("DELETE FROM peer WHERE local=?", n)
 		w.exec("UPDATE credential SET retired=? WHERE domain=? AND retired=''", stamp(s.now()), n)
 		if w.exec("DELETE FROM domain WHERE name=?", n) == 0 && w.err == nil {

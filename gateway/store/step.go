@@ -30,6 +30,8 @@ type Step struct {
 	Forget    []Tombstone // deliveries to remember that made no item (SMTP edges)
 	Released  []string    // held entries that go back into the pipeline
 	Discarded []string    // held entries that a person gave up; their bytes go with the next sweep
+	Decisions []Decision  // what was decided about partners' certificates
+	Told      []Told      // ends that came near, of which this step tells
 	Audit     []AuditEntry
 }
 
@@ -112,6 +114,12 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		}
 		for _, t := range step.Forget {
 			w.tombstone(t)
+		}
+		for _, d := range step.Decisions {
+			w.decision(d)
+		}
+		for _, t := range step.Told {
+			w.exec("INSERT INTO expiry_told VALUES (?,?,?) ON CONFLICT(item) DO UPDATE SET threshold=excluded.threshold, at=excluded.at", t.Item, int64(t.Threshold.Seconds()), stamp(s.now()))
 		}
 		for _, a := range step.Audit {
 			w.audit(a)

@@ -82,6 +82,7 @@ type Bundle struct {
 	Signer   *x509.Certificate   // who validly signed it; nil when unsigned
 	Metadata *Metadata           // nil when there is none
 	Checksum string              // SHA-256 of the file, hex: equal means unchanged (TB-32)
+	File     []byte              // the file as it was given; not a copy
 }
 
 // Finding is one remark about one certificate.
@@ -111,7 +112,7 @@ func Parse(data []byte, o Options) (*Bundle, error) {
 		return nil, failf(TooLarge, "%d octets, at most %d are read", len(data), MaxOctets)
 	}
 	sum := sha256.Sum256(data)
-	b := &Bundle{Checksum: hex.EncodeToString(sum[:])}
+	b := &Bundle{Checksum: hex.EncodeToString(sum[:]), File: data}
 	raws, err := b.open(data, o)
 	if err != nil {
 		return nil, err

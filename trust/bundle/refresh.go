@@ -39,6 +39,7 @@ type Source struct {
 type Fetched struct {
 	Bundle         *Bundle
 	ETag, Modified string
+	NotModified    bool // the publisher said so, of the copy that Source.ETag and Modified name
 }
 
 // Fetch gets and judges a source once. Whatever goes wrong is an *Error with its Reason, but for the
@@ -57,7 +58,7 @@ func Fetch(ctx context.Context, f fetch.Fetcher, s Source, now time.Time) (Fetch
 	defer resp.Body.Close()
 	got := Fetched{ETag: resp.ETag, Modified: resp.Modified}
 	if resp.Status == http.StatusNotModified {
-		got.ETag, got.Modified = s.ETag, s.Modified
+		got.ETag, got.Modified, got.NotModified = s.ETag, s.Modified, true
 		return got, nil
 	}
 	data, err := io.ReadAll(resp.Body)

@@ -45,6 +45,7 @@ type Rule struct {
 	Text    string // the expression
 	Line    int    // in the policy's text, from 1
 	program cel.Program
+	blind   bool // asks nothing about the certificate
 }
 
 // Policy is compiled rules. It is not changed after it is made; goroutines may share it.
@@ -112,7 +113,45 @@ func compileRule(env *cel.Env, line string, number int) (Rule, error) {
 		return Rule{}, fmt.Errorf("the rule %s is %s, not true or false", name, ast.OutputType())
 	}
 	program, err := env.Program(ast, cel.CostLimit(maxCost))
-	return Rule{Name: name, Text: text, Line: number, program: program}, err
+	return Rule{Name: name, Text: text, Line: number, program: program, blind: !mentions(ast)}, err
+}
+
+// mentions reports whether an expression asks anything about the certificate.
+func mentions(ast *cel.Ast) bool {
+	for _, ref := range ast.NativeRep().ReferenceMap() {
+		if ref.Name == "cert" {
+			return true
+		}
+	}
+	return false
+}
+
+// Constants warns of rules that say the same of every certificate.
+func (p *Policy) Constants() []string {
+	out := []string{}
+	for _, r := range p.Rules {
+		if !r.blind {
+			continue
+		}
+		answer := "refuses every certificate: it is never true"
+		if out, _, err := r.program.Eval(map[string]any{"cert": Certificate{}}); err == nil && out == types.True {
+			answer = "lets every certificate pass: it is always true"
+		}
+		out = append(out, fmt.Sprintf("rule %s (line %d) asks nothing about the certificate and %s", r.Name, r.Line, answer))
+	}
+	return out
+}
+
+// Holds is the names of the rules that say true of the first certificate of a chain.
+func (p *Policy) Holds(chain []*x509.Certificate) []string {
+	c := describe(chain)
+	out := []string{}
+	for _, r := range p.Rules {
+		if v, _, err := r.program.Eval(map[string]any{"cert": c}); err == nil && v == types.True {
+			out = append(out, r.Name)
+		}
+	}
+	return out
 }
 
 func isName(s string) bool {

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/gateway"
+	"postern/gateway/store"
+	"postern/trust"
+)
+
+// trustChangeCommands are for changing trust without fear: see it first, see what was done, take it back.
+func trustChangeCommands() []command {
+	return []command{
+		{"trust simulate", "what a change of trust would have done to real decisions", `Usage: postern trust simulate [--domain D] [--add FILE]... [--incoming | --outgoing] [--remove FINGERPRINT]...
+       [--policy NAME|FILE --direction incoming|outgoing --use USE [--off]] [--days N] [-c FILE] [--json]
+
+Takes anchors, removals and a policy together as if they were in force, and judges the decisions of the last N days
+(90) again by them: which partners that were accepted would be refused, and which that were refused accepted.
+Changes nothing. Revocation is taken as it was.
+
+Exit codes: 0 judged, 1 failed, 2 used wrongly.
+Example: postern trust simulate --domain direct.clinic.example --remove 9c1e2a44 --add new-anchor.pem
+`, runSimulate},
+		{"trust changes", "who changed whom we trust, when, before and after", `Usage: postern trust changes [--days N] [-c FILE] [--json]
+
+Newest first. The audit holds the same, in its chain.
+
+Exit codes: 0 listed, 1 failed, 2 used wrongly.
+Example: postern trust changes --days 30
+`, runChanges},
+		{"trust undo", "take a change of trust back", `Usage: postern trust undo NUMBER [-c FILE] [--json]
+
+NUMBER is that of postern trust changes. Everything is as it was before, unless what the change made was changed again
+since: then nothing is done. It bites at once, is a change of its own, and can itself be undone.
+
+Exit codes: 0 taken back, 1 refused, 2 used wrongly.
+Example: postern trust undo 7
+`, runUndo},
+	}
+}
+
+func runSimulate(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("trust simulate")
+	config, asJSON, domain, direction := configFlag(fs), fs.Bool("json", false, ""), fs.String("domain", "", ""), fs.String("direction", "", "")
+	name := fs.String("policy", "", "")
+	var add, remove listFlag
+	in := gateway.Simulate{}
+	fs.Var(&add, "add", "")
+	fs.Var(&remove, "remove", "")
+	fs.BoolVar(&in.Incoming, "incoming", false, "")
+	fs.BoolVar(&in.Outgoing, "outgoing", false, "")
+	fs.BoolVar(&in.Leaf, "leaf", false, "")
+	fs.StringVar(&in.Use, "use", "", "")
+	fs.BoolVar(&in.PolicyRemove, "off", false, "")
+	fs.IntVar(&in.Days, "days", gateway.DefaultDays, "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) > 0 {
+		return orUsage(err, "trust simulate takes no operands")
+	}
+	if err := checkDays(in.Days); err != nil {
+		return err
+	}
+	if in.Domain, err = parseDomain(*domain); err != nil {
+		return err
+	}
+	if len(add)+len(remove) == 0 && *name == "" {
+		return usagef("give what would be changed: --add, --remove or --policy")
+	}
+	if *name != "" {
+		if in.Domain.IsZero() || in.Use == "" || *direction == "" {
+			return usagef("--policy needs --domain, --direction and --use")
+		}
+		p, text, err := policyText(c, *name)
+		if err != nil {
+			return err
+		}
+		in.PolicyName, in.PolicyText, in.Direction = p, text, trust.Direction(*direction)
+	}
+	if !in.Incoming && !in.Outgoing {
+		in.Incoming, in.Outgoing = true, true
+	}
+	for _, r := range remove {
+		in.Remove = append(in.Remove, strings.ToLower(r))
+	}
+	var file io.Reader
+	if len(add) > 0 {
+		octets, err := readAnchors(add, in.Leaf)
+		if err != nil {
+			return err
+		}
+		file = bytes.NewReader(octets)
+	}
+	return c.withSite(ctx, *config, func(call caller) error {
+		var out gateway.Simulated
+		if err := call(ctx, "trust.simulate", in, file, &out, nil); err != nil {
+			return err
+		}
+		if *asJSON {
+			return c.printJSON(struct {
+				V int `json:"v"`
+				gateway.Simulated
+			}{1, out})
+		}
+		c.printTouches("+", "were refused and would be accepted", out.Added)
+		c.printTouches("-", "would be refused", out.Removed)
+		c.printTouched(out.Touched, false)
+		return nil
+	})
+}
+
+func runChanges(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("trust changes")
+	config, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	in := gateway.ChangesArg{}
+	fs.IntVar(&in.Days, "days", 0, "")
+	if rest, err := parse(fs, args); err != nil || len(rest) > 0 || in.Days < 0 {
+		return orUsage(err, "trust changes takes no operands; --days N narrows it")
+	}
+	return c.withSite(ctx, *config, func(call caller) error {
+		var all []store.TrustChange
+		if err := call.ask(ctx, "trust.changes", in, &all); err != nil {
+			return err
+		}
+		for _, ch := range all {
+			if *asJSON {
+				if err := c.printJSON(struct {
+					V int `json:"v"`
+					store.TrustChange
+				}{1, ch}); err != nil {
+					return err
+				}
+				continue
+			}
+			c.printTrustChange(ch)
+		}
+		return nil
+	})
+}
+
+func (c *console) printTrustChange(ch store.TrustChange) {
+	state := ""
+	if ch.Undone != 0 {
+		state = fmt.Sprintf("  (undone by %d)", ch.Undone)
+	}
+	fmt.Fprintf(c.out, "%d  %s  %s  %s  %s%s\n", ch.Seq, ch.At.Local().Format(time.DateTime), ch.Actor, ch.Action, ch.Object, state)
+	for _, part := range []struct {
+		mark string
+		rows []store.TrustRow
+	}{{"-", ch.Before}, {"+", ch.After}} {
+		for i, r := range part.rows {
+			if i == maxLines {
+				fmt.Fprintf(c.out, "     and %d more (--json)\n", len(part.rows)-i)
+				break
+			}
+			fmt.Fprintf(c.out, "   %s %s\n", part.mark, rowWords(r))
+		}
+	}
+}
+
+// rowWords is one row of a change in a line.
+func rowWords(r store.TrustRow) string {
+	text := func(name string) string { return fmt.Sprint(r.Values[name]) }
+	way := func() string {
+		return "incoming " + map[string]string{"1": "yes", "0": "no"}[text("incoming")] + ", outgoing " + map[string]string{"1": "yes", "0": "no"}[text("outgoing")]
+	}
+	switch r.Table {
+	case "anchor":
+		return fmt.Sprintf("anchor %.16s of %s, %s: %s", text("fingerprint"), text("domain"), way(), text("subject"))
+	case "bundle_anchor":
+		return fmt.Sprintf("anchor %.16s of bundle %s: %s", text("fingerprint"), text("bundle"), text("subject"))
+	case "subscription":
+		return fmt.Sprintf("%s subscribes to %s, %s", text("domain"), text("bundle"), way())
+	case "anchor_block":
+		return fmt.Sprintf("%s does not believe anchor %.16s: %s", text("domain"), text("fingerprint"), text("why"))
+	case "policy":
+		return fmt.Sprintf("policy %s of %s (%s, %s)", text("name"), text("domain"), text("direction"), text("use"))
+	case "bundle":
+		return fmt.Sprintf("bundle %s from %s, %s", text("name"), text("url"), text("settings"))
+	}
+	return r.Table
+}
+
+func runUndo(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("trust undo")
+	config, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 1 {
+		return orUsage(err, "give the number of one change (postern trust changes)")
+	}
+	n, err := strconv.ParseInt(rest[0], 10, 64)
+	if err != nil || n < 1 {
+		return usagef("%q is no number of a change (postern trust changes)", rest[0])
+	}
+	return c.withSite(ctx, *config, func(call caller) error {
+		var ch store.TrustChange
+		if err := call.ask(ctx, "trust.undo", n, &ch); err != nil {
+			return err
+		}
+		if *asJSON {
+			return c.printJSON(struct {
+				V int `json:"v"`
+				store.TrustChange
+			}{1, ch})
+		}
+		c.printTrustChange(ch)
+		return nil
+	})
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"postern/gateway"
+	"postern/gateway/rehearsal"
+	"postern/smime/addr"
+	"postern/trust/bundle"
+)
+
+// maxLines bounds the partners named on a terminal; JSON has all of them.
+const maxLines = 20
+
+// printTouched says what a change would have done to real decisions; done is how it is said of one that is made.
+func (c *console) printTouched(t gateway.Touched, done bool) {
+	would := "would have been"
+	if done {
+		would = "are from now on"
+	}
+	fmt.Fprintf(c.out, "Held against the %d decisions of the last %d days:\n", t.Messages, t.Days)
+	if t.LostN+t.WonN == 0 {
+		fmt.Fprintf(c.out, "  none of them would have come out differently\n")
+	}
+	c.printPartners(fmt.Sprintf("accepted then, %s refused: %d messages", would, t.LostN), "-", t.LostN, t.Lost)
+	c.printPartners(fmt.Sprintf("refused then, %s accepted: %d messages", would, t.WonN), "+", t.WonN, t.Won)
+	if t.Left > 0 {
+		fmt.Fprintf(c.out, "  %d more hung on revocation or on what was fetched, and were not judged again\n", t.Left)
+	}
+}
+
+func (c *console) printPartners(title, mark string, n int64, list []rehearsal.Partner) {
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(c.out, "  %s\n", title)
+	for i, p := range list {
+		if i == maxLines {
+			fmt.Fprintf(c.out, "    and %d partners more (--json names them)\n", len(list)-i)
+			return
+		}
+		fmt.Fprintf(c.out, "    %s %-32s %d messages of %d addresses", mark, p.Domain, p.Messages, p.Addresses)
+		if len(p.Reasons) > 0 {
+			fmt.Fprintf(c.out, " (%s)", strings.Join(p.Reasons, ", "))
+		}
+		fmt.Fprintln(c.out)
+	}
+}
+
+// printTouches lists the anchors of a change with whom each concerns.
+func (c *console) printTouches(mark, verb string, list []gateway.AnchorTouch) {
+	for _, a := range list {
+		fmt.Fprintf(c.out, "%s %s  until %s  %s\n", mark, a.Fingerprint[:16], a.Expires.Format(time.DateOnly), a.Subject)
+		if a.Messages > 0 {
+			fmt.Fprintf(c.out, "      %d partners, %d messages%s\n", a.Partners, a.Messages, changedWords(a, verb))
+		}
+	}
+}
+
+func changedWords(a gateway.AnchorTouch, verb string) string {
+	if verb == "" || a.Changed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of them %s", a.Changed, verb)
+}
+
+func (c *console) printFindings(list []bundle.Finding) {
+	for _, f := range list {
+		fmt.Fprintf(c.out, "! %s  %s: %s (%s)\n", f.SHA256[:16], f.Kind, f.Name, f.Detail)
+	}
+}
+
+// parseDomain reads a --domain flag.
+func parseDomain(s string) (addr.Domain, error) {
+	if s == "" {
+		return addr.Domain{}, nil
+	}
+	d, err := addr.ParseDomain(s)
+	if err != nil {
+		return d, usageError{err.Error()}
+	}
+	return d, nil
+}
+
+// checkDays refuses a number of days that is none.
+func checkDays(n int) error {
+	if n < 1 || n > gateway.MaxDays {
+		return usagef("--days is 1 to %d", gateway.MaxDays)
+	}
+	return nil
+}

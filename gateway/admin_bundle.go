@@ -1,0 +1,572 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/gateway/edge/control"
+	"postern/gateway/rehearsal"
+	"postern/gateway/store"
+	"postern/trust/bundle"
+)
+
+// Limits of a bundle's settings.
+const (
+	MinInterval     = 15 * time.Minute // between looks at a publisher
+	DefaultInterval = 24 * time.Hour   // TB-30
+	DefaultRemoved  = 20               // per cent of the anchors that may go without a person
+	expiringSoon    = 90 * 24 * time.Hour
+)
+
+// BundleAdd are the arguments of `trust bundle add`. Without a URL the call's octets are the bundle.
+type BundleAdd struct {
+	Name     string               `json:"name"`
+	URL      string               `json:"url,omitempty"`
+	Settings store.BundleSettings `json:"settings"`
+}
+
+// BundleAdded is what was read.
+type BundleAdded struct {
+	Bundle   store.Bundle     `json:"bundle"`
+	Findings []bundle.Finding `json:"findings"`
+}
+
+// BundleAdd reads a bundle for the first time. Nobody believes its anchors before a domain subscribes.
+func (a Admin) BundleAdd(ctx context.Context, in BundleAdd, file []byte) (BundleAdded, error) {
+	if err := checkName("bundle", in.Name); err != nil {
+		return BundleAdded{}, err
+	}
+	if err := checkBundle(in.URL, &in.Settings); err != nil {
+		return BundleAdded{}, err
+	}
+	b := store.Bundle{Name: in.Name, Org: a.s.Org, URL: in.URL, Settings: in.Settings}
+	got, err := a.s.lookAt(ctx, b, file)
+	if err != nil {
+		return BundleAdded{}, fmt.Errorf("gateway: bundle %s: %w%s", in.Name, err, bundleRemedy(bundle.ReasonOf(err)))
+	}
+	b.Look = a.s.lookOf(b, got)
+	if _, err := a.s.Store.AddBundle(ctx, b, got.Bundle.Certs, a.entry("bundle.add", in.Name, map[string]any{"url": in.URL})); err != nil {
+		return BundleAdded{}, err
+	}
+	b, err = a.s.Store.Bundle(ctx, in.Name)
+	return BundleAdded{b, got.Bundle.Findings}, err
+}
+
+func checkName(what, name string) error {
+	if name == "" || len(name) > 60 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return fmt.Errorf("gateway: %s name %q: use up to 60 characters of a-z, 0-9, dot, hyphen and underscore", what, name)
+	}
+	return nil
+}
+
+// checkBundle refuses settings that could not work.
+func checkBundle(url string, set *store.BundleSettings) error {
+	if url == "" {
+		set.Interval = 0
+	}
+	switch {
+	case set.Interval != 0 && set.Interval < MinInterval:
+		return fmt.Errorf("gateway: a bundle is looked at every %s at most, not every %s; 0 is by hand only", MinInterval, set.Interval)
+	case set.MaxRemovedPercent < 0 || set.MaxRemovedPercent > 100:
+		return fmt.Errorf("gateway: %d per cent", set.MaxRemovedPercent)
+	case set.Auto && set.TwoPersons:
+		return errors.New("gateway: a bundle cannot both be applied by itself and need two persons")
+	}
+	_, err := signersOf(*set)
+	return err
+}
+
+func signersOf(set store.BundleSettings) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	for _, der := range set.Signers {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: a bundle's signer cannot be read: %w", err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// lookAt reads a bundle from its source, or from octets that were given.
+func (s *Site) lookAt(ctx context.Context, b store.Bundle, file []byte) (bundle.Fetched, error) {
+	signers, err := signersOf(b.Settings)
+	if err != nil {
+		return bundle.Fetched{}, err
+	}
+	if len(file) > 0 || b.URL == "" {
+		got, err := bundle.Parse(file, bundle.Options{Signers: signers, Time: s.now(), AllowLeaves: b.Settings.AllowLeaves})
+		if err != nil {
+			return bundle.Fetched{}, err
+		}
+		return bundle.Fetched{Bundle: got}, nil
+	}
+	return bundle.Fetch(ctx, s.web, bundle.Source{URL: b.URL, Signers: signers, AllowLeaves: b.Settings.AllowLeaves, AllowPlain: b.Settings.AllowPlain,
+		Checksum: b.Look.Checksum, ETag: b.Look.ETag, Modified: b.Look.Modified}, s.now())
+}
+
+// lookOf is the state of a bundle after a successful look at it.
+func (s *Site) lookOf(b store.Bundle, got bundle.Fetched) store.BundleLook {
+	l := b.Look
+	l.Attempted, l.Succeeded, l.Failures, l.Reason, l.Detail = s.now(), s.now(), 0, "", ""
+	l.ETag, l.Modified = got.ETag, got.Modified
+	if got.Bundle != nil {
+		l.Checksum, l.Seen = got.Bundle.Checksum, got.Bundle.Checksum
+		l.Signer, l.Metadata = nil, nil
+		if got.Bundle.Signer != nil {
+			l.Signer = got.Bundle.Signer.Raw
+		}
+		if got.Bundle.Metadata != nil {
+			l.Metadata, _ = json.Marshal(got.Bundle.Metadata) // plain strings and times always marshal
+		}
+	}
+	l.Due = s.bundleDue(b.Settings.Interval, l)
+	return l
+}
+
+func (s *Site) bundleDue(every time.Duration, l store.BundleLook) time.Time {
+	s.chance.Lock()
+	defer s.chance.Unlock()
+	due, ok := bundle.Schedule{Interval: every, Success: l.Succeeded, Attempt: l.Attempted, Failures: l.Failures}.Next(s.chance.Rand)
+	if !ok {
+		return time.Time{}
+	}
+	return due
+}
+
+// bundleRemedy is what to do about a bundle that is not taken over.
+func bundleRemedy(r bundle.Reason) string {
+	words := map[bundle.Reason]string{
+		bundle.TooLarge:         "a bundle of anchors is at most 4 MiB: check the URL",
+		bundle.InvalidFormat:    "check the URL: publishers move bundles and leave a page behind",
+		bundle.Empty:            "no anchor is taken over from it; ask the publisher. --leaf takes end-entity certificates",
+		bundle.Unsigned:         "ask the publisher for the signed form (.p7m), or remove the signer if unsigned is meant",
+		bundle.UnmatchedSigner:  "somebody else signed it: ask the publisher by another way whether the signer changed before you change --signer",
+		bundle.InvalidSignature: "it was altered on the way or published damaged: ask the publisher",
+		bundle.InvalidSigner:    "give the publisher's present signing certificate: postern trust bundle set --signer",
+		bundle.NotFound:         "the publisher has none there: ask where it is now",
+		bundle.Timeout:          "it is tried again by itself; the anchors in force stay",
+		bundle.Unprotected:      "use https://, configure the --signer, or accept it with --plain-http",
+		bundle.Blocked:          "give an https URL of a public host, or allow the network: relay.allow_private",
+	}
+	if w, ok := words[r]; ok {
+		return "; " + w
+	}
+	return ""
+}
+
+// BundleChange is a newer version of a bundle that waits, held against what is in force.
+type BundleChange struct {
+	Bundle   string           `json:"bundle"`
+	Proposal *store.Proposal  `json:"proposal,omitempty"` // nil: nothing waits, the source was not changed
+	Added    []AnchorTouch    `json:"added"`
+	Removed  []AnchorTouch    `json:"removed"`
+	Expiring []AnchorTouch    `json:"expiring"` // of those there afterwards: within 90 days
+	Kept     int              `json:"kept"`
+	Percent  int              `json:"removed_percent"`
+	Findings []bundle.Finding `json:"findings"`
+	Touched  Touched          `json:"touched"`
+}
+
+// Empty reports whether nothing would change.
+func (c BundleChange) Empty() bool { return c.Proposal == nil }
+
+// BundleDiff holds the version that waits against the anchors in force and against the decisions of the last days.
+func (a Admin) BundleDiff(ctx context.Context, in BundleArg) (BundleChange, error) {
+	b, err := a.s.Store.Bundle(ctx, in.Name)
+	if err != nil {
+		return BundleChange{}, err
+	}
+	p, err := a.s.Store.WaitingFor(ctx, store.ProposeBundle, in.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		have, err := a.s.Store.BundleAnchors(ctx, in.Name)
+		return BundleChange{Bundle: in.Name, Added: []AnchorTouch{}, Removed: []AnchorTouch{}, Expiring: touches(a.s.ending(have), nil, rehearsal.Result{}), Kept: len(have),
+			Findings: []bundle.Finding{}, Touched: touched(in.Days, rehearsal.Result{})}, err
+	}
+	if err != nil {
+		return BundleChange{}, err
+	}
+	newer, err := a.s.parseProposed(b, p)
+	if err != nil {
+		return BundleChange{}, err
+	}
+	c, err := a.s.bundleChange(ctx, b, newer, in.Days)
+	c.Proposal = &p
+	return c, err
+}
+
+func (s *Site) ending(list []*x509.Certificate) []*x509.Certificate {
+	return bundle.Diff(nil, list, s.now().Add(expiringSoon)).Expiring
+}
+
+// parseProposed reads the file of a proposal; it was judged when it came, and its signer is judged again.
+func (s *Site) parseProposed(b store.Bundle, p store.Proposal) (*bundle.Bundle, error) {
+	signers, err := signersOf(b.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Parse(p.Content, bundle.Options{Signers: signers, Time: s.now(), AllowLeaves: b.Settings.AllowLeaves})
+}
+
+// bundleChange says what taking over a newer version changes, and whom it touches.
+func (s *Site) bundleChange(ctx context.Context, b store.Bundle, newer *bundle.Bundle, days int) (BundleChange, error) {
+	if days <= 0 {
+		days = DefaultDays
+	}
+	have, err := s.Store.BundleAnchors(ctx, b.Name)
+	if err != nil {
+		return BundleChange{}, err
+	}
+	d := bundle.Diff(have, newer.Certs, s.now().Add(expiringSoon))
+	var cases []rehearsal.Case
+	for _, sub := range b.Subscriptions {
+		more, err := s.cases(ctx, sub.Domain, days)
+		if err != nil {
+			return BundleChange{}, err
+		}
+		cases = append(cases, more...)
+	}
+	r, err := rehearsal.Run(ctx, cases, &proposed{db: s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, newer.Certs) }})
+	if err != nil {
+		return BundleChange{}, err
+	}
+	return BundleChange{Bundle: b.Name, Added: touches(d.Added, cases, r), Removed: touches(d.Removed, cases, r), Expiring: touches(d.Expiring, cases, r),
+		Kept: len(d.Kept), Percent: d.RemovedPercent(), Findings: append([]bundle.Finding{}, newer.Findings...), Touched: touched(days, r)}, nil
+}
+
+// withBundle is a domain's anchors with a bundle's replaced, as far as the domain subscribes.
+func withBundle(rows []store.Anchor, b store.Bundle, newer []*x509.Certificate) []store.Anchor {
+	source := "bundle " + b.Name
+	out := slices.DeleteFunc(slices.Clone(rows), func(r store.Anchor) bool { return r.Source == source })
+	blocked := map[string]string{}
+	for _, r := range rows {
+		if r.Blocked != "" {
+			blocked[r.Fingerprint] = r.Blocked
+		}
+	}
+	for _, sub := range b.Subscriptions {
+		for _, c := range newer {
+			row := anchorRow(c)
+			row.Domain, row.Incoming, row.Outgoing, row.Source, row.Blocked = sub.Domain, sub.Incoming, sub.Outgoing, source, blocked[row.Fingerprint]
+			out = append(out, row)
+		}
+	}
+	return out
+}
+
+// BundleArg names a bundle.
+type BundleArg struct {
+	Name string `json:"name"`
+	Days int    `json:"days,omitempty"`
+}
+
+// Refreshed is what a look at a bundle's source led to.
+type Refreshed struct {
+	Bundle  string        `json:"bundle"`
+	Outcome string        `json:"outcome"` // unchanged, applied, waiting
+	Why     string        `json:"why,omitempty"`
+	Change  *BundleChange `json:"change,omitempty"`
+}
+
+// Outcomes of a refresh.
+const (
+	Unchanged = "unchanged"
+	AppliedIt = "applied"
+	Waits     = "waiting"
+)
+
+// BundleRefresh looks at a bundle's source now, or at the call's octets. What is new waits for a person unless
+// the bundle's settings let it be applied by itself.
+func (a Admin) BundleRefresh(ctx context.Context, in BundleArg, file []byte) (Refreshed, error) {
+	b, err := a.s.Store.Bundle(ctx, in.Name)
+	if err != nil {
+		return Refreshed{}, err
+	}
+	if b.URL == "" && len(file) == 0 {
+		return Refreshed{}, fmt.Errorf("gateway: bundle %s has no URL: give the newer file", in.Name)
+	}
+	return a.s.refresh(ctx, b, file, a)
+}
+
+// refresh is one look, with everything that follows from it. Whatever fails, the anchors in force stay (TB-31).
+func (s *Site) refresh(ctx context.Context, b store.Bundle, file []byte, by Admin) (Refreshed, error) {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	out := Refreshed{Bundle: b.Name, Outcome: Unchanged}
+	got, err := s.lookAt(ctx, b, file)
+	if err != nil {
+		if ctx.Err() != nil {
+			return out, err
+		}
+		return out, s.lookFailed(ctx, b, err)
+	}
+	look := s.lookOf(b, got)
+	if got.Bundle == nil || got.Bundle.Checksum == b.Look.Checksum {
+		look.Checksum, look.Seen = b.Look.Checksum, b.Look.Seen
+		if !got.NotModified { // the very file in force again: what waited was taken back
+			look.Seen = b.Look.Checksum
+			if err := s.Store.Withdraw(ctx, store.ProposeBundle, b.Name); err != nil {
+				return out, err
+			}
+		}
+		return out, s.Store.LookedAt(ctx, b.Name, look)
+	}
+	have, err := s.Store.BundleAnchors(ctx, b.Name)
+	if err != nil {
+		return out, err
+	}
+	d := bundle.Diff(have, got.Bundle.Certs, time.Time{})
+	if d.Empty() { // other octets, the same anchors
+		if err := s.Store.Withdraw(ctx, store.ProposeBundle, b.Name); err != nil {
+			return out, err
+		}
+		return out, s.Store.LookedAt(ctx, b.Name, look)
+	}
+	change, err := s.bundleChange(ctx, b, got.Bundle, DefaultDays)
+	if err != nil {
+		return out, err
+	}
+	out.Change = &change
+	if out.Why = stop(b, d); out.Why == "" {
+		undone, err := s.Store.LastUndone(ctx, b.Name)
+		if err != nil {
+			return out, err
+		}
+		if undone {
+			out.Why = "the last change of this bundle was undone, so a person decides about the next"
+		}
+	}
+	if out.Why == "" {
+		out.Outcome = AppliedIt
+		_, err := s.Store.ApplyBundle(ctx, b.Name, got.Bundle.Certs, look, "", by.entry("bundle.apply", b.Name, changeWords(change)))
+		s.Log.Info("a trust bundle has changed and was applied", "bundle", b.Name, "added", len(d.Added), "removed", len(d.Removed))
+		return out, errors.Join(err, s.tellBundle(ctx, b, change, "It was applied by itself, as the bundle's settings say. `postern trust undo` takes it back."))
+	}
+	out.Outcome = Waits
+	return out, s.proposeBundle(ctx, b, got, look, out, by)
+}
+
+// stop says why a change needs a person, or "".
+func stop(b store.Bundle, d bundle.Change) string {
+	switch {
+	case b.Settings.TwoPersons:
+		return "changes of this bundle need two persons"
+	case !b.Settings.Auto:
+		return "changes of this bundle are applied by a person"
+	}
+	return bundle.Rails{MaxRemovedPercent: b.Settings.MaxRemovedPercent}.Stop(d)
+}
+
+func (s *Site) lookFailed(ctx context.Context, b store.Bundle, err error) error {
+	l := b.Look
+	reason := bundle.ReasonOf(err)
+	l.Attempted, l.Failures, l.Reason, l.Detail = s.now(), l.Failures+1, string(reason), err.Error()
+	l.Due = s.bundleDue(b.Settings.Interval, l)
+	s.Log.Warn("a trust bundle could not be refreshed; the anchors in force stay", "bundle", b.Name, "reason", reason, "failures", l.Failures, "error", err)
+	if e := s.Store.LookedAt(ctx, b.Name, l); e != nil {
+		return errors.Join(err, e)
+	}
+	return fmt.Errorf("gateway: bundle %s, the anchors in force stay: %w%s", b.Name, err, bundleRemedy(reason))
+}
+
+// proposeBundle makes a newer version wait, once.
+func (s *Site) proposeBundle(ctx context.Context, b store.Bundle, got bundle.Fetched, look store.BundleLook, out Refreshed, by Admin) error {
+	seen := look.Seen
+	look.Checksum, look.Signer, look.Metadata = b.Look.Checksum, b.Look.Signer, b.Look.Metadata // of the file in force
+	if _, err := s.Store.WaitingFor(ctx, store.ProposeBundle, b.Name); err == nil && b.Look.Seen == seen {
+		return s.Store.LookedAt(ctx, b.Name, look) // it waits already
+	}
+	needs := 1
+	if b.Settings.TwoPersons {
+		needs = 2
+	}
+	p := store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: s.Org, Kind: store.ProposeBundle, Object: b.Name, Content: got.Bundle.File, Why: out.Why,
+		Actor: by.actor, Needs: needs}
+	if err := s.Store.Propose(ctx, p, by.entry("bundle.propose", b.Name, map[string]any{"proposal": p.ID, "why": out.Why, "change": changeWords(*out.Change)})); err != nil {
+		return err
+	}
+	if err := s.Store.LookedAt(ctx, b.Name, look); err != nil {
+		return err
+	}
+	s.Log.Warn("a trust bundle has changed and waits for a person", "bundle", b.Name, "added", len(out.Change.Added), "removed", len(out.Change.Removed), "why", out.Why)
+	return s.tellBundle(ctx, b, *out.Change, "It waits: "+out.Why+".\n\nSee it:    postern trust bundle diff "+b.Name+"\nApply it:  postern trust bundle apply "+b.Name)
+}
+
+// changeWords is a change for the audit.
+func changeWords(c BundleChange) map[string]any {
+	prints := func(list []AnchorTouch) []string {
+		out := []string{}
+		for _, t := range list {
+			out = append(out, t.Fingerprint[:16]+" "+t.Subject)
+		}
+		return out
+	}
+	return map[string]any{"added": prints(c.Added), "removed": prints(c.Removed), "messages_lost": c.Touched.LostN, "messages_won": c.Touched.WonN}
+}
+
+// BundleApply says yes to what waits. It is done when enough persons have said so.
+func (a Admin) BundleApply(ctx context.Context, in BundleArg) (Refreshed, error) {
+	a.s.refreshing.Lock()
+	defer a.s.refreshing.Unlock()
+	out := Refreshed{Bundle: in.Name}
+	b, err := a.s.Store.Bundle(ctx, in.Name)
+	if err != nil {
+		return out, err
+	}
+	p, err := a.s.Store.WaitingFor(ctx, store.ProposeBundle, in.Name)
+	if err != nil {
+		return out, fmt.Errorf("gateway: nothing waits for bundle %s: postern trust bundle refresh %s looks at its source: %w", in.Name, in.Name, err)
+	}
+	newer, err := a.s.parseProposed(b, p)
+	if err != nil {
+		return out, err
+	}
+	change, err := a.s.bundleChange(ctx, b, newer, in.Days)
+	if err != nil {
+		return out, err
+	}
+	out.Change = &change
+	if len(p.Approvals) < p.Needs { // enough said yes already when an earlier attempt was cut off
+		if p, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", in.Name, map[string]any{"proposal": p.ID})); err != nil {
+			return out, err
+		}
+	}
+	if left := p.Needs - len(p.Approvals); left > 0 {
+		out.Outcome, out.Why = Waits, fmt.Sprintf("%d of %d persons have approved; another one must", len(p.Approvals), p.Needs)
+		return out, nil
+	}
+	look := b.Look
+	applied := a.s.lookOf(b, bundle.Fetched{Bundle: newer, ETag: look.ETag, Modified: look.Modified})
+	applied.Attempted, applied.Succeeded, applied.Due = look.Attempted, look.Succeeded, look.Due
+	out.Outcome = AppliedIt
+	_, err = a.s.Store.ApplyBundle(ctx, in.Name, newer.Certs, applied, p.ID, a.entry("bundle.apply", in.Name,
+		map[string]any{"proposal": p.ID, "approvals": p.Approvals, "change": changeWords(change)}))
+	return out, err
+}
+
+// BundleReject says no to what waits.
+func (a Admin) BundleReject(ctx context.Context, in BundleArg) (none, error) {
+	p, err := a.s.Store.WaitingFor(ctx, store.ProposeBundle, in.Name)
+	if err != nil {
+		return none{}, fmt.Errorf("gateway: nothing waits for bundle %s: %w", in.Name, err)
+	}
+	return none{}, a.s.Store.Reject(ctx, p.ID, a.entry("bundle.reject", in.Name, map[string]any{"proposal": p.ID}))
+}
+
+// BundleSet changes a bundle's URL and settings.
+func (a Admin) BundleSet(ctx context.Context, in BundleAdd) (none, error) {
+	if err := checkBundle(in.URL, &in.Settings); err != nil {
+		return none{}, err
+	}
+	b, err := a.s.Store.Bundle(ctx, in.Name)
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, a.s.Store.SetBundle(ctx, in.Name, in.URL, in.Settings, a.s.bundleDue(in.Settings.Interval, b.Look), a.entry("bundle.set", in.Name, nil))
+}
+
+// Subscribed is what a subscription does, or would do.
+type Subscribed struct {
+	Outcome string  `json:"outcome"` // applied, waiting
+	Why     string  `json:"why,omitempty"`
+	Anchors int     `json:"anchors"`
+	Touched Touched `json:"touched"`
+}
+
+// BundleSubscribe lets a domain believe a bundle, or ends that when no direction is given. Look says what it
+// would do, and does nothing.
+func (a Admin) BundleSubscribe(ctx context.Context, in SubscribeArg) (Subscribed, error) {
+	b, err := a.s.Store.Bundle(ctx, in.Bundle)
+	if err != nil {
+		return Subscribed{}, err
+	}
+	sub := store.Subscription{Domain: in.Domain, Bundle: in.Bundle, Org: a.s.Org, Incoming: in.Incoming, Outgoing: in.Outgoing}
+	out := Subscribed{Outcome: AppliedIt, Anchors: b.Anchors}
+	if out.Touched, err = a.subscribeTouches(ctx, b, sub, in.Days); err != nil || in.Look {
+		return out, err
+	}
+	entry := a.entry("bundle.subscribe", in.Domain.String(), map[string]any{"bundle": in.Bundle, "incoming": in.Incoming, "outgoing": in.Outgoing})
+	if !b.Settings.TwoPersons {
+		_, err = a.s.Store.Subscribe(ctx, sub, "", entry)
+		return out, err
+	}
+	object := in.Domain.String() + " " + in.Bundle
+	content, err := json.Marshal(sub)
+	if err != nil {
+		return out, err
+	}
+	p, err := a.s.Store.WaitingFor(ctx, store.ProposeSubscribe, object)
+	if err == nil && string(p.Content) == string(content) {
+		if p, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID})); err != nil {
+			return out, err
+		}
+		_, err = a.s.Store.Subscribe(ctx, sub, p.ID, entry)
+		return out, err
+	}
+	out.Outcome, out.Why = Waits, "changes of this bundle need two persons; another one gives the same command"
+	return out, a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: store.ProposeSubscribe, Object: object,
+		Content: content, Why: out.Why, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: a.actor, At: a.s.now()}}},
+		a.entry("bundle.propose", object, map[string]any{"subscription": sub}))
+}
+
+// SubscribeArg are the arguments of `trust bundle subscribe`.
+type SubscribeArg struct {
+	store.Subscription
+	Days int  `json:"days,omitempty"`
+	Look bool `json:"look,omitempty"`
+}
+
+func (a Admin) subscribeTouches(ctx context.Context, b store.Bundle, sub store.Subscription, days int) (Touched, error) {
+	if days <= 0 {
+		days = DefaultDays
+	}
+	have, err := a.s.Store.BundleAnchors(ctx, b.Name)
+	if err != nil {
+		return Touched{}, err
+	}
+	cases, err := a.s.cases(ctx, sub.Domain, days)
+	if err != nil {
+		return Touched{}, err
+	}
+	b.Subscriptions = nil
+	if sub.Incoming || sub.Outgoing {
+		b.Subscriptions = []store.Subscription{sub}
+	}
+	r, err := rehearsal.Run(ctx, cases, &proposed{db: a.s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, have) }})
+	return touched(days, r), err
+}
+
+// BundleRemove forgets a bundle nobody subscribes to.
+func (a Admin) BundleRemove(ctx context.Context, in BundleArg) (none, error) {
+	return none{}, a.s.Store.RemoveBundle(ctx, in.Name, a.entry("bundle.remove", in.Name, nil))
+}
+
+// octets makes a verb of a method that also takes the call's octets.
+func octets[In, Out any](max int64, f func(a Admin, ctx context.Context, in In, file []byte) (Out, error)) verb {
+	return func(ctx context.Context, a Admin, args json.RawMessage, body io.Reader) (control.Answer, error) {
+		var in In
+		if err := json.Unmarshal(args, &in); err != nil {
+			return control.Answer{}, &control.Error{Kind: "usage", Text: "gateway: arguments: " + err.Error()}
+		}
+		var file []byte
+		if body != nil {
+			var err error
+			if file, err = io.ReadAll(io.LimitReader(body, max+1)); err != nil {
+				return control.Answer{}, err
+			}
+		}
+		if int64(len(file)) > max {
+			return control.Answer{}, fmt.Errorf("gateway: more than %d octets were given", max)
+		}
+		out, err := f(a, ctx, in, file)
+		return control.Answer{Value: out}, err
+	}
+}

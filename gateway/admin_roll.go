@@ -1,0 +1,435 @@
+package gateway
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/certs"
+	"postern/certs/issue"
+	"postern/certs/keyfile"
+	"postern/gateway/store"
+	"postern/smime/addr"
+)
+
+// DefaultGrace is how long a certificate that was replaced goes on opening mail.
+const DefaultGrace = 30 * 24 * time.Hour
+
+// leastWait is the shortest wait between publishing and signing: others remember for so long that a name was
+// not there.
+const leastWait = 5 * time.Minute
+
+// RollArg are the arguments of `cert roll`.
+type RollArg struct {
+	ID        string `json:"id"`             // of the old certificate
+	With      string `json:"with,omitempty"` // a stored certificate that takes its place; "" makes one of the pilot authority
+	Days      int    `json:"days,omitempty"`
+	GraceDays int    `json:"grace_days,omitempty"`
+	Finish    bool   `json:"finish,omitempty"` // sign with the new one now
+	Force     bool   `json:"force,omitempty"`  // although others may still have the old answer
+}
+
+// Roll is where a roll-over stands.
+type Roll struct {
+	Old           string    `json:"old"`
+	New           string    `json:"new"`
+	Stage         string    `json:"stage"` // published, signing
+	SignsFrom     time.Time `json:"signs_from,omitzero"`
+	DecryptsUntil time.Time `json:"decrypts_until,omitzero"` // of the old one
+}
+
+// Stages of a roll-over.
+const (
+	StagePublished = "published" // both are published, the old one signs
+	StageSigning   = "signing"   // the new one signs; the old one decrypts for a grace
+)
+
+// CertRoll begins a roll-over, says where it stands, or finishes it. The new certificate is published at once
+// beside the old one, and signs when every answer given before has run out; the gateway goes on by itself then.
+func (a Admin) CertRoll(ctx context.Context, in RollArg) (Roll, error) {
+	old, err := a.credential(ctx, in.ID)
+	if err != nil {
+		return Roll{}, err
+	}
+	if !old.Retired.IsZero() {
+		return Roll{}, fmt.Errorf("gateway: certificate %s is retired already", old.ID[:16])
+	}
+	next, err := a.successorOf(ctx, old)
+	switch {
+	case err != nil:
+		return Roll{}, err
+	case next == nil:
+		if next, err = a.beginRoll(ctx, old, in); err != nil {
+			return Roll{}, err
+		}
+	case in.With != "" && !strings.HasPrefix(next.ID, strings.ToLower(in.With)):
+		return Roll{}, fmt.Errorf("gateway: certificate %s is already being replaced by %s", old.ID[:16], next.ID[:16])
+	}
+	r := Roll{Old: old.ID, New: next.ID, Stage: StagePublished, SignsFrom: next.SignsFrom}
+	if !in.Finish && !in.Force {
+		return r, nil
+	}
+	if a.s.now().Before(next.SignsFrom) && !in.Force {
+		return r, fmt.Errorf("gateway: partners may hold our old answer until %s: until then they could not check a signature of the new certificate by what we publish, so the old one signs. Nothing needs to be done: the change comes by itself. --force signs with the new one now",
+			next.SignsFrom.UTC().Format(time.RFC3339))
+	}
+	return a.finishRoll(ctx, old, *next, graceOf(in.GraceDays))
+}
+
+func graceOf(days int) time.Duration {
+	if days <= 0 {
+		return DefaultGrace
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+// successorOf is the credential that takes another's place, or nil.
+func (a Admin) successorOf(ctx context.Context, old store.Credential) (*store.Credential, error) {
+	rows, err := a.s.Store.Credentials(ctx, old.Domain)
+	for _, r := range rows {
+		if r.Replaces == old.ID && r.Retired.IsZero() {
+			return &r, nil
+		}
+	}
+	return nil, err
+}
+
+// publicationWait is how long an answer given before a change may live with others; a certificate that only
+// signs is looked up by nobody.
+func (s *Site) publicationWait(old store.Credential) time.Duration {
+	if !old.CanDecrypt {
+		return 0
+	}
+	return max(s.Config.DNS.TTL.D(), leastWait)
+}
+
+func (a Admin) beginRoll(ctx context.Context, old store.Credential, in RollArg) (*store.Credential, error) {
+	signs := a.s.now().Add(a.s.publicationWait(old))
+	if in.With != "" {
+		next, err := a.credential(ctx, in.With)
+		if err != nil {
+			return nil, err
+		}
+		if err := fitsPlace(old, next); err != nil {
+			return nil, err
+		}
+		next.Replaces, next.SignsFrom = old.ID, signs
+		return &next, a.s.Store.StageCredential(ctx, next.ID, old.ID, signs, a.entry("cert.roll", old.ID, map[string]any{"new": next.ID, "signs_from": signs}))
+	}
+	cert, err := x509.ParseCertificate(old.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: stored certificate %s: %w", old.ID, err)
+	}
+	ca, err := a.pilot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cert.CheckSignatureFrom(ca.Cert) != nil {
+		return nil, fmt.Errorf("gateway: certificate %s was issued by %s, not by this site's pilot authority: make a request with `postern cert csr --replaces %s`, have it signed, and import the answer; that begins the roll-over",
+			old.ID[:16], cert.Issuer, old.ID[:16])
+	}
+	o := issue.LeafOptions{Address: old.Address, Use: useOf(old), Algorithm: algorithmOf(cert), Now: a.s.now(), Life: time.Duration(in.Days) * 24 * time.Hour}
+	if old.Address.IsZero() {
+		o.Domain = old.Domain
+	}
+	c, err := ca.Leaf(o)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.certPlace(ctx, []certs.Credential{c}, "cert.roll", successor{old.ID, signs})
+	if err != nil {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// fitsPlace refuses a successor that is bound to something else or can do less.
+func fitsPlace(old, next store.Credential) error {
+	switch {
+	case next.ID == old.ID:
+		return errors.New("gateway: a certificate does not replace itself")
+	case next.Domain != old.Domain || next.Address.Key() != old.Address.Key():
+		return fmt.Errorf("gateway: certificate %s is bound to %s %s, the old one to %s %s", next.ID[:16], next.Domain, next.Address, old.Domain, old.Address)
+	case old.CanSign && !next.CanSign, old.CanDecrypt && !next.CanDecrypt:
+		return fmt.Errorf("gateway: certificate %s can do less than the one it would replace (signing %v, decrypting %v)", next.ID[:16], next.CanSign, next.CanDecrypt)
+	}
+	return nil
+}
+
+func useOf(c store.Credential) issue.Use {
+	switch {
+	case !c.CanDecrypt:
+		return issue.Sign
+	case !c.CanSign:
+		return issue.Encrypt
+	}
+	return issue.Dual
+}
+
+// algorithmOf is the kind of key the successor gets: the same, where this program makes it.
+func algorithmOf(c *x509.Certificate) issue.Algorithm {
+	if c.PublicKeyAlgorithm == x509.ECDSA {
+		return issue.P256
+	}
+	return issue.RSA2048
+}
+
+func (a Admin) finishRoll(ctx context.Context, old, next store.Credential, grace time.Duration) (Roll, error) {
+	until := a.s.now().Add(grace)
+	defer a.s.published()
+	return Roll{Old: old.ID, New: next.ID, Stage: StageSigning, SignsFrom: a.s.now().UTC(), DecryptsUntil: until.UTC()},
+		a.s.Store.FinishRoll(ctx, old.ID, next.ID, until, a.entry("cert.rolled", old.ID, map[string]any{"new": next.ID, "decrypts_until": until,
+			"before": "old signs, both published", "after": "new signs and is published"}))
+}
+
+// tendRolls finishes the roll-overs whose wait is over.
+func (s *Site) tendRolls(ctx context.Context, by Admin) error {
+	rows, err := s.Store.Credentials(ctx, addr.Domain{})
+	if err != nil {
+		return err
+	}
+	for _, next := range rows {
+		if next.Replaces == "" || !next.Retired.IsZero() || s.now().Before(next.SignsFrom) {
+			continue
+		}
+		i := slices.IndexFunc(rows, func(r store.Credential) bool { return r.ID == next.Replaces && r.Retired.IsZero() })
+		if i < 0 {
+			continue
+		}
+		if _, err := by.finishRoll(ctx, rows[i], next, DefaultGrace); err != nil {
+			return err
+		}
+		s.Log.Info("a certificate took another's place", "old", rows[i].ID[:16], "new", next.ID[:16], "domain", next.Domain)
+	}
+	return nil
+}
+
+// RequestArg are the arguments of `cert csr`: one of Domain and Address.
+type RequestArg struct {
+	Domain       addr.Domain     `json:"domain,omitzero"`
+	Address      addr.Address    `json:"address,omitzero"`
+	Organization string          `json:"organization,omitempty"`
+	Use          issue.Use       `json:"use,omitempty"`
+	Algorithm    issue.Algorithm `json:"algorithm,omitempty"`
+	Replaces     string          `json:"replaces,omitempty"` // the certificate whose place the answer takes
+}
+
+// Requested is a signing request whose key waits here.
+type Requested struct {
+	ID      string `json:"id"`
+	Request []byte `json:"request"` // PKCS#10, DER
+}
+
+// CertRequest makes a key, keeps it sealed, and gives the signing request for a real authority.
+func (a Admin) CertRequest(ctx context.Context, in RequestArg) (Requested, error) {
+	replaces := ""
+	if in.Replaces != "" {
+		old, err := a.credential(ctx, in.Replaces)
+		if err != nil {
+			return Requested{}, err
+		}
+		replaces = old.ID
+		if in.Address.IsZero() && in.Domain.IsZero() {
+			if in.Address = old.Address; old.Address.IsZero() {
+				in.Domain = old.Domain
+			}
+		}
+		if in.Use == "" {
+			in.Use = useOf(old)
+		}
+	}
+	whose := in.Domain
+	if !in.Address.IsZero() {
+		whose = in.Address.Domain()
+	}
+	if _, err := a.s.Store.Domain(ctx, whose); err != nil {
+		return Requested{}, fmt.Errorf("gateway: domain %s is not hosted here: %w", whose, err)
+	}
+	key, err := issue.NewKey(in.Algorithm)
+	if err != nil {
+		return Requested{}, err
+	}
+	der, err := issue.Request(issue.LeafOptions{Domain: in.Domain, Address: in.Address, Organization: in.Organization, Use: in.Use, Key: key})
+	if err != nil {
+		return Requested{}, err
+	}
+	row := store.Request{ID: "r-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Domain: whose, Address: in.Address, Request: der, Replaces: replaces}
+	if row.PublicKey, err = keyPrint(key.Public()); err != nil {
+		return Requested{}, err
+	}
+	if row.SealedKey, err = a.sealKey(requestPurpose(row.ID), key); err != nil {
+		return Requested{}, err
+	}
+	return Requested{row.ID, der}, a.s.Store.AddRequest(ctx, row, a.entry("cert.request", row.ID, map[string]any{"domain": whose, "address": in.Address.String(), "replaces": replaces}))
+}
+
+func requestPurpose(id string) string { return "request " + id }
+
+func (a Admin) sealKey(purpose string, key any) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: private key: %w", err)
+	}
+	defer clear(der)
+	return a.s.Keys.SealSecret(a.s.Org, purpose, der)
+}
+
+// keyPrint names a public key.
+func keyPrint(public crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("gateway: public key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// MaxImport bounds the files of one import.
+const MaxImport = 500
+
+// ImportArg are the arguments of `cert import`. The files are the call's octets, one after the other.
+type ImportArg struct {
+	Files []ImportFile `json:"files"`
+	Look  bool         `json:"look,omitempty"` // say what would be imported, and do nothing
+
+	Device bool `json:"device,omitempty"` // the files hold certificates only; their keys are in the PKCS#11 device
+}
+
+// ImportFile is one file of an import.
+type ImportFile struct {
+	Name     string `json:"name"`
+	Size     int    `json:"size"`
+	Password string `json:"password,omitempty"`
+}
+
+// Imported is one certificate that was imported.
+type Imported struct {
+	File      string    `json:"file"`
+	ID        string    `json:"id"`
+	Subject   string    `json:"subject"`
+	Expires   time.Time `json:"expires"`
+	Request   string    `json:"request,omitempty"`  // the request it answers
+	Replaces  string    `json:"replaces,omitempty"` // whose place it takes
+	SignsFrom time.Time `json:"signs_from,omitzero"`
+}
+
+// incoming is what one file brings.
+type incoming struct {
+	creds   []certs.Credential
+	request store.Request // answered by it; zero: it brought its own key
+}
+
+// CertImportFiles imports certificates with their keys, and certificates that answer requests of ours: every
+// file or none.
+func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte) ([]Imported, error) {
+	if len(in.Files) == 0 || len(in.Files) > MaxImport {
+		return nil, fmt.Errorf("gateway: %d files, 1 to %d at once", len(in.Files), MaxImport)
+	}
+	waiting, err := a.s.Store.Requests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := a.s.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []store.Credential
+	var entries []store.AuditEntry
+	var answered []string
+	out := []Imported{}
+	for _, f := range in.Files {
+		if f.Size < 0 || f.Size > len(octets) {
+			return nil, fmt.Errorf("gateway: %s: the call is cut short", f.Name)
+		}
+		got, err := a.readImport(octets[:f.Size], f, waiting, in.Device)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		octets = octets[f.Size:]
+		for _, c := range got.creds {
+			row, err := a.credentialRow(c, domains)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Name, err)
+			}
+			if row.Replaces = got.request.Replaces; row.Replaces != "" {
+				row.SignsFrom = a.s.now().Add(a.s.publicationWait(row))
+			}
+			if slices.ContainsFunc(rows, func(r store.Credential) bool { return r.ID == row.ID }) {
+				return nil, fmt.Errorf("%s: certificate %s is in another of these files too: give each once", f.Name, row.ID[:16])
+			}
+			rows = append(rows, row)
+			entries = append(entries, a.entry("cert.import", row.ID, map[string]any{"domain": row.Domain.String(), "address": row.Address.String(),
+				"subject": c.Cert.Subject.String(), "expires": c.Cert.NotAfter, "request": got.request.ID, "replaces": row.Replaces}))
+			out = append(out, Imported{f.Name, row.ID, c.Cert.Subject.String(), c.Cert.NotAfter.UTC(), got.request.ID, row.Replaces, row.SignsFrom})
+		}
+		if got.request.ID != "" {
+			answered = append(answered, got.request.ID)
+		}
+	}
+	if in.Look {
+		return out, nil
+	}
+	if err := a.s.Store.AddCredentials(ctx, rows, entries); err != nil {
+		return nil, err
+	}
+	a.s.published()
+	for _, id := range answered {
+		if err := a.s.Store.AnswerRequest(ctx, id); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// readImport reads one file: certificates with keys, or one that answers a request.
+func (a Admin) readImport(file []byte, f ImportFile, waiting []store.Request, device bool) (incoming, error) {
+	if device {
+		creds, err := a.deviceCredentials(file)
+		return incoming{creds: creds}, err
+	}
+	c, err := keyfile.Parse(file, f.Password)
+	if err != nil {
+		return incoming{}, err
+	}
+	if len(c.Credentials) > 0 {
+		return incoming{creds: c.Credentials}, nil
+	}
+	for _, cert := range c.Others {
+		print, err := keyPrint(cert.PublicKey)
+		if err != nil {
+			continue
+		}
+		for _, q := range waiting {
+			if q.PublicKey == print {
+				creds, err := a.answer(q, c.Others)
+				return incoming{creds, q}, err
+			}
+		}
+	}
+	return incoming{}, errors.New("gateway: it holds certificates but no private key, and none answers a request of ours (postern cert csr): give the file that also holds the key")
+}
+
+// answer joins a request's key with the certificates that came for it.
+func (a Admin) answer(q store.Request, list []*x509.Certificate) ([]certs.Credential, error) {
+	der, err := a.s.Keys.OpenSecret(q.Org, requestPurpose(q.ID), q.SealedKey)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(der)
+	var text []byte
+	for _, c := range list {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	defer clear(text)
+	return keyfile.Credentials(text, "")
+}

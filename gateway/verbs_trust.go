@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"context"
+
+	"postern/certs/keyfile"
+	"postern/gateway/store"
+	"postern/smime/addr"
+	"postern/trust/bundle"
+)
+
+// trustVerbs are what a trust administrator can ask.
+func trustVerbs() map[string]verb {
+	return map[string]verb{
+		"anchor.add": octets(bundle.MaxOctets, Admin.AnchorAddFile),
+		"anchor.list": with(func(ctx context.Context, a Admin, d addr.Domain) ([]store.Anchor, error) {
+			return a.s.Store.AnchorList(ctx, d)
+		}),
+		"anchor.remove": with(func(ctx context.Context, a Admin, in AnchorArg) (Touched, error) { return a.AnchorRemoveTouch(ctx, in) }),
+		"anchor.block":  with(func(ctx context.Context, a Admin, in AnchorArg) (none, error) { return a.AnchorBlock(ctx, in) }),
+		"bundle.add":    octets(bundle.MaxOctets, Admin.BundleAdd),
+		"bundle.set":    with(func(ctx context.Context, a Admin, in BundleAdd) (none, error) { return a.BundleSet(ctx, in) }),
+		"bundle.list":   with(func(ctx context.Context, a Admin, _ none) ([]store.Bundle, error) { return a.s.Store.Bundles(ctx) }),
+		"bundle.get": with(func(ctx context.Context, a Admin, name string) (store.Bundle, error) {
+			return a.s.Store.Bundle(ctx, name)
+		}),
+		"bundle.refresh": octets(bundle.MaxOctets, Admin.BundleRefresh),
+		"bundle.diff":    with(func(ctx context.Context, a Admin, in BundleArg) (BundleChange, error) { return a.BundleDiff(ctx, in) }),
+		"bundle.apply":   with(func(ctx context.Context, a Admin, in BundleArg) (Refreshed, error) { return a.BundleApply(ctx, in) }),
+		"bundle.reject":  with(func(ctx context.Context, a Admin, in BundleArg) (none, error) { return a.BundleReject(ctx, in) }),
+		"bundle.subscribe": with(func(ctx context.Context, a Admin, in SubscribeArg) (Subscribed, error) {
+			return a.BundleSubscribe(ctx, in)
+		}),
+		"bundle.remove": with(func(ctx context.Context, a Admin, in BundleArg) (none, error) { return a.BundleRemove(ctx, in) }),
+		"policy.set":    with(func(ctx context.Context, a Admin, in PolicyArg) (PolicyTested, error) { return a.PolicySet(ctx, in) }),
+		"policy.list": with(func(ctx context.Context, a Admin, d addr.Domain) ([]store.PolicyRow, error) {
+			return a.s.Store.Policies(ctx, d)
+		}),
+		"cert.roll":     with(func(ctx context.Context, a Admin, in RollArg) (Roll, error) { return a.CertRoll(ctx, in) }),
+		"cert.request":  with(func(ctx context.Context, a Admin, in RequestArg) (Requested, error) { return a.CertRequest(ctx, in) }),
+		"cert.requests": with(func(ctx context.Context, a Admin, _ none) ([]store.Request, error) { return a.s.Store.Requests(ctx) }),
+		"cert.import":   octets(MaxImport*keyfile.MaxFile/8, Admin.CertImportFiles),
+		"cert.ends":     with(func(ctx context.Context, a Admin, in EndsArg) ([]End, error) { return a.Ends(ctx, in) }),
+		"outward.look": with(func(ctx context.Context, a Admin, in OutwardArg) ([]store.Sighting, error) {
+			return a.LookOutward(ctx, in)
+		}),
+		"outward.show":   with(func(ctx context.Context, a Admin, in OutwardArg) ([]Seen, error) { return a.Outward(ctx, in) }),
+		"trust.simulate": octets(bundle.MaxOctets, Admin.Simulate),
+		"trust.changes": with(func(ctx context.Context, a Admin, in ChangesArg) ([]store.TrustChange, error) {
+			return a.TrustChanges(ctx, in)
+		}),
+		"trust.undo": with(func(ctx context.Context, a Admin, n int64) (store.TrustChange, error) { return a.TrustUndo(ctx, n) }),
+	}
+}
