@@ -215,7 +215,7 @@ func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
 	if err != nil {
 		return nil, &Error{Reason: cms.ReasonLimit, Detail: err.Error(), Err: err}
 	}
-	typ, _, _ := part.ParseMedia(h.Get("Content-Type"))
+	typ := part.MediaType(h.Get("Content-Type"))
 	switch typ {
 	case "application/pkcs7-signature":
 	case "application/x-pkcs7-signature", "application/octet-stream", "application/pkcs7-mime", "application/x-pkcs7-mime":

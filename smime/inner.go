@@ -18,13 +18,13 @@ func (x *opening) inner(c *candidate) error {
 	if err != nil {
 		return &Error{Reason: ReasonHeader, Detail: err.Error(), Err: err}
 	}
-	typ, _, _ := part.ParseMedia(h.Get("Content-Type"))
+	typ := part.MediaType(h.Get("Content-Type"))
 	if typ != "message/rfc822" && typ != "message/global" {
 		return x.unwrapped(h, signed)
 	}
 	x.out.Wrapped, x.out.Report.Wrapped = true, true
 	x.out.Inner = io.NewSectionReader(signed, h.Size, signed.Size()-h.Size)
-	enc, _, _ := part.ParseMedia(h.Get("Content-Transfer-Encoding"))
+	enc := part.MediaType(h.Get("Content-Transfer-Encoding"))
 	if enc == "base64" || enc == "quoted-printable" {
 		x.out.Report.lenient(LenientWrapEncoding) // QUIRK: peers that encode message/rfc822 (CMS-47)
 		if err := x.decodeWrapper(enc); err != nil {

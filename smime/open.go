@@ -232,7 +232,7 @@ func transferDecode(h part.Header, body io.Reader) (io.Reader, bool, error) {
 	if s, ok := body.(*io.SectionReader); ok {
 		size = s.Size()
 	}
-	enc, _, _ := part.ParseMedia(h.Get("Content-Transfer-Encoding"))
+	enc := part.MediaType(h.Get("Content-Transfer-Encoding"))
 	switch enc {
 	case "base64":
 		return part.NewBase64ReaderSize(body, size), false, nil

@@ -92,7 +92,9 @@ func refOf(c *x509.Certificate) KeyRef {
 		return KeyRef{}
 	}
 	sum := sha256.Sum256(c.Raw)
-	return KeyRef{Subject: c.Subject.String(), Serial: c.SerialNumber.Text(16), SHA256: hex.EncodeToString(sum[:])}
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return KeyRef{Subject: nameOf(c.Subject), Serial: c.SerialNumber.Text(16), SHA256: string(text[:])}
 }
 
 // Report is the security receipt of an opened message: what protected it, in names. It holds

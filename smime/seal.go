@@ -67,7 +67,7 @@ func Seal(w io.Writer, inner Content, o SealOptions) (*SealReport, error) {
 	if _, err := count.Write(append(outer, pkcs7Header(o.Cipher)...)); err != nil {
 		return nil, fmt.Errorf("smime: write: %w", err)
 	}
-	b64 := part.NewBase64WriterSize(count, e.size+64<<10)
+	b64 := part.NewBase64WriterSize(count, e.size+8<<10)
 	env, err := cms.NewEnvelope(b64, cms.EnvelopeOptions{Recipients: o.Recipients, Cipher: o.Cipher, Size: e.size, Rand: o.Rand, Budget: o.Budget})
 	if err != nil {
 		return nil, lift(err)

@@ -26,7 +26,7 @@ func parseAlgorithm(e ber.Element) (algorithm, error) {
 	if err != nil {
 		return algorithm{}, wrap("algorithm identifier", err)
 	}
-	a := algorithm{oid: oid(id.Content), raw: e.Full}
+	a := algorithm{oid: oidOf(id.Content), raw: e.Full}
 	if !c.Empty() {
 		if a.params, err = c.Next(); err != nil {
 			return a, wrap("algorithm parameters", err)

@@ -32,7 +32,7 @@ func (a *attributes) capabilities() []Capability {
 	if len(v) == 0 || !v[0].IsSequence() {
 		return nil
 	}
-	var out []Capability
+	out := make([]Capability, 0, 8)
 	for c := v[0].Children(); !c.Empty() && len(out) < maxCapabilities; {
 		e, err := c.Next()
 		if err != nil {

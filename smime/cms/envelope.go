@@ -132,20 +132,22 @@ func (e *EnvelopeWriter) header(ris, params []byte, version byte, size int64) er
 	} else {
 		encrypted = (size/16 + 1) * 16 // always padded (CMS-26)
 	}
-	alg := ber.Build(ber.Sequence, e.st.oid.der(), params)
-	eciFixed := append(oidData.der(), alg...)
+	algLen := ber.Size(len(e.st.oid)) + len(params)
+	eciFixed := ber.AppendString(make([]byte, 0, ber.Size(len(oidData))+ber.Size(algLen)), ber.OID, string(oidData))
+	eciFixed = ber.AppendString(ber.AppendHeader(eciFixed, ber.Sequence, int64(algLen)), ber.OID, string(e.st.oid))
+	eciFixed = append(eciFixed, params...)
 	eciLen := int64(len(eciFixed)) + 1 + int64(ber.LengthSize(encrypted)) + encrypted
-	head := append(derInteger([]byte{version}), ris...)
-	envLen := int64(len(head)) + 1 + int64(ber.LengthSize(eciLen)) + eciLen + tail
+	headLen := 3 + len(ris)
+	envLen := int64(headLen) + 1 + int64(ber.LengthSize(eciLen)) + eciLen + tail
 	env := 1 + int64(ber.LengthSize(envLen)) + envLen
 	explicit := 1 + int64(ber.LengthSize(env)) + env
-	oidDER := typ.der()
 
-	out := ber.AppendHeader(nil, ber.Sequence, int64(len(oidDER))+explicit)
-	out = append(out, oidDER...)
+	out := make([]byte, 0, 64+headLen+len(eciFixed))
+	out = ber.AppendHeader(out, ber.Sequence, int64(ber.Size(len(typ)))+explicit)
+	out = ber.AppendString(out, ber.OID, string(typ))
 	out = ber.AppendHeader(out, ber.ContextConstructed(0), env)
 	out = ber.AppendHeader(out, ber.Sequence, envLen)
-	out = append(out, head...)
+	out = append(append(out, ber.Integer, 1, version), ris...)
 	out = ber.AppendHeader(out, ber.Sequence, eciLen)
 	out = append(out, eciFixed...)
 	out = ber.AppendHeader(out, ber.ContextPrimitive(0), encrypted)
@@ -244,18 +246,21 @@ func (e *EnvelopeWriter) recipientInfos(cek []byte, o EnvelopeOptions) ([]byte, 
 	return ber.SetOf(ber.Set, infos), version, nil
 }
 
+// oaepDER is RSAES-OAEP with 30 00 for parameters: all defaults.
+const oaepDER = "\x30\x0d\x06\x09" + string(oidOAEP) + "\x30\x00"
+
 // transportAlgorithm is the AlgorithmIdentifier of a key transport (CMS-23).
 func transportAlgorithm(t Transport) []byte {
 	switch t {
 	case PKCS1v15:
-		return ber.Build(ber.Sequence, oidRSA.der(), ber.Build(ber.TagNull))
+		return []byte(rsaDER)
 	case OAEPSHA256:
 		sha := ber.Build(ber.Sequence, oidSHA256.der())
 		mgf := ber.Build(ber.Sequence, oidMGF1.der(), sha)
 		return ber.Build(ber.Sequence, oidOAEP.der(), ber.Build(ber.Sequence,
 			ber.Build(ber.ContextConstructed(0), sha), ber.Build(ber.ContextConstructed(1), mgf)))
 	}
-	return ber.Build(ber.Sequence, oidOAEP.der(), ber.Build(ber.Sequence)) // 30 00: all defaults
+	return []byte(oaepDER)
 }
 
 // keyTransInfo is KeyTransRecipientInfo version 0 (RFC 5652 §6.2.1).
@@ -278,7 +283,13 @@ func keyTransInfo(cek []byte, r Recipient, pub *rsa.PublicKey, rnd io.Reader) ([
 	if err != nil {
 		return nil, err
 	}
-	return ber.Build(ber.Sequence, derInteger(nil), issuerAndSerial(r.Cert), transportAlgorithm(t), ber.Build(ber.OctetString, enc)), nil
+	alg := transportAlgorithm(t)
+	id := ber.Size(len(r.Cert.RawIssuer) + ber.Size(serialSize(r.Cert)))
+	n := 3 + id + len(alg) + ber.Size(len(enc))
+	b := ber.AppendHeader(make([]byte, 0, ber.Size(n)), ber.Sequence, int64(n))
+	b = append(b, ber.Integer, 1, 0)
+	b = append(appendIssuerAndSerial(b, r.Cert), alg...)
+	return ber.Append(b, ber.OctetString, enc), nil
 }
 
 // keyAgreeInfo is KeyAgreeRecipientInfo with an ephemeral key (RFC 5753 §3.1, RFC 8418 §2.1): X9.63

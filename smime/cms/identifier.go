@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"postern/smime/cms/ber"
@@ -146,8 +147,18 @@ func spkiSHA1(c *x509.Certificate) []byte {
 
 // issuerAndSerial is the DER identifier of a certificate, as written.
 func issuerAndSerial(c *x509.Certificate) []byte {
-	return ber.Build(ber.Sequence, c.RawIssuer, derInteger(c.SerialNumber.Bytes()))
+	return appendIssuerAndSerial(nil, c)
 }
+
+func appendIssuerAndSerial(b []byte, c *x509.Certificate) []byte {
+	n := serialSize(c)
+	b = ber.AppendHeader(slices.Grow(b, ber.Size(len(c.RawIssuer)+ber.Size(n))), ber.Sequence, int64(len(c.RawIssuer)+ber.Size(n)))
+	b = ber.AppendHeader(append(b, c.RawIssuer...), ber.Integer, int64(n))
+	return append(b, c.SerialNumber.FillBytes(make([]byte, n))...)
+}
+
+// serialSize is the length of the serial number as INTEGER content: one bit stays clear for the sign.
+func serialSize(c *x509.Certificate) int { return c.SerialNumber.BitLen()/8 + 1 }
 
 // derInteger is a non-negative INTEGER from its big-endian magnitude.
 func derInteger(magnitude []byte) []byte {

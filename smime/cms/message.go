@@ -55,6 +55,7 @@ type Message struct {
 	typ  Type
 	oid  oid
 	open int // containers open around the content
+	pad  [128]byte
 }
 
 // Read starts reading a ContentInfo (RFC 5652 §3) and stops in front of its content.
@@ -70,7 +71,7 @@ func Read(r io.Reader) (*Message, error) {
 	if !id.Is(ber.Universal, ber.TagOID) {
 		return nil, failf(ReasonMalformed, "content type is not an object identifier")
 	}
-	m.oid = oid(id.Content)
+	m.oid = oidOf(id.Content)
 	m.typ = typeOf(m.oid)
 	h, ok, err := m.s.Next()
 	if err != nil {
@@ -170,12 +171,12 @@ func (m *Message) version() error {
 // line ends that some senders append (CMS-63). At most maxPadding octets of those are read.
 func (m *Message) finish() error {
 	for m.open > 0 {
-		if err := m.leave("end of " + m.typ.String()); err != nil {
+		if err := m.leave("end of the structure"); err != nil {
 			return err
 		}
 	}
 	rest := m.s.Rest()
-	buf := make([]byte, 512)
+	buf := m.pad[:]
 	for total := 0; ; {
 		n, err := rest.Read(buf)
 		for _, c := range buf[:n] {

@@ -22,6 +22,24 @@ func (o oid) String() string {
 // der is the whole element.
 func (o oid) der() []byte { return ber.Build(ber.OID, []byte(o)) }
 
+// oidOf is b as an oid. Those that nearly every message has cost no memory.
+func oidOf(b []byte) oid {
+	for _, o := range [...]oid{oidData, oidSHA256, oidRSA, oidAES256CBC, oidOAEP, oidSignedData, oidEnvelopedData, oidAttrContentType,
+		oidAttrMessageDigest, oidAttrSigningTime, oidAttrCapabilities, oidAttrSigningCertificateV2, oidAES192CBC, oidAES128CBC, oidAES256GCM,
+		oidAES128GCM, oidSHA1, oidMGF1, oidECDHSHA256, oidAES256Wrap, oidSHA256WithRSA, oidECDSAWithSHA256} {
+		if string(b) == string(o) {
+			return o
+		}
+	}
+	return oid(b)
+}
+
+// algorithm is an AlgorithmIdentifier without parameters.
+func (o oid) algorithm() []byte {
+	n := ber.Size(len(o))
+	return ber.AppendString(ber.AppendHeader(make([]byte, 0, ber.Size(n)), ber.Sequence, int64(n)), ber.OID, string(o))
+}
+
 // Content types (RFC 5652 §3 to §10, RFC 3274, RFC 5083).
 const (
 	oidData              oid = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"         // 1.2.840.113549.1.7.1

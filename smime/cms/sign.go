@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"postern/smime/cms/ber"
@@ -54,13 +56,13 @@ func NewDetachedSigner(o SignOptions) (*DetachedSigner, error) {
 	switch pub := o.Signer.Cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		d.scheme, d.size = scheme{family: familyRSA, name: "rsa-pkcs1"}, pub.Size()
-		d.sigAlg = ber.Build(ber.Sequence, oidRSA.der(), ber.Build(ber.TagNull))
+		d.sigAlg = []byte(rsaDER)
 	case *ecdsa.PublicKey:
 		d.scheme = scheme{family: familyECDSA, name: "ecdsa"}
 	case ed25519.PublicKey:
 		d.o.Digest = crypto.SHA512
 		d.scheme, d.size = scheme{family: familyEd25519, name: "ed25519"}, ed25519.SignatureSize
-		d.sigAlg = ber.Build(ber.Sequence, oidEd25519.der())
+		d.sigAlg = oidEd25519.algorithm()
 	default:
 		return nil, failf(ReasonUnsupported, "signer key of kind %T", pub)
 	}
@@ -71,7 +73,7 @@ func NewDetachedSigner(o SignOptions) (*DetachedSigner, error) {
 	}
 	if d.scheme.family == familyECDSA {
 		combined := map[crypto.Hash]oid{crypto.SHA256: oidECDSAWithSHA256, crypto.SHA384: oidECDSAWithSHA384, crypto.SHA512: oidECDSAWithSHA512}
-		d.sigAlg = ber.Build(ber.Sequence, combined[d.o.Digest].der()) // parameters absent (CMS-07)
+		d.sigAlg = combined[d.o.Digest].algorithm() // parameters absent (CMS-07)
 	}
 	d.fixed = d.fixedAttributes()
 	return d, nil
@@ -92,8 +94,7 @@ func (d *DetachedSigner) Size() (n int, ok bool) {
 	if d.size == 0 {
 		return 0, false
 	}
-	attrs := d.attributes(make([]byte, d.o.Digest.Size()))
-	return len(d.assemble(attrs, make([]byte, d.size))), true
+	return d.length(len(d.attributes(make([]byte, d.o.Digest.Size()))), d.size), true
 }
 
 // Sign makes the SignedData over content with this digest.
@@ -117,9 +118,18 @@ func (d *DetachedSigner) Sign(content []byte) ([]byte, error) {
 	return d.assemble(attrs, value), nil
 }
 
+// What is the same in every message: the content-type attribute with id-data, and rsaEncryption with NULL.
+// A test builds them anew.
+const (
+	dataAttributeDER = "\x30\x18\x06\x09" + string(oidAttrContentType) + "\x31\x0b\x06\x09" + string(oidData)
+	rsaDER           = "\x30\x0d\x06\x09" + string(oidRSA) + "\x05\x00"
+)
+
 // attribute is one Attribute with one value.
 func attribute(typ oid, value []byte) []byte {
-	return ber.Build(ber.Sequence, typ.der(), ber.Build(ber.Set, value))
+	n := ber.Size(len(typ)) + ber.Size(len(value))
+	out := ber.AppendHeader(make([]byte, 0, ber.Size(n)), ber.Sequence, int64(n))
+	return ber.Append(ber.AppendString(out, ber.OID, string(typ)), ber.Set, value)
 }
 
 // attributes is the DER SET OF signed attributes (CMS-03, CMS-04).
@@ -134,10 +144,10 @@ func (d *DetachedSigner) fixedAttributes() [][]byte {
 	hash.Write(d.o.Signer.Cert.Raw)
 	certID := ber.Build(ber.OctetString, hash.Sum(nil))
 	if d.o.Digest != crypto.SHA256 { // SHA-256 is the default and so left out in DER
-		certID = append(ber.Build(ber.Sequence, digestOID(d.o.Digest).der()), certID...)
+		certID = append(digestOID(d.o.Digest).algorithm(), certID...)
 	}
 	list := [][]byte{
-		attribute(oidAttrContentType, oidData.der()),
+		[]byte(dataAttributeDER),
 		attribute(oidAttrCapabilities, announced()),
 		attribute(oidAttrSigningCertificateV2, ber.Build(ber.Sequence, ber.Build(ber.Sequence, ber.Build(ber.Sequence, certID)))),
 	}
@@ -156,16 +166,62 @@ func derTime(t time.Time) []byte {
 	return ber.Build(ber.TagGeneralizedTime, []byte(t.Format("20060102150405Z")))
 }
 
+// parts are the lengths of what the SignedData is nested of: assemble writes from them in one piece.
+type parts struct{ digestAlg, issuerSerial, certs, signer, signed int }
+
+func (d *DetachedSigner) parts(attrs, value int) parts {
+	var p parts
+	p.digestAlg = ber.Size(ber.Size(len(digestOID(d.o.Digest)))) // parameters absent (CMS-07)
+	p.issuerSerial = len(d.o.Signer.Cert.RawIssuer) + ber.Size(serialSize(d.o.Signer.Cert))
+	p.certs = len(d.o.Signer.Cert.Raw)
+	for _, c := range d.o.Signer.Chain {
+		p.certs += len(c.Raw)
+	}
+	const version = 3
+	p.signer = version + ber.Size(p.issuerSerial) + p.digestAlg + attrs + len(d.sigAlg) + ber.Size(value)
+	p.signed = version + ber.Size(p.digestAlg) + ber.Size(ber.Size(len(oidData))) + ber.Size(p.certs) + ber.Size(ber.Size(p.signer))
+	return p
+}
+
+// length is the length of the SignedData with attributes and a signature of those lengths.
+func (d *DetachedSigner) length(attrs, value int) int {
+	return ber.Size(ber.Size(len(oidSignedData)) + ber.Size(ber.Size(d.parts(attrs, value).signed)))
+}
+
 func (d *DetachedSigner) assemble(attrs, value []byte) []byte {
-	digestAlg := ber.Build(ber.Sequence, digestOID(d.o.Digest).der()) // parameters absent (CMS-07)
-	implicit := append([]byte{ber.ContextConstructed(0)}, attrs[1:]...)
-	signer := ber.Build(ber.Sequence, derInteger([]byte{1}), issuerAndSerial(d.o.Signer.Cert), digestAlg,
-		implicit, d.sigAlg, ber.Build(ber.OctetString, value))
-	certs := [][]byte{d.o.Signer.Cert.Raw}
+	p := d.parts(len(attrs), len(value))
+	digest := string(digestOID(d.o.Digest))
+	explicit := ber.Size(p.signed)
+	all := ber.Size(len(oidSignedData)) + ber.Size(explicit)
+	b := ber.AppendHeader(make([]byte, 0, ber.Size(all)), ber.Sequence, int64(all))
+	b = ber.AppendString(b, ber.OID, string(oidSignedData))
+	b = ber.AppendHeader(b, ber.ContextConstructed(0), int64(explicit))
+	b = ber.AppendHeader(b, ber.Sequence, int64(p.signed))
+	b = append(b, ber.Integer, 1, 1)
+	b = ber.AppendHeader(b, ber.Set, int64(p.digestAlg))
+	b = ber.AppendString(ber.AppendHeader(b, ber.Sequence, int64(ber.Size(len(digest)))), ber.OID, digest)
+	b = ber.AppendString(ber.AppendHeader(b, ber.Sequence, int64(ber.Size(len(oidData)))), ber.OID, string(oidData))
+	b = ber.AppendHeader(b, ber.ContextConstructed(0), int64(p.certs))
+	for _, c := range d.certificates() {
+		b = append(b, c...)
+	}
+	b = ber.AppendHeader(b, ber.Set, int64(ber.Size(p.signer)))
+	b = ber.AppendHeader(b, ber.Sequence, int64(p.signer))
+	b = append(b, ber.Integer, 1, 1)
+	b = appendIssuerAndSerial(b, d.o.Signer.Cert)
+	b = ber.AppendString(ber.AppendHeader(b, ber.Sequence, int64(ber.Size(len(digest)))), ber.OID, digest)
+	b = append(append(b, ber.ContextConstructed(0)), attrs[1:]...)
+	b = append(b, d.sigAlg...)
+	return ber.Append(b, ber.OctetString, value)
+}
+
+// certificates are the signer's and its chain, in DER order of a SET.
+func (d *DetachedSigner) certificates() [][]byte {
+	certs := make([][]byte, 0, 1+len(d.o.Signer.Chain))
+	certs = append(certs, d.o.Signer.Cert.Raw)
 	for _, c := range d.o.Signer.Chain {
 		certs = append(certs, c.Raw)
 	}
-	signed := ber.Build(ber.Sequence, derInteger([]byte{1}), ber.Build(ber.Set, digestAlg),
-		ber.Build(ber.Sequence, oidData.der()), ber.SetOf(ber.ContextConstructed(0), certs), ber.Build(ber.Set, signer))
-	return ber.Build(ber.Sequence, oidSignedData.der(), ber.Build(ber.ContextConstructed(0), signed))
+	slices.SortFunc(certs, bytes.Compare)
+	return certs
 }

@@ -86,7 +86,7 @@ func (s *Signed) readContentInfo() error {
 	if !id.Is(ber.Universal, ber.TagOID) {
 		return failf(ReasonMalformed, "content type is not an object identifier")
 	}
-	s.ctype = oid(id.Content)
+	s.ctype = oidOf(id.Content)
 	h, ok, err := m.s.Next()
 	if err != nil {
 		return wrap("encapsulated content", err)

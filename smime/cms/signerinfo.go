@@ -23,7 +23,7 @@ type attributes struct {
 	der      []byte   // the same sorted into DER; nil when equal to received
 	elements [][]byte // whole Attribute sequences
 	values   map[oid][]ber.Element
-	doubled  map[oid]bool // attribute types that came twice
+	doubled  map[oid]bool // attribute types that came twice; nil when none did
 }
 
 func parseSignerInfo(raw []byte) (SignerInfo, error) {
@@ -111,7 +111,7 @@ func parseAttributes(set ber.Element) (*attributes, error) {
 	if !set.Constructed {
 		return nil, failf(ReasonMalformed, "signed attributes")
 	}
-	a := &attributes{values: map[oid][]ber.Element{}, doubled: map[oid]bool{}}
+	a := &attributes{values: map[oid][]ber.Element{}, elements: make([][]byte, 0, 8)}
 	a.received = append([]byte{ber.Set}, set.Full[1:]...) // hashed under the SET tag (RFC 5652 §5.4)
 	for c := set.Children(); !c.Empty(); {
 		e, err := c.Expect(ber.TagSequence)
@@ -131,11 +131,14 @@ func parseAttributes(set ber.Element) (*attributes, error) {
 		if err != nil {
 			return nil, wrap("signed attribute", err)
 		}
-		typ := oid(id.Content)
+		typ := oidOf(id.Content)
 		if _, ok := a.values[typ]; ok {
+			if a.doubled == nil {
+				a.doubled = map[oid]bool{}
+			}
 			a.doubled[typ] = true
 		}
-		list := []ber.Element{}
+		list := make([]ber.Element, 0, 1)
 		for v := values.Children(); !v.Empty(); {
 			x, err := v.Next()
 			if err != nil {

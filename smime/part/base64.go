@@ -8,17 +8,20 @@ import (
 	"github.com/segmentio/asm/base64" // SIMD, ten times the standard library; MIT, pure Go where there is no SIMD
 )
 
-// base64Chunk is how much text is read at once.
-const base64Chunk = 32 << 10
+// base64Chunk is how much text is read at once, and firstChunk how much at first: most texts are short.
+const (
+	base64Chunk = 32 << 10
+	firstChunk  = 16 << 10
+)
 
 // Base64Reader decodes base64 text (RFC 2045 §6.8) leniently: any line length or none, characters
 // outside the alphabet are skipped, and data after padding goes on (QUIRK: encoders that pad each
 // line). Odd counts what had no place.
 type Base64Reader struct {
 	src  io.Reader
-	raw  []byte
-	text []byte // alphabet only after compacting; text[:have] waits for its quantum
+	text []byte // as read, then compacted in place; text[:have] waits for its quantum
 	have int
+	size int64 // of the whole text, about
 	buf  []byte
 	out  []byte // decoded, not yet read: a view of buf
 	odd  int64
@@ -30,8 +33,16 @@ func NewBase64Reader(r io.Reader) *Base64Reader { return NewBase64ReaderSize(r, 
 
 // NewBase64ReaderSize decodes r, whose text has about size octets: a short one needs little memory.
 func NewBase64ReaderSize(r io.Reader, size int64) *Base64Reader {
-	n := int(max(min(size, base64Chunk), 512))
-	return &Base64Reader{src: r, raw: make([]byte, n), text: make([]byte, n+4), buf: make([]byte, (n+4)/4*3+64)}
+	d := &Base64Reader{src: r, size: size}
+	d.chunk(int(max(min(size, firstChunk), 512)))
+	return d
+}
+
+// chunk makes room for n octets of text at once; what waits is kept.
+func (d *Base64Reader) chunk(n int) {
+	text := make([]byte, n+4)
+	copy(text, d.text[:d.have])
+	d.text, d.buf = text, make([]byte, (n+4)/4*3+64)
 }
 
 // Odd is the number of characters that had no place in base64 so far.
@@ -51,12 +62,12 @@ func (d *Base64Reader) Read(p []byte) (int, error) {
 
 // fill reads and decodes one chunk of text.
 func (d *Base64Reader) fill() {
-	n, err := io.ReadFull(d.src, d.raw)
+	n, err := io.ReadFull(d.src, d.text[d.have:])
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = io.EOF
 	}
 	d.err = err
-	total := d.compact(d.raw[:n])
+	total := d.compact(d.text[d.have : d.have+n])
 	whole := total - total%4
 	decoded, derr := base64.StdEncoding.Decode(d.buf, d.text[:whole])
 	if derr != nil {
@@ -67,9 +78,12 @@ func (d *Base64Reader) fill() {
 		decoded += d.rest(d.buf[decoded:])
 	}
 	d.out = d.buf[:decoded]
+	if len(d.text) < base64Chunk && err == nil && d.size > firstChunk { // longer than most
+		d.chunk(base64Chunk)
+	}
 }
 
-// compact appends raw to the waiting text without its line ends.
+// compact moves raw, which stands behind the waiting text, up to it without its line ends.
 func (d *Base64Reader) compact(raw []byte) int {
 	at := d.have
 	for len(raw) > 0 {

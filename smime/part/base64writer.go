@@ -26,11 +26,10 @@ func Base64Size(n int64) int64 {
 
 // Base64Writer encodes into lines of 76 characters that end in CRLF. Close writes the last line.
 type Base64Writer struct {
-	w    io.Writer
-	in   []byte // octets of an unfinished line
-	text []byte
-	out  []byte
-	max  int // lines encoded at once
+	w   io.Writer
+	in  []byte // octets of an unfinished line
+	out []byte
+	max int // lines encoded at once
 }
 
 // NewBase64Writer encodes to w.
@@ -41,7 +40,8 @@ func NewBase64Writer(w io.Writer) *Base64Writer {
 // NewBase64WriterSize encodes about size octets to w: a short text needs little memory.
 func NewBase64WriterSize(w io.Writer, size int64) *Base64Writer {
 	n := int(min(size/Base64Line+1, writerLines))
-	return &Base64Writer{w: w, in: make([]byte, 0, Base64Line), text: make([]byte, n*encodedLine), out: make([]byte, 0, n*encodedBreak), max: n}
+	b := make([]byte, Base64Line+n*encodedBreak)
+	return &Base64Writer{w: w, in: b[:0:Base64Line], out: b[Base64Line:], max: n}
 }
 
 func (e *Base64Writer) Write(p []byte) (int, error) {
@@ -71,15 +71,17 @@ func (e *Base64Writer) Write(p []byte) (int, error) {
 // lines encodes whole lines, or the last short one.
 func (e *Base64Writer) lines(p []byte) error {
 	n := (len(p) + 2) / 3 * 4
-	base64.StdEncoding.Encode(e.text[:n], p)
-	e.out = e.out[:0]
-	for text := e.text[:n]; len(text) > 0; {
-		k := min(len(text), encodedLine)
-		e.out = append(e.out, text[:k]...)
-		e.out = append(e.out, '\r', '\n')
+	from := (n + encodedLine - 1) / encodedLine * 2 // the text stands behind the room its line ends take
+	text := e.out[from : from+n]
+	base64.StdEncoding.Encode(text, p)
+	at := 0
+	for len(text) > 0 {
+		k := copy(e.out[at:], text[:min(len(text), encodedLine)]) // never past what was copied
 		text = text[k:]
+		e.out[at+k], e.out[at+k+1] = '\r', '\n'
+		at += k + 2
 	}
-	_, err := e.w.Write(e.out)
+	_, err := e.w.Write(e.out[:at])
 	return err
 }
 

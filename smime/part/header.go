@@ -20,15 +20,18 @@ func (f Field) Value() string {
 		return ""
 	}
 	v := f.Raw[i+1:]
-	if bytes.IndexByte(v, '\n') >= 0 || bytes.IndexByte(v, '\r') >= 0 {
-		v = bytes.Map(func(r rune) rune {
-			if r == '\r' || r == '\n' {
-				return -1
-			}
-			return r
-		}, v)
+	v = bytes.Trim(v, " \t\r\n")
+	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 {
+		return string(v)
 	}
-	return strings.Trim(string(v), " \t\r\n")
+	var out strings.Builder
+	out.Grow(len(v))
+	for _, c := range v {
+		if c != '\r' && c != '\n' {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
 }
 
 // Header is a block of fields. Size counts its octets including the blank line.
@@ -129,6 +132,9 @@ func ParseHeader(b []byte, whole bool, lim Limits) (h Header, ok bool, err error
 			if len(h.Fields) >= lim.Fields {
 				return h, false, fmt.Errorf("%w: more than %d header fields", ErrLimit, lim.Fields)
 			}
+			if h.Fields == nil {
+				h.Fields = make([]Field, 0, 12)
+			}
 			h.Fields = append(h.Fields, Field{name, line})
 		}
 		pos += len(line)
@@ -163,5 +169,16 @@ func fieldName(line []byte) (string, bool) {
 			return "", false
 		}
 	}
-	return string(name), len(name) > 0
+	return usual(name), len(name) > 0
+}
+
+// usual is the name as a string; the names that nearly every message has cost no memory.
+func usual(name []byte) string {
+	for _, s := range [...]string{"From", "To", "Cc", "Date", "Subject", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+		"Content-Disposition", "Received", "Return-Path", "In-Reply-To", "References", "Disposition-Notification-To", "Disposition-Notification-Options"} {
+		if string(name) == s {
+			return s
+		}
+	}
+	return string(name)
 }

@@ -33,7 +33,22 @@ func ParseMedia(value string) (typ string, params map[string]string, repaired bo
 		}
 		raw[name] = val
 	}
-	return typ, joinParams(raw), repaired
+	for name := range raw {
+		if strings.IndexByte(name, '*') >= 0 {
+			return typ, joinParams(raw), repaired
+		}
+	}
+	return typ, raw, repaired
+}
+
+// MediaType is what ParseMedia gives for the type, where nobody asks for parameters.
+func MediaType(value string) string {
+	s := scan{in: value}
+	typ := strings.ToLower(strings.TrimSpace(s.until(';')))
+	if i := strings.IndexAny(typ, " \t"); i >= 0 {
+		typ = typ[:i]
+	}
+	return typ
 }
 
 type scan struct {
@@ -97,6 +112,11 @@ func (s *scan) param() (name, value string, ok bool) {
 }
 
 func (s *scan) quoted() string {
+	if i := strings.IndexAny(s.in[s.pos+1:], `"\\`); i >= 0 && s.in[s.pos+1+i] == '"' { // nothing to take out
+		text := s.in[s.pos+1 : s.pos+1+i]
+		s.pos += i + 2
+		return text
+	}
 	var b strings.Builder
 	for s.pos++; s.pos < len(s.in); s.pos++ {
 		c := s.in[s.pos]

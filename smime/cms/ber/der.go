@@ -64,14 +64,24 @@ func Append(dst []byte, id byte, content ...[]byte) []byte {
 	return dst
 }
 
+// AppendString appends a primitive element with that content.
+func AppendString(dst []byte, id byte, content string) []byte {
+	return append(AppendHeader(dst, id, int64(len(content))), content...)
+}
+
+// Size is the length of an element with n octets of content.
+func Size(n int) int { return 1 + LengthSize(int64(n)) + n }
+
 // Build is Append to nothing.
 func Build(id byte, content ...[]byte) []byte { return Append(nil, id, content...) }
 
 // SetOf builds a SET OF in DER order: elements sorted by their encoding (X.690 §11.6).
 func SetOf(id byte, elements [][]byte) []byte {
-	sorted := slices.Clone(elements)
-	slices.SortFunc(sorted, bytes.Compare)
-	return Build(id, sorted...)
+	if !slices.IsSortedFunc(elements, bytes.Compare) {
+		elements = slices.Clone(elements)
+		slices.SortFunc(elements, bytes.Compare)
+	}
+	return Build(id, elements...)
 }
 
 // EncodeOID is the whole element of an object identifier this project wrote itself; nil if it is not one.

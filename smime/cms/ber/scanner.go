@@ -7,7 +7,7 @@ import (
 )
 
 // bufferSize is how much the scanner reads ahead; large contents bypass the buffer.
-const bufferSize = 16 << 10
+const bufferSize = 4 << 10
 
 // Scanner walks the elements of a BER stream, one header at a time, forwards only. Next reads a
 // header inside the current container; then exactly one of Enter, Skip, Raw or Octets handles it.
@@ -18,6 +18,7 @@ type Scanner struct {
 	err   error
 	off   int64   // stream offset of buf[r]
 	ends  []int64 // ends of the open containers, -1 when indefinite
+	room  [MaxDepth]int64
 	count int64
 	cur   Header
 	raw   []byte // octets of the current header
@@ -34,7 +35,10 @@ const (
 
 // NewScanner reads from src, which it buffers.
 func NewScanner(src io.Reader) *Scanner {
-	return &Scanner{src: src, buf: make([]byte, bufferSize), raw: make([]byte, 0, 16), ends: make([]int64, 0, MaxDepth)}
+	b := make([]byte, bufferSize+16)
+	s := &Scanner{src: src, buf: b[:bufferSize:bufferSize], raw: b[bufferSize:bufferSize]}
+	s.ends = s.room[:0]
+	return s
 }
 
 // Count is the number of headers read so far: the work done, for tests of linear cost.
@@ -218,7 +222,9 @@ func (s *Scanner) Skip() error { return s.walk(func([]byte) error { return nil }
 // Raw is the whole pending element, header included, exactly as received; an element of more than
 // limit octets is refused.
 func (s *Scanner) Raw(limit int) ([]byte, error) {
-	out := append([]byte(nil), s.raw...)
+	// Room for what is announced, but for no more than an honest certificate takes.
+	out := make([]byte, 0, len(s.raw)+int(min(max(s.cur.Length, 0), int64(limit), 4<<10)))
+	out = append(out, s.raw...)
 	err := s.walk(func(b []byte) error {
 		if len(out)+len(b) > limit {
 			return fmt.Errorf("%w: element longer than %d octets", ErrLimit, limit)
