@@ -36,10 +36,10 @@ func (d *Document) adopt() {
 		switch same, why := agree(*base, *p); same {
 		case brief.Differ:
 			agreed = false
-			d.findingOnce(chart.Problem, "different-patients", "The documents are about different patients: %s, one inside is about %s, %s %s.", why, describe(*p), said, describe(*base))
+			d.findingOnce(chart.Problem, "different-patients", "The documents are about different patients, %s: one inside is about %s; %s %s.", why, describe(*p), said, describe(*base))
 		case brief.Unsure:
 			agreed = false
-			d.findingOnce(chart.Warning, "unsure-patients", "It is not sure that the documents are about one patient: %s; one inside is about %s, %s %s.", why, describe(*p), said, describe(*base))
+			d.findingOnce(chart.Warning, "unsure-patients", "It is not sure that the documents are about one patient, %s: one inside is about %s; %s %s.", why, describe(*p), said, describe(*base))
 		}
 	}
 	if d.CDA != nil || d.HL7 != nil || d.FHIR != nil {

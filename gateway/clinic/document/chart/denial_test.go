@@ -32,6 +32,7 @@ func TestALineSaysHowItStandsFirst(t *testing.T) {
 	for want, l := range map[string]chart.Line{
 		"Potassium 4.1 mmol/L":     {Name: "Potassium", Value: "4.1 mmol/L"},
 		"REFUTED: Penicillin":      {Name: "Penicillin", Standing: chart.Denied, Status: "refuted"},
+		"No known allergies":       {Name: "No known allergies", Standing: chart.Denied},
 		"WITHDRAWN: Potassium 6.1": {Name: "Potassium", Value: "6.1", Standing: chart.Withdrawn},
 		"CORRECTED: Potassium 4.1": {Name: "Potassium", Value: "4.1", Status: "corrected"},
 	} {

@@ -28,9 +28,9 @@ type Line struct {
 }
 
 // Mark is the word that must stand in front of the line: its status, or one for its standing; "" for a
-// line that simply holds.
+// line that simply holds, and for one whose own words are the denial ("No known allergies").
 func (l Line) Mark() string {
-	if l.Status != "" {
+	if l.Status != "" || l.Standing == Denied {
 		return l.Status
 	}
 	return string(l.Standing)

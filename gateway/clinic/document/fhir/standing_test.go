@@ -50,7 +50,7 @@ func TestALineStandsAsItsResourceSays(t *testing.T) {
 		"suspected problem":   {`"Condition","code":{"text":"Asthma"},"verificationStatus":` + c("provisional"), chart.Unsettled, "PROVISIONAL: Asthma"},
 		"status of no list":   {`"Condition","code":{"text":"Asthma"},"clinicalStatus":` + c("quiescent"), chart.Unsettled, "QUIESCENT: Asthma"},
 		"refuted allergy":     {`"AllergyIntolerance","code":{"text":"Latex"},"verificationStatus":` + c("refuted"), chart.Denied, "REFUTED: Latex"},
-		"no known allergy":    {`"AllergyIntolerance","code":{"coding":[{"system":"http://snomed.info/sct","code":"716186003","display":"No known allergy"}]},"clinicalStatus":` + c("active"), chart.Denied, "DENIED: No known allergy"},
+		"no known allergy":    {`"AllergyIntolerance","code":{"coding":[{"system":"http://snomed.info/sct","code":"716186003","display":"No known allergy"}]},"clinicalStatus":` + c("active"), chart.Denied, "No known allergy"},
 		"allergy unnamed":     {`"AllergyIntolerance","criticality":"high"`, chart.Holds, "not named high risk"},
 		"medicine stopped":    {`"MedicationRequest","medicationCodeableConcept":{"text":"Warfarin"},"status":"stopped"`, chart.Over, "STOPPED: Warfarin"},
 		"medicine completed":  {`"MedicationStatement","medicationCodeableConcept":{"text":"Amoxicillin"},"status":"completed"`, chart.Over, "COMPLETED: Amoxicillin"},
@@ -74,7 +74,7 @@ func TestALineStandsAsItsResourceSays(t *testing.T) {
 		"cancelled visit":     {`"Appointment","description":"Cardiology","status":"cancelled"`, chart.Over, "CANCELLED: Cardiology"},
 		"unknown modifier":    {`"Condition","code":{"text":"Asthma"},"modifierExtension":[{"url":"x","valueBoolean":true}]`, chart.Unsettled, "WITH A MODIFIER THIS PAGE CANNOT SHOW: Asthma"},
 		"illness of a mother": {`"FamilyMemberHistory","status":"completed","relationship":{"text":"Mother"},"condition":[{"code":{"text":"Breast cancer"}}]`, chart.Holds, "Mother Breast cancer"},
-		"empty by statement":  {`"List","title":"Allergies","status":"current","emptyReason":{"text":"Nil known"}`, chart.Denied, "DENIED: Allergies empty, the sender states: Nil known"},
+		"empty by statement":  {`"List","title":"Allergies","status":"current","emptyReason":{"text":"Nil known"}`, chart.Denied, "Allergies empty, the sender states: Nil known"},
 		"superseded document": {`"DocumentReference","status":"superseded","description":"Letter"`, chart.Over, "SUPERSEDED: Letter"},
 	} {
 		r := readJSON(t, `{"resourceType":`+x.in+`}`)

@@ -198,7 +198,7 @@ func (t Text) write(p *page.Writer) {
 	case t.Mono:
 		p.Elem(page.Pre, t.Words)
 	default:
-		p.Elem(page.Div, t.Words, page.Cls(page.Narrative, page.Lines))
+		p.Elem(page.P, t.Words, page.Cls(page.Narrative, page.Lines)) // no div: the line end behind its tag would show
 	}
 	if t.Fold {
 		p.Close()
