@@ -24,7 +24,7 @@ func typeOf(n node) string {
 func amount(q node) string {
 	if s := plainAmount(q); s != "" {
 		if same := translated(q); same != "" && same != s {
-			if trim(q.Attr("unit")) == "" && strings.HasPrefix(same, s+" ") {
+			if unitText(trim(q.Attr("unit"))) == "" && strings.HasPrefix(same, s+" ") {
 				return same // only the translation has the unit
 			}
 			return s + " (= " + same + ")"

@@ -55,7 +55,7 @@ func (l *liner) add(line Line) {
 // flush ends the line at hand. Before a list or table it may be the heading of that: then it is given
 // back instead of becoming a line.
 func (l *liner) flush(heads bool) string {
-	w := tidy(l.words.String())
+	w := tidy(strings.ToValidUTF8(l.words.String(), ""))
 	id, item := l.id, l.item
 	l.words.Reset()
 	l.id, l.item = "", false
@@ -81,28 +81,32 @@ func heading(w string) bool {
 // flow takes the lines out of what stands inside n.
 func (l *liner) flow(n node) {
 	for c := n.First(); c.OK() && len(l.out) < l.max; c = c.Next() {
-		switch name := c.Name(); {
-		case c.IsText():
-			l.write(string(c.Bytes()[:min(len(c.Bytes()), maxWords)]))
-		case Struck(c):
-		case name == "br":
-			l.write("; ")
-			l.flow(c)
-		case name == "table":
-			l.below(func() { l.table(c) })
-		case name == "list" || name == "ul" || name == "ol":
-			l.below(func() { l.list(c) })
-		case name == "paragraph" || name == "item" || name == "li" || name == "p" || name == "div" || name == "caption":
-			l.block(c)
-		case name == "sup" || name == "sub" || !holdsBlocks(c):
-			if l.id == "" {
-				l.id = c.Attr("ID")
-			}
-			before := l.words.String()
-			l.write(spread(c, maxWords, "; ", before[max(0, len(before)-8):]))
-		default:
-			l.flow(c)
+		l.node(c)
+	}
+}
+
+func (l *liner) node(c node) {
+	switch name := c.Name(); {
+	case c.IsText():
+		l.write(string(c.Bytes()[:min(len(c.Bytes()), maxWords)]))
+	case Struck(c):
+	case name == "br":
+		l.write("; ")
+		l.flow(c)
+	case name == "table":
+		l.below(func() { l.table(c) })
+	case name == "list" || name == "ul" || name == "ol":
+		l.below(func() { l.list(c) })
+	case name == "paragraph" || name == "item" || name == "li" || name == "p" || name == "div" || name == "caption":
+		l.block(c)
+	case name == "sup" || name == "sub" || !holdsBlocks(c):
+		if l.id == "" {
+			l.id = c.Attr("ID")
 		}
+		before := l.words.String()
+		l.write(spread(c, maxWords, "; ", before[max(0, len(before)-8):]))
+	default:
+		l.flow(c)
 	}
 }
 
@@ -173,20 +177,12 @@ func (l *liner) below(read func()) {
 }
 
 func (l *liner) list(c node) {
-	head := ""
-	if cap := c.Child("caption"); cap.OK() && !Struck(cap) {
-		head = Plain(cap, 400)
-	}
+	cap := c.Child("caption")
+	head := Plain(cap, maxCell)
 	l.captioned(head, func() {
 		for k := c.First(); k.OK() && len(l.out) < l.max; k = k.Next() {
-			switch {
-			case k.IsText():
-				l.write(string(k.Bytes()[:min(len(k.Bytes()), maxWords)]))
-			case k.Name() == "caption" || Struck(k):
-			case k.Name() == "list" || k.Name() == "ul" || k.Name() == "ol":
-				l.below(func() { l.list(k) })
-			default:
-				l.block(k)
+			if k.ID() != cap.ID() {
+				l.node(k)
 			}
 		}
 		l.flush(false)

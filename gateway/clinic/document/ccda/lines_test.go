@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"postern/gateway/clinic/document/ccda"
 )
@@ -42,6 +43,7 @@ func TestLinesHoldAllThatHolds(t *testing.T) {
 		"a heading across, nothing below": {`<table><tr><th>Drug</th><th>Dose</th></tr>` + row("Aspirin", "81") + `<tr><th colspan="2">See note</th></tr></table>`, []string{"Aspirin|Dose: 81", "See note"}},
 		"a denial across the table":       {`<table><tr><th>Drug</th><th>Dose</th></tr><tr><td colspan="2">No known medications</td></tr></table>`, []string{"No known medications"}},
 		"a caption":                       {`<table><caption>Past</caption>` + row("Aspirin") + `</table>`, []string{"Aspirin||Past"}},
+		"a second caption":                {`<list><caption>Past</caption><caption>also</caption><item>a1</item></list>`, []string{"also||Past", "a1||Past"}},
 		"a caption that denies":           {`<list><caption>No known allergies</caption></list>`, []string{"No known allergies"}},
 		"a status column":                 {`<table><tr><th>Drug</th><th>Status</th></tr>` + row("Aspirin", "Discontinued") + `</table>`, []string{"Aspirin|Status: Discontinued||Discontinued"}},
 		"struck words":                    {`Takes <content revised="delete">warfarin</content><content styleCode="xStrikeThrough">heparin</content><del>digoxin</del> aspirin`, []string{"Takes aspirin"}},
@@ -92,4 +94,36 @@ func TestLinesAreBounded(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Outside tables, every word of a narrative that is not struck out stands in a line.
+func FuzzLines(f *testing.F) {
+	for _, s := range []string{
+		`a<list><item>b<list><item>c</item></list>d</item>e</list>f<paragraph>g:</paragraph><list/>`, `<content revised="delete">x</content>y<br/>z`,
+		`<paragraph>Discontinued:<list><item>h</item></list></paragraph>`, `<content>i<paragraph>j</paragraph></content>k<footnote>l</footnote>`, `<td>m</td><tr>n</tr><list><list>o</list>p</list>`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		if len(in) > 1000 || strings.Contains(in, "table") || strings.Contains(in, "caption") || strings.Contains(in, "su") || strings.Contains(in, "text") {
+			return
+		}
+		d := read(t, doc("", `<component><section><text>`+in+`</text></section></component>`))
+		if len(d.Sections) == 0 {
+			return
+		}
+		var out strings.Builder
+		for _, l := range ccda.Lines(d.Sections[0], 1<<20) {
+			out.WriteString(l.Name + l.Rest + l.Under + "\n")
+		}
+		if !utf8.ValidString(out.String()) {
+			t.Fatalf("%q becomes lines that are no UTF-8: %q", in, out.String())
+		}
+		all := strings.Join(strings.Fields(out.String()), "")
+		for _, w := range strings.Fields(ccda.Plain(d.Sections[0].Narrative, 1<<20)) {
+			if w = strings.Trim(w, ";:"); w != "" && !strings.Contains(strings.ReplaceAll(all, ";", ""), strings.ReplaceAll(w, ";", "")) {
+				t.Fatalf("%q is in no line of %q: %q", w, in, out.String())
+			}
+		}
+	})
 }

@@ -35,7 +35,7 @@ func readMedicine(d *Document, act node) Item {
 		it.Status = d.unended(it)
 	}
 	it.stand(act)
-	if it.Negated && it.Code.Zero() && (it.Narrative == "" || denies(it.Narrative)) {
+	if it.Negated && (it.Code.Zero() || generic(it.Name)) && (it.Narrative == "" || denies(it.Narrative)) {
 		it.Name = "No known medications"
 	}
 	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), d.freeSig(act), d.parts(act), d.comments(act))

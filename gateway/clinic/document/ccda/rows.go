@@ -32,10 +32,7 @@ type cell struct {
 }
 
 func (l *liner) table(t node) {
-	head := ""
-	if cap := t.Child("caption"); cap.OK() && !Struck(cap) {
-		head = Plain(cap, maxCell)
-	}
+	head := Plain(t.Child("caption"), maxCell)
 	l.captioned(head, func() {
 		g := &grid{}
 		l.tableRows(t, g, false)
@@ -51,7 +48,7 @@ func (l *liner) table(t node) {
 func (l *liner) tableRows(t node, g *grid, head bool) {
 	for c := t.First(); c.OK() && len(l.out) < l.max; c = c.Next() {
 		switch name := c.Name(); {
-		case Struck(c) || name == "caption" || name == "col" || name == "colgroup":
+		case Struck(c) || name == "caption" && c.ID() == t.Child("caption").ID() || name == "col" || name == "colgroup":
 		case name == "thead" || name == "tbody" || name == "tfoot":
 			g.carry = [maxColumns]struct {
 				text string
@@ -129,6 +126,8 @@ func (l *liner) row(tr node, g *grid, head bool) {
 	}
 	switch {
 	case filled == 0:
+	case head && filled == 1 && cells[only].span > 1 && heading(cells[only].text): // "Inactive" above the heads of the columns
+		g.under = strings.TrimRight(cells[only].text, ": ")
 	case head:
 		g.name(cells)
 	case filled == 1 && (len(cells) == 1 || cells[only].span > 1) && (cells[only].head && max(width, len(g.heads)) > 1 || heading(cells[only].text)) && !denies(cells[only].text):

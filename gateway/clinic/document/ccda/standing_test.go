@@ -103,6 +103,7 @@ func TestLinesSayWhatTheirEntrySays(t *testing.T) {
 		"a dose that is masked":           {medOf("", `<doseQuantity nullFlavor="MSK"/>`), "s1|Aspirin 81 MG||||dose masked: there is information, and it is withheld"},
 		"a dose in another unit too":      {medOf("", `<doseQuantity value="1" unit="g"><translation value="1000" code="mg"/></doseQuantity>`), "s1|Aspirin 81 MG||||1 g (= 1000 mg)"},
 		"at most":                         {medOf("", `<doseQuantity value="1" unit="g"/><maxDoseQuantity><numerator value="4" unit="g"/><denominator value="24" unit="h"/></maxDoseQuantity>`), "s1|Aspirin 81 MG||||1 g, at most 4 g in 24 h"},
+		"no medicine at all":              {strings.Replace(medOf(`negationInd="true"`, ""), "Aspirin 81 MG", "drug or medication", 1), "not s1|No known medications"},
 		"if needed, without a reason":     {medOf("", `<precondition><criterion/></precondition>`), "s1|Aspirin 81 MG||||if needed"},
 		"rhythm with a prefixed type":     {medOf("", `<effectiveTime xmlns:v="urn:hl7-org:v3" xsi:type="v:PIVL_TS"><period value="12" unit="h"/></effectiveTime>`), "s1|Aspirin 81 MG||||every 12 h"},
 		"type under another prefix":       {medOf("", `<effectiveTime xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:type="EIVL_TS"><event code="HS"/></effectiveTime>`), "s1|Aspirin 81 MG||||at bedtime"},

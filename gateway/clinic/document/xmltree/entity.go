@@ -5,6 +5,7 @@ import (
 	"html"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"postern/gateway/clinic/document/charset"
@@ -62,10 +63,10 @@ func (b *builder) reference(dst, name, whole []byte) []byte {
 		return append(dst, s...)
 	}
 	b.repair("an entity of the document's own is not resolved and shown as written")
-	if e := string(name); len(b.t.Entities) < maxEntities && !slices.Contains(b.t.Entities, e) {
+	if e := strings.ToValidUTF8(string(name), "\uFFFD"); len(b.t.Entities) < maxEntities && !slices.Contains(b.t.Entities, e) {
 		b.t.Entities = append(b.t.Entities, e)
 	}
-	return append(dst, whole...)
+	return b.decodeRaw(dst, whole)
 }
 
 // The limits of what is remembered about a document's own entities.
