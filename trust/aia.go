@@ -16,7 +16,7 @@ import (
 
 // Limits of fetching missing issuers (AS-63).
 const (
-	MaxIssuerFetches = 4         // a Budget
+	MaxIssuerFetches = 4         // a Question
 	MaxIssuerURLs    = 2         // of one certificate
 	MaxIssuerOctets  = 256 << 10 // an answer
 	MaxIssuerCerts   = 20        // an answer
@@ -96,10 +96,11 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 		if e.cfg.Fetcher == nil {
 			return nil
 		}
-		if !s.inquiry.q.Budget.takeIssuer() {
-			if s.fetches < MaxIssuerFetches { // other questions used it up: the next try finds their answers at hand
-				s.failed = errNoFetchLeft
-			}
+		if s.fetches == MaxIssuerFetches {
+			return nil
+		}
+		if !s.inquiry.q.Budget.takeIssuer() { // other questions used it up: the next try finds their answers at hand
+			s.failed = errNoFetchLeft
 			return nil
 		}
 		s.fetches++

@@ -3,6 +3,7 @@ package trust_test
 import (
 	"crypto/x509"
 	"fmt"
+	"sync"
 	"testing"
 
 	"postern/trust"
@@ -52,14 +53,60 @@ func TestSharedBudgetOfRevocation(t *testing.T) {
 	w := newWeb(t)
 	e := networked(store{in: []*x509.Certificate{root.Cert}}, fetcher())
 	budget := trust.NewBudget()
+	var last trust.Question
 	for i := range trust.MaxRevocationFetches {
-		q := incoming(root.Leaf(t, "dr@clinic.example", crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))).Cert)
-		q.Budget = budget
-		if d := decide(t, e, q); !d.OK() || !d.SoftFailed {
-			t.Fatalf("%+v", d)
+		last = incoming(root.Leaf(t, "dr@clinic.example", crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))).Cert)
+		last.Budget = budget
+		d := decide(t, e, last)
+		if asked := i < trust.MaxRevocationFetches/2; d.OK() != asked || d.SoftFailed != asked {
+			t.Fatalf("%d: %+v", i, d)
+		}
+		if !d.OK() && (d.Reason != trust.RevocationUnknown || !d.Temporary) { // it was not asked: nobody gets past it so
+			t.Fatalf("%d: %+v", i, d)
 		}
 	}
 	if w.count() != trust.MaxRevocationFetches {
 		t.Errorf("%d fetches, want %d", w.count(), trust.MaxRevocationFetches)
+	}
+	last.Budget = trust.NewBudget() // the message is tried again
+	if d := decide(t, e, last); !d.OK() || !d.SoftFailed {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestBudgetOfAMessageToMany: a message to many may fetch more than one Question, but not without bound, whoever of
+// its recipients asks first, and from several goroutines at once.
+func TestBudgetOfAMessageToMany(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	for _, c := range []struct{ recipients, issuers, lists int }{{0, 4, 16}, {1, 4, 16}, {3, 12, 48}, {18, 16, 64}, {1000, 16, 64}} {
+		t.Run(fmt.Sprint(c.recipients), func(t *testing.T) {
+			w := newWeb(t)
+			e := networked(store{in: []*x509.Certificate{root.Cert}}, fetcher())
+			budget := trust.NewMessageBudget(c.recipients)
+			var wg sync.WaitGroup
+			ask := func(q trust.Question) {
+				q.Budget = budget
+				wg.Go(func() {
+					if _, err := e.Evaluate(t.Context(), q); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			for i := range 12 {
+				gone := testpki.Root(t, fmt.Sprintf("Gone %d", i))
+				ask(incoming(gone.Leaf(t, "dr@clinic.example", aia(fmt.Sprintf("%s/%d/a", w.URL, i), fmt.Sprintf("%s/%d/b", w.URL, i))).Cert))
+			}
+			wg.Wait()
+			if w.count() != c.issuers {
+				t.Errorf("%d fetches of issuers, want %d", w.count(), c.issuers)
+			}
+			for i := range 40 {
+				ask(incoming(root.Leaf(t, "dr@clinic.example", crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))).Cert))
+			}
+			wg.Wait()
+			if n := w.count() - c.issuers; n != c.lists {
+				t.Errorf("%d fetches of lists, want %d", n, c.lists)
+			}
+		})
 	}
 }

@@ -19,11 +19,12 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate) verd
 		i.note("is it revoked", "", "not asked: this evaluation has no source of revocation")
 		return verdict{}
 	}
+	fetches := i.revocations()
 	var evidence []revoke.Evidence
 	soft := false
 	until := time.Time{}
 	for k := len(path) - 2; k >= 0; k-- {
-		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Also: path[k+2:], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: &i.q.Budget.revocation})
+		a := i.e.cfg.Revocation.Check(ctx, revoke.Query{Cert: path[k], Issuer: path[k+1], Also: path[k+2:], Time: i.q.Time, Legacy: i.settings.Legacy, Fetches: fetches})
 		v := i.judge(path[k], a)
 		evidence = append(a.Evidence, evidence...)
 		if v.reason != "" {
@@ -46,6 +47,14 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate) verd
 	return verdict{}
 }
 
+// revocations is what this question may still fetch, over all the paths it tries.
+func (i *inquiry) revocations() *revoke.Budget {
+	if i.fetches == nil {
+		i.fetches = revoke.NewBudget(MaxRevocationFetches, i.q.Budget.revocation)
+	}
+	return i.fetches
+}
+
 // judge applies the domain's setting to one answer.
 func (i *inquiry) judge(c *x509.Certificate, a revoke.Answer) verdict {
 	s := Step{Asked: "is it revoked", Of: chain.Label(c), Answer: a.Detail, Rule: "AS-64", Verdict: VerdictPass}
@@ -56,7 +65,7 @@ func (i *inquiry) judge(c *x509.Certificate, a revoke.Answer) verdict {
 		return verdict{Revoked, a.Detail}
 	case revoke.Unknown:
 		s.Rule, s.Verdict, s.Reason = "AS-65", VerdictUnknown, RevocationUnknown
-		if i.settings.RevocationHardFail {
+		if i.settings.RevocationHardFail || a.Unasked { // who can use up the fetches must not get past the question
 			return verdict{RevocationUnknown, a.Detail}
 		}
 		s.Answer += "; accepted, as this domain's setting says"

@@ -8,6 +8,10 @@
 // place is asked, and if that one has nothing either, the answer is still "not known", never "no
 // certificate". What was found or not found is remembered by TTL, over restarts if a Memory is given.
 //
+// Servers that keep askers waiting hold up nobody else: their silence is remembered for their whole domain, one
+// search at a time tries them again, and of all searches at most 8 wait longer than 2 s at the same time; the
+// others are put off.
+//
 // Limits: 60 s a search (15 s a place in DNS, 25 s in LDAP, 5 s at a place passed by before), 10,000 remembered places with
 // 64 MiB of certificates, Found at most 1 h, None at most 5 min.
 package discover
@@ -108,6 +112,9 @@ type Finder struct {
 	places  []place
 	memory  *memory
 	flights flights
+
+	circuits circuits
+	patience patience
 }
 
 // New makes a Finder.
@@ -130,7 +137,8 @@ func New(cfg Config) *Finder {
 	if cfg.FaultGap == 0 {
 		cfg.FaultGap = FaultGap
 	}
-	return &Finder{cfg: cfg, places: places(cfg), memory: newMemory(MaxPlaces, cfg.Memory), flights: flights{running: map[string]chan struct{}{}}}
+	return &Finder{cfg: cfg, places: places(cfg), memory: newMemory(MaxPlaces, cfg.Memory), flights: flights{running: map[string]chan struct{}{}},
+		circuits: circuits{byKey: map[string]*circuit{}}, patience: make(patience, SlowShare)}
 }
 
 // Find searches for the certificates of an address. The error is only the context's own or that of

@@ -161,24 +161,45 @@ func (f *Finder) look(ctx context.Context, p place, name string, a addr.Address)
 		before.remembered = true
 		return before, nil
 	}
-	began := f.cfg.Clock()
+	domain := circuitKey(p, a)
+	silent, open, probe := f.circuits.enter(domain, f.cfg.Clock())
+	if open { // no try of this place's own: only its waiting counts (CD-22)
+		if silent.Faults, silent.Since = 0, f.cfg.Clock(); before.Status == Unknown {
+			silent.Faults, silent.Since = before.Faults, before.Since
+		}
+		return silent, f.memory.save(ctx, key, silent)
+	}
 	limit := p.limit
-	if before.Status == Unknown && f.givenUp(before) {
+	if before.Status == Unknown && f.givenUp(before) || probe && f.givenUp(silent) {
 		limit = timePassed
 	}
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	r, err := p.ask(limited, a, name)
-	if err != nil {
-		return record{}, err
-	}
-	if errors.Is(ctx.Err(), context.Canceled) { // the asker went away: that says nothing about the place
-		return f.outOfTime(), nil
+	r, crowded, err := f.ask(ctx, p, name, a, limit)
+	if err != nil || errors.Is(ctx.Err(), context.Canceled) { // the asker went away: that says nothing about the place
+		f.circuits.leave(domain, probe)
+		return f.outOfTime(), err
 	}
 	now := f.cfg.Clock()
-	r.Version, r.took = 1, now.Sub(began)
+	if crowded { // no try of its own, but the domain's servers did keep it waiting
+		r = f.outOfTime()
+		r.Answer = errCrowded.Error()
+		f.circuits.settle(domain, r, true, now)
+		return r, nil
+	}
 	f.date(&r, before, now)
+	f.circuits.settle(domain, r, r.Silent || r.took >= Quick, now)
 	return r, f.memory.save(context.WithoutCancel(ctx), key, r)
+}
+
+// ask asks one place, with a place to wait in if it takes long. The error is the caller's store's.
+func (f *Finder) ask(ctx context.Context, p place, name string, a addr.Address, limit time.Duration) (r record, crowded bool, err error) {
+	began := f.cfg.Clock()
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	inner, end := f.patience.wait(limited)
+	r, err = p.ask(inner, a, name)
+	crowded = end() && r.Status == Unknown
+	r.Version, r.took = 1, f.cfg.Clock().Sub(began)
+	return r, crowded, err
 }
 
 func (f *Finder) recall(ctx context.Context, key string) (record, bool, error) {

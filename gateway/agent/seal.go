@@ -23,6 +23,8 @@ type Outbound struct {
 	Content    smime.Content // the complete inner message, canonical
 	Purpose    trust.Purpose
 	EightBit   bool // the message holds octets over 127
+
+	budget *trust.Budget // of fetches, for all its recipients
 }
 
 // Sealed is what became of an outbound message.
@@ -44,6 +46,7 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 	if err != nil {
 		return Sealed{}, fmt.Errorf("agent: signing key of %s: %w", m.From, err)
 	}
+	m.budget = trust.NewMessageBudget(len(m.Recipients))
 	out := Sealed{Verdicts: make([]Verdict, len(m.Recipients)), Signer: certs.Fingerprint(signer.Cert)}
 	usable := make([][]certificate, len(m.Recipients))
 	errs := make([]error, len(m.Recipients))
@@ -128,7 +131,7 @@ func (a *Agent) judged(ctx context.Context, m Outbound, r addr.Address) (Verdict
 	refused := v
 	for _, c := range found.Certs {
 		d, err := a.Judge.Evaluate(ctx, trust.Question{Cert: c, Extra: found.Certs, Peer: r, Local: m.From.Domain(),
-			Direction: trust.Outgoing, Purpose: m.Purpose, Use: trust.Encrypt, Time: a.Now()})
+			Direction: trust.Outgoing, Purpose: m.Purpose, Use: trust.Encrypt, Time: a.Now(), Budget: m.budget})
 		if err != nil {
 			return v, nil, fmt.Errorf("agent: judge %s: %w", r, err)
 		}

@@ -68,7 +68,7 @@ func TestALegacyAnswerIsForLegacyOnly(t *testing.T) {
 				NextUpdate: testpki.Now.AddDate(0, 0, 1), SignatureAlgorithm: x509.SHA1WithRSA}, root))
 			c := w.checker()
 			for _, legacy := range []bool{first, !first, first} {
-				a := c.Check(context.Background(), revoke.Query{Cert: leaf.Cert, Issuer: root.Cert, Time: w.clock.now, Legacy: legacy, Fetches: &revoke.Budget{Left: 5}})
+				a := c.Check(context.Background(), revoke.Query{Cert: leaf.Cert, Issuer: root.Cert, Time: w.clock.now, Legacy: legacy, Fetches: revoke.NewBudget(5, nil)})
 				if (a.State == revoke.Good) != legacy {
 					t.Errorf("%s, legacy %v after %v: %s %s", kind, legacy, first, a.State, a.Detail)
 				}
@@ -86,7 +86,7 @@ func TestAnotherIssuersCertificateCostsNobodyAList(t *testing.T) {
 	stray := other.Leaf(t, "x@y.example", crlAt(w.URL+"/l.crl"))
 	c := w.checker()
 	for range 6 {
-		a := c.Check(context.Background(), revoke.Query{Cert: stray.Cert, Issuer: other.Cert, Time: w.clock.now, Fetches: &revoke.Budget{Left: 5}})
+		a := c.Check(context.Background(), revoke.Query{Cert: stray.Cert, Issuer: other.Cert, Time: w.clock.now, Fetches: revoke.NewBudget(5, nil)})
 		if a.State != revoke.Unknown || a.Temporary {
 			t.Fatalf("%+v", a)
 		}
@@ -100,7 +100,7 @@ func TestAnotherIssuersCertificateCostsNobodyAList(t *testing.T) {
 	// Whoever holds the line can answer the stray's question with a list of its own CA: what is kept of
 	// the other, on disk too, stays.
 	w.put("/l.crl", other.List(t, nil))
-	a := c.Check(context.Background(), revoke.Query{Cert: stray.Cert, Issuer: other.Cert, Time: w.clock.now, Fetches: &revoke.Budget{Left: 5}})
+	a := c.Check(context.Background(), revoke.Query{Cert: stray.Cert, Issuer: other.Cert, Time: w.clock.now, Fetches: revoke.NewBudget(5, nil)})
 	if a.State != revoke.Good {
 		t.Fatalf("%+v", a)
 	}

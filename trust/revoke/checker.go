@@ -126,6 +126,7 @@ type inquiry struct {
 	points []point
 	why    []string // what stood in the way, source by source
 	passes bool     // one of them may pass by itself
+	spent  bool     // a source was not asked because no fetch was left
 }
 
 // given asks the lists at hand: one that withdraws wins, else the newest that clears.
@@ -168,7 +169,19 @@ func (i *inquiry) nothing() Answer {
 }
 
 func (i *inquiry) unknown() Answer {
-	return Answer{State: Unknown, Temporary: i.passes, Detail: strings.Join(i.why, "; ")}
+	return Answer{State: Unknown, Temporary: i.passes || i.spent, Unasked: i.spent, Detail: strings.Join(i.why, "; ")}
+}
+
+// take uses one fetch up; that none was left is remembered.
+func (i *inquiry) take() bool {
+	if i.q.Fetches.take() {
+		return true
+	}
+	if !i.spent {
+		i.spent = true
+		i.why = append(i.why, "no fetch is left for this decision")
+	}
+	return false
 }
 
 func (i *inquiry) failed(url string, err error) {
@@ -219,7 +232,7 @@ func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) 
 		return Answer{}, false
 	}
 	if !ok || now.After(got.until) {
-		if i.c.cfg.Fetcher == nil || !i.q.Fetches.take() {
+		if i.c.cfg.Fetcher == nil || !i.take() {
 			return got.answer, ok && got.err == nil && got.holds(i.q.Time)
 		}
 		got, err = i.c.answers.Do(ctx, key, func(ctx context.Context) asked { return i.c.ask(ctx, url, key, i.q) })

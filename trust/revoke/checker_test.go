@@ -119,7 +119,7 @@ func (w *world) checker() *revoke.Checker {
 
 func (w *world) ask(t *testing.T, c *revoke.Checker, want revoke.State) revoke.Answer {
 	t.Helper()
-	a := c.Check(context.Background(), revoke.Query{Cert: w.leaf.Cert, Issuer: w.root.Cert, Time: w.clock.now, Fetches: &revoke.Budget{Left: 5}})
+	a := c.Check(context.Background(), revoke.Query{Cert: w.leaf.Cert, Issuer: w.root.Cert, Time: w.clock.now, Fetches: revoke.NewBudget(5, nil)})
 	if a.State != want {
 		t.Fatalf("%s: %s; want %s", a.State, a.Detail, want)
 	}
@@ -238,7 +238,7 @@ func TestConcurrentQuestionsShareOneFetch(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			a := c.Check(context.Background(), revoke.Query{Cert: w.leaf.Cert, Issuer: w.root.Cert, Time: w.clock.now, Fetches: &revoke.Budget{Left: 5}})
+			a := c.Check(context.Background(), revoke.Query{Cert: w.leaf.Cert, Issuer: w.root.Cert, Time: w.clock.now, Fetches: revoke.NewBudget(5, nil)})
 			if a.State != revoke.Good {
 				t.Errorf("%+v", a)
 			}

@@ -34,8 +34,7 @@ func (i *inquiry) fromList(ctx context.Context, url string, mayFetch bool) (Answ
 		return Answer{}, false
 	}
 	if i.c.cfg.Fetcher != nil && i.c.cfg.Clock().After(h.retry) {
-		if !i.q.Fetches.take() {
-			i.why = append(i.why, "no fetch is left for this decision")
+		if !i.take() {
 			return Answer{}, false
 		}
 		got, err := i.c.lists.Do(ctx, listKey(url, i.q), func(ctx context.Context) held { return i.c.fetchList(ctx, url, i.q) })

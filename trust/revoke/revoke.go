@@ -30,6 +30,7 @@ package revoke
 
 import (
 	"crypto/x509"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,16 +55,26 @@ type Query struct {
 	Fetches *Budget // how many fetches the whole decision may still make; nil = none
 }
 
-// Budget counts down the fetches of one decision.
-type Budget struct{ Left int }
+// Budget counts down the fetches of one decision, and with them those of all it shares a bound with. It is safe
+// for concurrent use; nil and the zero Budget are used up.
+type Budget struct {
+	left  atomic.Int64
+	whole *Budget // nil = none
+}
+
+// NewBudget allows n fetches, and no more than whole has left when that is not nil.
+func NewBudget(n int, whole *Budget) *Budget {
+	b := &Budget{whole: whole}
+	b.left.Store(int64(n))
+	return b
+}
 
 // take uses one fetch up, if one is left.
 func (b *Budget) take() bool {
-	if b == nil || b.Left <= 0 {
+	if b == nil || b.left.Add(-1) < 0 {
 		return false
 	}
-	b.Left--
-	return true
+	return b.whole == nil || b.whole.take()
 }
 
 // Answer is what was found out.
@@ -71,6 +82,7 @@ type Answer struct {
 	State     State
 	Detail    string // for operators
 	Temporary bool   // Unknown, and asking again may help
+	Unasked   bool   // Unknown only because no fetch was left: asking again will tell
 	Until     time.Time
 	Evidence  []Evidence
 
