@@ -19,7 +19,7 @@ type Line struct {
 }
 
 // Lines are at most max lines of the section's narrative that hold: nothing that is struck out, and
-// nothing else left out. A cell that spans rows stands in each of them; heads span their columns.
+// nothing else left out; a line of more than maxWords bytes is cut and ends in "…". A cell that spans rows stands in each of them; heads span their columns.
 func Lines(s *Section, max int) []Line {
 	l := &liner{max: max}
 	for _, t := range s.texts() {
@@ -56,6 +56,9 @@ func (l *liner) add(line Line) {
 // back instead of becoming a line.
 func (l *liner) flush(heads bool) string {
 	w := tidy(strings.ToValidUTF8(l.words.String(), ""))
+	if l.words.Len() >= maxWords {
+		w += "…"
+	}
 	id, item := l.id, l.item
 	l.words.Reset()
 	l.id, l.item = "", false
