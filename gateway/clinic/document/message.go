@@ -117,6 +117,11 @@ func (d *Document) checkHL7(m *hl7.Message) {
 	case "T", "D":
 		d.finding(chart.Problem, "not-production", "The message is marked as training or test data (MSH-11 = %s): it is not about real care.", h.Get(11, 1))
 	}
+	if e, ok := m.First("EVN"); ok {
+		if code, event := m.Type(); e.Get(1, 1) != "" && event != "" && e.Get(1, 1) != event {
+			d.finding(chart.Warning, "event-differs", "The message says in its head that it is about %s (%s), in its event segment %s (%s).", event, hl7.Title(code, event), e.Get(1, 1), hl7.Title(code, e.Get(1, 1)))
+		}
+	}
 	if merges := m.All("MRG"); len(merges) > 0 {
 		d.finding(chart.Problem, "patient-merged", "The message joins or moves patient records: what was filed under the older record may be another person's. See the lines under “Merge”.")
 	}

@@ -332,6 +332,7 @@ const maxRTF = 16 << 20
 // richText is the words of RTF for a page, and what to say of them.
 func richText(b []byte, size int64) (words string, notes []string) {
 	words, pictures := rtfWords(bytes.TrimRight(b, "\x00"))
+	words = strings.TrimSpace(words)
 	if pictures > 0 {
 		notes = append(notes, fmt.Sprintf("%d pictures or objects in the text are not shown", pictures))
 	}

@@ -35,17 +35,17 @@ func TestLossesAreStated(t *testing.T) {
 // Words that the sender struck or hid are there and said to be so, and no others are.
 func TestStruckAndHiddenWordsAreMarked(t *testing.T) {
 	for in, want := range map[string]string{
-		`take <s>warfarin</s> apixaban`:                                                                           `take <del>[struck out: warfarin]</del> apixaban`,
-		`<del>a</del><strike>b</strike>c`:                                                                         `<del><del>[struck out: a]</del></del><del>[struck out: b]</del> c`,
-		`<span style="text-decoration: Line-Through">a</span> b`:                                                  `<span><del>[struck out: a]</del></span> b`,
-		`<p style="text-decoration:line-through">a<p>b`:                                                           `<p><del>[struck out: a]</del><p>b`,
-		`<ul><li style="text-decoration:line-through">a<li>b</ul>`:                                                `<ul><li><del>[struck out: a]</del><li>b</ul>`,
-		`<table><tr style="text-decoration:line-through"><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>`:    `<table><tr><td><del>[struck out: a]</del></td><td><del>[struck out: b]</del></td></tr><tr><td>c</td></tr></table>`,
-		`<style>.x, b.y {text-decoration:line-through}</style><i class="x">a</i><b class=y>b</b><i class=y>c</i>`: `<i><del>[struck out: a]</del></i><b><del>[struck out: b]</del></b><i>c</i>`,
+		`take <s>warfarin</s> apixaban`:                                                                           `take [struck out: <del>warfarin</del>] apixaban`,
+		`<del>a</del><strike>b</strike>c`:                                                                         `<del>[struck out: <del>a</del>]</del>[struck out: <del>b</del>] c`,
+		`<span style="text-decoration: Line-Through">a</span> b`:                                                  `<span>[struck out: <del>a</del>]</span> b`,
+		`<p style="text-decoration:line-through">a<p>b`:                                                           `<p>[struck out: <del>a</del>]<p>b`,
+		`<ul><li style="text-decoration:line-through">a<li>b</ul>`:                                                `<ul><li>[struck out: <del>a</del>]<li>b</ul>`,
+		`<table><tr style="text-decoration:line-through"><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>`:    `<table><tr><td>[struck out: <del>a</del>]</td><td>[struck out: <del>b</del>]</td></tr><tr><td>c</td></tr></table>`,
+		`<style>.x, b.y {text-decoration:line-through}</style><i class="x">a</i><b class=y>b</b><i class=y>c</i>`: `<i>[struck out: <del>a</del>]</i><b>[struck out: <del>b</del>]</b><i>c</i>`,
 		`<div style="display:none">old dose</div>new`:                                                             `<div>[hidden by the sender: old dose]</div>new`,
-		`<s>never closed`:            `<del>[struck out: never closed]</del>`,
+		`<s>never closed`:            `[struck out: <del>never closed</del>]`,
 		`<b>a</i></b></s>c`:          `<b>a</i></b>c`,
-		`<s><b>a</s>b</b>`:           `<del>[struck out: <b>a]</del>b</b>`,
+		`<s><b>a</s>b</b>`:           `[struck out: <del><b>a</del>]b</b>`,
 		`<script><s>x</s></script>y`: `y`,
 	} {
 		got, lost := mailhtml.Reduce(in)

@@ -79,10 +79,10 @@ func (m *marker) start(t html.Token, raw string) {
 	o := opened{name: t.Data, mark: mark}
 	if mark != "" && !structural(t.Data) {
 		o.wrote = true
+		m.out.WriteString("[" + mark + ": ")
 		if mark == struck {
 			m.out.WriteString("<del>")
 		}
-		m.out.WriteString("[" + mark + ": ")
 	}
 	m.stack = append(m.stack, o)
 }
@@ -110,10 +110,10 @@ func (m *marker) shut() {
 	o := m.stack[len(m.stack)-1]
 	m.stack = m.stack[:len(m.stack)-1]
 	if o.wrote {
-		m.out.WriteString("]")
 		if o.mark == struck {
 			m.out.WriteString("</del>")
 		}
+		m.out.WriteString("]")
 	}
 }
 
