@@ -129,7 +129,7 @@ func (s *Site) postmaster(ctx context.Context) (addr.Address, error) {
 
 func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, logins *auth.Service) error {
 	s := g.site
-	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
+	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, OrgOf: s.orgOf, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
 		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Metrics: smtpMetrics{g.metrics}, Log: s.Log, Clock: s.now,
 		Postmaster: g.postmaster, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
 			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})

@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"postern/gateway/auth"
+	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/tlsfile"
 	"postern/gateway/edge/web"
 	"postern/gateway/edge/web/door"
+	pagesfind "postern/gateway/edge/web/find"
 	"postern/gateway/store"
+	"postern/smime/addr"
 )
 
 // bindWeb makes the server of the clinic's pages and its socket, where one is wanted.
@@ -82,6 +85,7 @@ func (s *Site) pages(public string) ([]web.Route, error) {
 	logins := auth.NewService(auth.Config{Accounts: people{s.Store}, Clock: s.now})
 	routes := door.Routes(door.Services{Store: s.Store, Passwords: logins, Hash: func(p string) (string, error) { return auth.Hash(p, nil) },
 		Secrets: s.Keys, Pools: s.poolNames, Host: u.Hostname(), Origin: public, Log: s.Log, Clock: s.now})
+	routes = append(routes, pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates})...)
 	return routes, nil
 }
 
@@ -128,13 +132,29 @@ func (v visitors) Touch(ctx context.Context, hash string, at time.Time) error {
 // objects finds what the paths of pages name.
 type objects struct{ db *store.Store }
 
-func (o objects) Item(context.Context, string, work.ID) (work.Entry, error) {
-	return work.Entry{}, web.ErrNotFound
+func (o objects) Item(ctx context.Context, org string, id work.ID) (work.Entry, error) {
+	return o.db.Work(ctx, org, id)
 }
 
-func (o objects) Pool(context.Context, string, string) error { return web.ErrNotFound }
+func (o objects) Pool(ctx context.Context, org, id string) error {
+	_, err := o.db.Pool(ctx, org, id)
+	return err
+}
 
-func (o objects) Patient(context.Context, string, string, staff.Rights) error { return web.ErrNotFound }
+func (o objects) Patient(ctx context.Context, org, id string, r staff.Rights) error {
+	pools, err := o.db.Pools(ctx, org)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(pools))
+	for i, p := range pools {
+		ids[i] = p.ID
+	}
+	if seen, err := o.db.PatientVisible(ctx, org, patient.ID(id), store.ReachOf(r, ids)); err != nil || !seen {
+		return errors.Join(err, web.ErrNotFound)
+	}
+	return nil
+}
 
 // serveWeb serves the pages until ctx ends.
 func (g *Gateway) serveWeb(ctx context.Context) error {
@@ -142,4 +162,13 @@ func (g *Gateway) serveWeb(ctx context.Context) error {
 		return fmt.Errorf("gateway: web.listen: %w", err)
 	}
 	return nil
+}
+
+// orgOf is whose a domain of ours is; another's counts as the site's own, as nothing is kept for it.
+func (s *Site) orgOf(ctx context.Context, d addr.Domain) (string, error) {
+	row, err := s.Store.Domain(ctx, d)
+	if errors.Is(err, store.ErrNotFound) {
+		return s.Org, nil
+	}
+	return row.Org, err
 }

@@ -65,14 +65,17 @@ func (s *Store) Acquainted(ctx context.Context, org string, stated chart.Patient
 		append(args, patient.MaxCandidates), scanPatient)
 }
 
-// PatientsNamed lists people whose last name or whole name begins so, for finding one by hand: at most n.
-func (s *Store) PatientsNamed(ctx context.Context, org, begin string, n int) ([]patient.Record, error) {
+// PatientsSeen lists people whose last name or whole name begins so and of whom the asker may see at least one
+// message: at most n, by name.
+func (s *Store) PatientsSeen(ctx context.Context, org, begin string, reach []Reach, n int) ([]patient.Record, error) {
 	begin = sortName(begin)
 	if begin == "" {
 		return nil, nil
 	}
-	return list(ctx, s, "SELECT "+patientColumns+" FROM patient p WHERE p.org=? AND p.name>=? AND p.name<? AND p.state IN ('confirmed','provisional') ORDER BY p.name, p.birth LIMIT ?",
-		[]any{org, begin, begin + "\U0010FFFF", n}, scanPatient)
+	where, args := reachable(org, reach)
+	return list(ctx, s, "SELECT "+patientColumns+` FROM patient p WHERE p.org=? AND p.name>=? AND p.name<? AND p.state IN ('confirmed','provisional')
+		AND EXISTS (SELECT 1 FROM work k WHERE k.patient=p.id AND `+where+") ORDER BY p.name, p.birth, p.id LIMIT ?",
+		append(append([]any{org, begin, begin + "\U0010FFFF"}, args...), n), scanPatient)
 }
 
 // sortName is a name in the order and form of the name index: "ruiz, ana".

@@ -102,7 +102,7 @@ func TestPatientOfAMessage(t *testing.T) {
 		if err := c.MergePatient(t.Context(), "o", a, b, "dana", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("merged twice: %v", err)
 		}
-		if got, err := c.PatientsNamed(t.Context(), "o", "RUI", 5); err != nil || len(got) != 1 {
+		if got, err := c.PatientsSeen(t.Context(), "o", "RUI", c.reach(t, c.dana), 5); err != nil || len(got) != 1 {
 			t.Fatalf("%v %v", names(got), err)
 		}
 		for _, who := range []staff.Person{c.dana, c.nora} {

@@ -274,3 +274,9 @@ func (w *writer) forgetWork(inboxID string, number int64) {
 	}
 	w.exec("DELETE FROM work WHERE inbox=? AND number=?", inboxID, number)
 }
+
+// WorkOfThread lists the entries of one conversation in one inbox, oldest first: at most n. What of them the asker may
+// see is for the caller to tell.
+func (s *Store) WorkOfThread(ctx context.Context, org, inboxID, thread string, n int) ([]work.Entry, error) {
+	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE k.inbox=? AND k.thread=? AND k.org=? ORDER BY k.number LIMIT ?", []any{inboxID, thread, org, n}, scanEntry)
+}
