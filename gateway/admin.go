@@ -35,6 +35,7 @@ type DomainAdd struct {
 	Legacy     bool         `json:"legacy,omitempty"`
 	Lax        []string     `json:"lax,omitempty"`
 	ConsumeMDN bool         `json:"consume_mdn,omitempty"`
+	Org        string       `json:"org,omitempty"` // whose it is, by id or name; "" is the first organisation
 }
 
 // EdgeOptions describe an SMTP edge.
@@ -47,28 +48,35 @@ type EdgeOptions struct {
 
 // DomainAdd adds a health domain; its postmaster reaches a person from the first moment (RFC 5321 §4.5.1).
 func (a Admin) DomainAdd(ctx context.Context, in DomainAdd) error {
-	dest, err := a.destination(in.Inbox, in.Edge, "")
+	owner, err := a.org(ctx, in.Org)
+	if err != nil {
+		return err
+	}
+	dest, err := a.destination(owner.ID, in.Inbox, in.Edge, "")
 	if err != nil {
 		return err
 	}
 	if in.CatchAll && dest.IsZero() {
 		return errors.New("gateway: a domain that takes every address needs a destination: give an inbox or an edge")
 	}
-	post := route.Destination{Inbox: orDefault(in.Postmaster, "postmaster")}
+	post := route.Destination{Inbox: a.inboxOf(owner.ID, orDefault(in.Postmaster, "postmaster"))}
 	if strings.Contains(in.Postmaster, "@") {
 		to, err := addr.Parse(in.Postmaster)
+		if err == nil {
+			err = a.aliasable(ctx, owner.ID, to)
+		}
 		if err != nil {
 			return err
 		}
 		post = route.Destination{Alias: to}
 	}
-	d := store.Domain{Name: in.Domain, Org: a.s.Org, Postmaster: post.String(), Destination: dest,
+	d := store.Domain{Name: in.Domain, Org: owner.ID, Postmaster: post.String(), Destination: dest,
 		Settings: store.DomainSettings{CatchAll: in.CatchAll, Legacy: in.Legacy, Lax: in.Lax, ConsumeMDN: in.ConsumeMDN}}
-	if err := a.s.Store.AddDomain(ctx, d, a.entry("domain.add", in.Domain.String(), map[string]any{"destination": dest.String(), "settings": d.Settings})); err != nil {
+	if err := a.s.Store.AddDomain(ctx, d, a.entryOf(owner.ID, "domain.add", in.Domain.String(), map[string]any{"destination": dest.String(), "settings": d.Settings})); err != nil {
 		return err
 	}
 	if dest.Inbox != "" {
-		if err := a.s.Store.EnsureInbox(ctx, a.s.Org, dest.Inbox); err != nil {
+		if err := a.s.Store.EnsureInbox(ctx, owner.ID, dest.Inbox); err != nil {
 			return err
 		}
 	}
@@ -77,12 +85,35 @@ func (a Admin) DomainAdd(ctx context.Context, in DomainAdd) error {
 		return err
 	}
 	a.s.published()
-	return a.s.Store.AddAddresses(ctx, []store.Address{{Address: pm, Org: a.s.Org, Destination: post}},
-		a.entry("address.add", pm.String(), map[string]any{"destination": post.String()}))
+	return a.s.Store.AddAddresses(ctx, []store.Address{{Address: pm, Org: owner.ID, Destination: post}},
+		a.entryOf(owner.ID, "address.add", pm.String(), map[string]any{"destination": post.String()}))
+}
+
+// entryOf is an entry of an organisation's audit.
+func (a Admin) entryOf(org, action, object string, detail any) store.AuditEntry {
+	return store.AuditEntry{Org: org, Actor: a.actor, Action: action, Object: object, Detail: detail}
+}
+
+// inboxOf is the id of an organisation's inbox of that name. Names are each organisation's own: beyond the first, the
+// id carries the organisation, so that two of the same name never meet.
+func (a Admin) inboxOf(org, name string) string {
+	if org == a.s.Org {
+		return name
+	}
+	return name + "@" + org
+}
+
+// aliasable refuses an address that is not one of the organisation's own.
+func (a Admin) aliasable(ctx context.Context, org string, to addr.Address) error {
+	mb, err := a.s.Store.Resolve(ctx, to)
+	if err == nil && (!mb.Known || mb.Org != org) {
+		err = fmt.Errorf("gateway: %s is not an address of ours", to)
+	}
+	return err
 }
 
 // destination makes a destination of what was given; at most one may be.
-func (a Admin) destination(inbox string, edge *EdgeOptions, alias string) (route.Destination, error) {
+func (a Admin) destination(org, inbox string, edge *EdgeOptions, alias string) (route.Destination, error) {
 	n := 0
 	for _, given := range []bool{inbox != "", edge != nil, alias != ""} {
 		if given {
@@ -97,7 +128,7 @@ func (a Admin) destination(inbox string, edge *EdgeOptions, alias string) (route
 		if err := checkInbox(inbox); err != nil {
 			return route.Destination{}, err
 		}
-		return route.Destination{Inbox: inbox}, nil
+		return route.Destination{Inbox: a.inboxOf(org, inbox)}, nil
 	case alias != "":
 		to, err := addr.Parse(alias)
 		return route.Destination{Alias: to}, err
@@ -117,7 +148,7 @@ func (a Admin) destination(inbox string, edge *EdgeOptions, alias string) (route
 			if e.TLS == "none" || e.TLS == "opportunistic" {
 				return route.Destination{}, errors.New("gateway: a password is only sent where TLS is required")
 			}
-			if e.Password, err = a.s.Keys.SealSecret(a.s.Org, pipeline.EdgePurpose(e), []byte(edge.Password)); err != nil {
+			if e.Password, err = a.s.Keys.SealSecret(org, pipeline.EdgePurpose(e), []byte(edge.Password)); err != nil {
 				return route.Destination{}, err
 			}
 		}
@@ -160,40 +191,43 @@ type AddressAdd struct {
 // AddressAdd adds addresses, all or none.
 func (a Admin) AddressAdd(ctx context.Context, in []AddressAdd) error {
 	var rows []store.Address
+	var org string // of the last one: the audit's
 	detail := map[string]string{}
 	for _, ad := range in {
 		if ad.Address.WithoutTag() != ad.Address {
 			return fmt.Errorf("gateway: %s: a +tag is not part of an address; add %s", ad.Address, ad.Address.WithoutTag())
 		}
-		dest, err := a.destination(ad.Inbox, ad.Edge, ad.Alias)
+		d, err := a.s.Store.Domain(ctx, ad.Address.Domain())
+		if err != nil {
+			return fmt.Errorf("gateway: %s: domain %s is not ours: `postern domain add` it first", ad.Address, ad.Address.Domain())
+		}
+		org = d.Org
+		dest, err := a.destination(org, ad.Inbox, ad.Edge, ad.Alias)
 		if err != nil {
 			return fmt.Errorf("%s: %w", ad.Address, err)
 		}
 		if dest.IsZero() {
-			d, err := a.s.Store.Domain(ctx, ad.Address.Domain())
-			if err != nil {
-				return fmt.Errorf("gateway: %s: domain %s is not ours: `postern domain add` it first", ad.Address, ad.Address.Domain())
-			}
 			if d.Destination.IsZero() {
-				dest.Inbox = strings.ToLower(ad.Address.Local())
-				if err := checkInbox(dest.Inbox); err != nil {
+				name := strings.ToLower(ad.Address.Local())
+				if err := checkInbox(name); err != nil {
 					return fmt.Errorf("%w; or name an inbox", err)
 				}
+				dest.Inbox = a.inboxOf(org, name)
 			}
 		}
 		if !dest.Alias.IsZero() {
-			if mb, err := a.s.Store.Resolve(ctx, dest.Alias); err != nil || mb.Ours && !mb.Known || !mb.Ours {
-				return fmt.Errorf("gateway: %s: %s is not an address of ours", ad.Address, dest.Alias)
+			if err := a.aliasable(ctx, org, dest.Alias); err != nil {
+				return fmt.Errorf("%s: %w", ad.Address, err)
 			}
 		}
-		rows = append(rows, store.Address{Address: ad.Address, Org: a.s.Org, Destination: dest})
+		rows = append(rows, store.Address{Address: ad.Address, Org: org, Destination: dest})
 		detail[ad.Address.String()] = dest.String()
 	}
 	object := fmt.Sprintf("%d addresses", len(in))
 	if len(in) == 1 {
 		object = in[0].Address.String()
 	}
-	return a.s.Store.AddAddresses(ctx, rows, a.entry("address.add", object, detail))
+	return a.s.Store.AddAddresses(ctx, rows, a.entryOf(org, "address.add", object, detail))
 }
 
 // AddressRemove ends an address; what it received stays.

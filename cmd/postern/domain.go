@@ -62,6 +62,7 @@ Hosts the health domain D. An inbox or edge given here serves its addresses that
   --postmaster WHO           who gets postmaster@D: an inbox (default: postmaster) or an address of ours
   --legacy                   accept SHA-1 signatures and 3DES from peers (audited; off by default)
   --lax PARTNER              accept from this sender domain messages whose envelope differs from their header (may be repeated)
+  --org ORG                  whose domain it is, by name or id; default the first organisation
   --consume-mdn              do not hand processed notices to the SMTP edge
 
 Exit codes: 0 added, 1 refused, 2 used wrongly.
@@ -122,6 +123,7 @@ func runDomainAdd(ctx context.Context, c *console, args []string) error {
 	fs.BoolVar(&in.CatchAll, "catch-all", false, "")
 	fs.BoolVar(&in.Legacy, "legacy", false, "")
 	fs.BoolVar(&in.ConsumeMDN, "consume-mdn", false, "")
+	fs.StringVar(&in.Org, "org", "", "")
 	fs.StringVar(&in.Postmaster, "postmaster", "", "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) != 1 {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"postern/gateway/agent"
@@ -103,10 +105,18 @@ func (p *Pipeline) clock(m store.Message, r addr.Address, after time.Duration) q
 	return queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Timer, Recipients: []addr.Address{r}, Due: p.Now().Add(after)}
 }
 
+// localEvidence is what is kept of mail that stays here; another organisation is not told the sender's own id of it.
+func localEvidence(m store.Message, org string) map[string]any {
+	if m.Submission.Org != org {
+		return map[string]any{"edge": "local"}
+	}
+	return map[string]any{"edge": "local", "from_message": m.ID}
+}
+
 // reenter is local-to-local mail: the same sealed bytes go through the inbound side like any other (AS-74).
 func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d relayData) (store.Step, error) {
 	step := store.Step{Settle: done()}
-	var known []addr.Address
+	known := map[string][]addr.Address{} // by organisation: a message is of one
 	var refused []refusal
 	for _, r := range j.Recipients {
 		mb, err := p.Store.Resolve(ctx, r)
@@ -118,24 +128,24 @@ func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d 
 				text: fmt.Sprintf("There is no address %s here. Check its spelling.", r)})
 			continue
 		}
-		known = append(known, r)
+		known[mb.Org] = append(known[mb.Org], r)
 		step.Events = append(step.Events, p.event(m.ID, r, track.Handed, "local", map[string]any{"host": p.Hostname, "local": true}))
 		if m.Kind == message.Mail {
 			step.Jobs = append(step.Jobs, p.clock(m, r, p.Clocks.T1))
 		}
 	}
-	if len(known) > 0 {
+	for _, org := range slices.Sorted(maps.Keys(known)) {
 		in := store.Message{ID: p.newID(), Direction: store.In, Kind: message.Mail, Blob: d.Blob, Received: p.Now(),
-			Submission: message.Submission{Org: m.Submission.Org, Edge: "local", From: envelopeFrom(m), Recipients: known, Received: p.Now()}}
+			Submission: message.Submission{Org: org, Edge: "local", From: envelopeFrom(m), Recipients: known[org], Received: p.Now()}}
 		row, err := p.Store.Blob(ctx, d.Blob)
 		if err != nil {
 			return step, err
 		}
 		in.Size = row.Size
 		step.Messages = append(step.Messages, in)
-		step.Jobs = append(step.Jobs, queue.Job{Org: m.Submission.Org, Message: in.ID, Kind: queue.Open, Recipients: known})
-		for _, r := range known {
-			step.Events = append(step.Events, p.event(in.ID, r, track.Received, "local", map[string]any{"edge": "local", "from_message": m.ID}))
+		step.Jobs = append(step.Jobs, queue.Job{Org: org, Message: in.ID, Kind: queue.Open, Recipients: known[org]})
+		for _, r := range known[org] {
+			step.Events = append(step.Events, p.event(in.ID, r, track.Received, "local", localEvidence(m, org)))
 		}
 	}
 	return step, p.refuse(ctx, &step, m, refused)

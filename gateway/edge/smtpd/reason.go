@@ -21,13 +21,14 @@ const (
 	ReasonNoMechanism     Reason = "no_mechanism"    // AUTH with another mechanism than PLAIN or LOGIN
 	ReasonBadSASL         Reason = "bad_sasl"        // an AUTH exchange that cannot be read
 	ReasonBadHelo         Reason = "bad_helo"
-	ReasonBadSender       Reason = "bad_sender"        // MAIL FROM is no Direct address
-	ReasonSenderNotYours  Reason = "sender_not_yours"  // EP-05, in MAIL FROM
-	ReasonFromNotYours    Reason = "from_not_yours"    // EP-05, in From or Sender
-	ReasonNullSender      Reason = "null_sender"       // EP-92: <> with a message that is no notice
-	ReasonBadRecipient    Reason = "bad_recipient"     // RCPT TO is no Direct address
-	ReasonUnknown         Reason = "unknown_recipient" // no such address in a domain of ours
-	ReasonRelay           Reason = "relaying"          // not ours, and the peer has no login
+	ReasonBadSender       Reason = "bad_sender"         // MAIL FROM is no Direct address
+	ReasonSenderNotYours  Reason = "sender_not_yours"   // EP-05, in MAIL FROM
+	ReasonFromNotYours    Reason = "from_not_yours"     // EP-05, in From or Sender
+	ReasonNullSender      Reason = "null_sender"        // EP-92: <> with a message that is no notice
+	ReasonBadRecipient    Reason = "bad_recipient"      // RCPT TO is no Direct address
+	ReasonUnknown         Reason = "unknown_recipient"  // no such address in a domain of ours
+	ReasonSeparately      Reason = "other_organisation" // of another organisation than the recipients before (RFC 5321 §4.5.3.1.10)
+	ReasonRelay           Reason = "relaying"           // not ours, and the peer has no login
 	ReasonTooLarge        Reason = "too_large"
 	ReasonBareLine        Reason = "bare_cr_or_lf"     // EP-26
 	ReasonFalseEnd        Reason = "false_end_of_data" // a dot line with control characters (EP-26)
@@ -85,6 +86,8 @@ func (r Reason) reply() reply {
 		return reply{501, smtp.EnhancedCode{5, 1, 3}, "Not an address"}
 	case ReasonUnknown:
 		return reply{550, smtp.EnhancedCode{5, 1, 1}, "No such address here"}
+	case ReasonSeparately:
+		return reply{452, smtp.EnhancedCode{4, 5, 3}, "Too many recipients, send to this one separately"}
 	case ReasonRelay:
 		return reply{550, smtp.EnhancedCode{5, 7, 1}, "Relaying denied"}
 	default:

@@ -29,6 +29,7 @@ type session struct {
 	helo string
 	from *addr.Address // nil before MAIL; the zero Address is <>
 	to   []addr.Address
+	org  string // whose the message is; "" is not known yet
 	seen map[string]bool
 }
 
@@ -126,6 +127,13 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 			return err
 		}
 	}
+	org := ""
+	if s.srv.cfg.Mode != Peer && !sender.IsZero() {
+		var err error
+		if org, err = s.whose(ctx, sender.Domain()); err != nil {
+			return s.fault("asking whose a domain is failed", err)
+		}
+	}
 	if s.srv.cfg.Admit != nil {
 		if err := s.srv.cfg.Admit(ctx, o.Size); err != nil {
 			s.srv.log.Warn("not taking mail now", "peer", s.w.remote, "session", s.w.id, "error", err)
@@ -134,8 +142,16 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.helo, s.from, s.to, s.seen = s.conn.Hostname(), &sender, nil, nil
+	s.helo, s.from, s.to, s.seen, s.org = s.conn.Hostname(), &sender, nil, nil, org
 	return nil
+}
+
+// whose is the organisation of a domain of ours.
+func (s *session) whose(ctx context.Context, d addr.Domain) (string, error) {
+	if s.srv.cfg.OrgOf == nil {
+		return s.srv.cfg.Org, nil
+	}
+	return s.srv.cfg.OrgOf(ctx, d)
 }
 
 // mayUse checks that a login sends only as the addresses given to it (EP-05). A peer has no login:
@@ -175,8 +191,20 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	default:
 		return s.fault("asking for a recipient failed", errors.New("no such verdict: "+string(verdict)))
 	}
+	org := ""
+	if s.srv.cfg.Mode == Peer {
+		if org, err = s.whose(ctx, a.Domain()); err != nil {
+			return s.fault("asking whose a domain is failed", err)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if org != "" {
+		if s.org != "" && s.org != org {
+			return s.refuse(ReasonSeparately)
+		}
+		s.org = org
+	}
 	if s.seen == nil {
 		s.seen = make(map[string]bool)
 	}
@@ -191,13 +219,28 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 func (s *session) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.from, s.to, s.seen = nil, nil, nil
+	s.from, s.to, s.seen, s.org = nil, nil, nil, ""
 }
 
 // Logout ends the dialogue.
 func (s *session) Logout() error {
 	s.Reset()
 	return nil
+}
+
+// orgOrOwn is whose the message is; the server's own organisation when no address told.
+func (s *session) orgOrOwn() string {
+	if s.org == "" {
+		return s.srv.cfg.Org
+	}
+	return s.org
+}
+
+// owner is orgOrOwn for who does not hold the lock.
+func (s *session) owner() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orgOrOwn()
 }
 
 // submission is the envelope as it stands now.
@@ -212,7 +255,7 @@ func (s *session) submission() (message.Submission, bool) {
 		edge = message.EdgeSubmission
 	}
 	return message.Submission{
-		Org: s.srv.cfg.Org, Edge: edge, EdgeID: s.w.id, Principal: s.principal,
+		Org: s.orgOrOwn(), Edge: edge, EdgeID: s.w.id, Principal: s.principal,
 		From: *s.from, Recipients: s.to,
 		Peer: s.w.remote, Helo: s.helo, TLS: s.w.tls,
 		Received: s.srv.cfg.Clock().UTC().Truncate(time.Millisecond),

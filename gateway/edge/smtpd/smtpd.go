@@ -102,8 +102,11 @@ type Spool interface {
 // Config is what a Server needs. Mode, Domain, Directory, Intake and Spool are required; TLS is for
 // every mode but Peer, Auth for both submission modes.
 type Config struct {
-	Mode   Mode
-	Org    string // the organisation of what comes in here
+	Mode Mode
+	Org  string // the organisation of what comes in here, where OrgOf does not say
+	// OrgOf is whose a domain of ours is. A message belongs to one organisation: that of its recipients from a peer,
+	// of its sender at submission. Recipients of another one are put off to a transaction of their own. Nil is Org.
+	OrgOf  func(ctx context.Context, d addr.Domain) (string, error)
 	Domain string // the name the server greets with
 	TLS    *tls.Config
 	// Postmaster is whom RCPT TO:<postmaster>, without a domain, reaches. Zero refuses that form.

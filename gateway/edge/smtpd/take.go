@@ -101,7 +101,7 @@ func (t *taking) take(piece []byte) error {
 		return t.unfit(err)
 	}
 	if t.writer == nil {
-		w, err := t.s.srv.cfg.Spool.Create(t.s.srv.cfg.Org)
+		w, err := t.s.srv.cfg.Spool.Create(t.s.owner())
 		if err != nil {
 			return t.s.fault("cannot begin to keep a message", err)
 		}
