@@ -381,5 +381,6 @@ func withoutOctets(rows []store.TrustRow) []store.TrustRow {
 func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, error) {
 	c, err := a.s.Store.UndoTrust(ctx, change, a.entry("trust.undo", "", nil))
 	c.Before, c.After = withoutOctets(c.Before), withoutOctets(c.After)
+	a.s.published() // a policy may decide what of ours is published
 	return c, err
 }
