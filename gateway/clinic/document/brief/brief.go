@@ -160,7 +160,7 @@ func why(d *ccda.Document) Block {
 		for _, s := range d.Sections {
 			if s.Kind == ccda.Reason {
 				for _, it := range d.SectionItems(s) {
-					if it.Source == ccda.FromEntry && it.Subject == "" && !it.Over() && len(b.Items) < 3 {
+					if it.Source == ccda.FromEntry && it.Subject == "" && !withdrawn(it) && len(b.Items) < 3 {
 						b.Items = append(b.Items, it)
 					}
 				}
@@ -175,6 +175,11 @@ func why(d *ccda.Document) Block {
 		return second
 	}
 	return b
+}
+
+// withdrawn says whether a line was taken back or called off.
+func withdrawn(it ccda.Item) bool {
+	return it.Status == "nullified" || it.Status == "cancelled" || it.Status == "aborted"
 }
 
 func addPassage(b *Block, s *ccda.Section) {
@@ -307,7 +312,7 @@ func latest(items []ccda.Item) []ccda.Item {
 	at := map[string]int{}
 	var out []ccda.Item
 	for _, it := range items {
-		k := key(it)
+		k := key(it) + "|" + strconv.FormatBool(it.Negated) + it.Null // one that was not taken hides none that was
 		i, ok := at[k]
 		switch {
 		case !ok:

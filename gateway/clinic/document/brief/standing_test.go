@@ -100,6 +100,10 @@ func TestFirstPageKeepsStandingsApart(t *testing.T) {
 	if b = brief.Of(read(t, doc(results))).Block(brief.Results); len(b.Items) != 1 || b.Items[0].Name != "Na" || len(b.Past) != 1 {
 		t.Errorf("a withdrawn result: %+v", b)
 	}
+	vitals := `<component><section><code code="8716-3"/><text>x</text><entry><observation><code code="1" displayName="Pulse"/><effectiveTime value="2020"/><value value="70"/></observation></entry><entry><observation negationInd="true"><code code="1" displayName="Pulse"/><effectiveTime value="2021"/></observation></entry></section></component>`
+	if b = brief.Of(read(t, doc(vitals))).Block(brief.Vitals); len(b.Items) == 0 || !strings.Contains(b.Items[len(b.Items)-1].Value, "70") {
+		t.Errorf("a pulse that was not taken hides the one that was: %+v", b.Items)
+	}
 	history := `<component><section><code code="42349-1"/><title>Reason</title><subject><relatedSubject><code displayName="Newborn"/></relatedSubject></subject><text>Jaundice</text></section></component>`
 	if b = brief.Of(read(t, doc(history))).Block(brief.Why); len(b.Texts) != 1 || b.Texts[0].Of != "newborn" {
 		t.Errorf("a section about another person: %+v", b)

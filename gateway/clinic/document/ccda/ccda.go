@@ -5,6 +5,12 @@
 // nothing. A document's type is told by template, then by LOINC code, then by title. Sections come with
 // their narrative; Items are the lines a clinician decides on, each with the section it came from.
 //
+// A line is current only if its source says so of this patient: what is struck out is not read as text
+// that holds, and a line that is denied (negationInd on it or anything around it), withdrawn, ended, not
+// known (nullFlavor), only wanted (moodCode) or about another person (subject) says so. Each entry is
+// compared with the text it points at; a difference in polarity, dose, rhythm or value is a contradiction.
+// What the text of a list has beyond its entries is listed too.
+//
 // It does not validate against schema or schematron, does not follow references outside the document
 // and does not interpret codes beyond the tables in this package. Limits: those of xmltree, MaxSections,
 // MaxItems and the header limits in header.go.

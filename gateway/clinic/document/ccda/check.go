@@ -79,7 +79,7 @@ func (c *checker) patient() {
 		return
 	}
 	if len(c.d.Patients) > 1 {
-		c.add(chart.Warning, "several-patients", "", "The document is about %d patients.", len(c.d.Patients))
+		c.add(chart.Problem, "several-patients", "", "The document is about %d patients, and only the first is named large: a line may be another patient's. Read the sections themselves.", len(c.d.Patients))
 	}
 	p := c.d.Patients[0]
 	if p.Name.Zero() {

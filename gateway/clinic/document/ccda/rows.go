@@ -133,6 +133,8 @@ func (l *liner) row(tr node, g *grid, head bool) {
 	case filled == 1 && (len(cells) == 1 || cells[only].span > 1) && (cells[only].head && max(width, len(g.heads)) > 1 || heading(cells[only].text)) && !denies(cells[only].text):
 		l.endHeading(g)
 		g.under, g.empty = strings.TrimRight(cells[only].text, ": "), true
+	case !heads && len(g.heads) == 0 && g.rows == 0 && filled > 1 && headWords(cells): // QUIRK: heads written as cells
+		g.name(cells)
 	case heads && len(g.heads) == 0 && g.rows == 0:
 		g.name(cells)
 		if filled == 1 { // one cell may well be all there is
@@ -145,6 +147,22 @@ func (l *liner) row(tr node, g *grid, head bool) {
 		line.ID, line.Under = tr.Attr("ID"), g.under
 		l.add(line)
 	}
+}
+
+// headWords says whether every word of a row is one that heads columns: "Medication", "Dose" is no medicine.
+func headWords(cells []cell) bool {
+	for _, c := range cells {
+		for _, w := range wordsOf(c.text) {
+			switch strings.TrimSuffix(w, "s") {
+			case "medication", "medicine", "drug", "name", "dose", "dosage", "route", "frequency", "statu", "date", "start", "end", "stop", "problem", "condition", "diagnosi", "allergen", "allergy", "allergie",
+				"substance", "reaction", "severity", "comment", "note", "result", "value", "unit", "range", "reference", "test", "description", "code", "provider", "instruction", "sig", "direction", "quantity",
+				"refill", "type", "procedure", "onset", "of", "and", "time", "item", "detail", "indication", "interpretation", "flag", "vaccine", "system":
+			default:
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // endHeading makes a heading without rows a line of its own, so that it is not lost.

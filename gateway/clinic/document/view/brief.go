@@ -20,7 +20,7 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 	writeTexts(p, why)
 	for _, it := range why.Items {
 		p.Open(page.P, page.Cls(page.Detail))
-		p.Text(join(" · ", it.Name, it.Detail, period(it.Start, it.End)))
+		p.Text(join(" · ", standing(it)+it.Name, it.Detail, statusText(it), period(it.Start, it.End)))
 		p.Close()
 	}
 	p.Close()
@@ -135,7 +135,11 @@ func writeLines(p *page.Writer, b brief.Block) {
 	if len(b.Past) > 0 {
 		odd := slices.ContainsFunc(b.Past, func(it ccda.Item) bool { return it.Conflict != "" }) // a doubt is not folded away
 		p.Open(page.Details, page.Cls(page.Past), openIf(odd))
-		p.Elem(page.Summary, fmt.Sprintf("%d no longer current", len(b.Past)))
+		what := "no longer current"
+		if b.Subject == brief.Results || b.Subject == brief.Vitals {
+			what = "withdrawn or cancelled"
+		}
+		p.Elem(page.Summary, fmt.Sprintf("%d %s", len(b.Past), what))
 		p.Open(page.Ul, page.Cls(page.Line))
 		for _, it := range b.Past {
 			writeItem(p, it, itemOptions{link: true})
