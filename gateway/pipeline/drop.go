@@ -29,6 +29,7 @@ func (p *Pipeline) Drop(ctx context.Context, id int64, entry store.AuditEntry) e
 		step.Settle = done()
 		entry.Detail = map[string]any{"message": j.Message, "kind": j.Kind, "recipients": j.Recipients, "error": j.LastError}
 		step.Audit = append(step.Audit, entry)
+		p.place(ctx, &step)
 		_, err = p.Store.Commit(ctx, j.Lease, step)
 	}
 	if err != nil {

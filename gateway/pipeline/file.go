@@ -128,6 +128,7 @@ func authorName(a chart.Person) string {
 func describe(path string, s document.Summary) inbox.Document {
 	d := inbox.Document{ID: "d-" + strings.ToLower(rand.Text()[:16]), Path: path, Kind: string(s.Kind), Type: s.Type, TypeCode: s.TypeCode,
 		Title: s.Title, SetID: s.SetID, OwnID: s.ID, Date: s.Date.At}
+	d.Priorities, d.Restricted = priorities(s), s.Privacy == "R" || s.Privacy == "V"
 	if s.Patient != nil {
 		d.Patient = rawJSON(s.Patient)
 	}

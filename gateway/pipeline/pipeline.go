@@ -236,6 +236,7 @@ func (p *Pipeline) work(ctx context.Context, j queue.Job) {
 	if err != nil {
 		step = p.fault(ctx, log, j, err)
 	}
+	p.place(context.WithoutCancel(ctx), &step)
 	p.commit(ctx, log, j, step)
 	if p.Watch != nil && step.Settle != nil {
 		p.Watch(j.Kind, step.Settle.Fate, time.Since(began))
@@ -258,7 +259,9 @@ func (p *Pipeline) commit(ctx context.Context, log *slog.Logger, j queue.Job, st
 		_, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step)
 		if err != nil && try >= commitTries && !errors.Is(err, store.ErrLeaseLost) {
 			log.Error("step not committed; the job is settled as failed", "error", err)
-			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, p.fault(ctx, log, j, fmt.Errorf("its outcome could not be written: %w", err)))
+			given := p.fault(ctx, log, j, fmt.Errorf("its outcome could not be written: %w", err))
+			p.place(context.WithoutCancel(ctx), &given)
+			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, given)
 		}
 		switch {
 		case err == nil:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"postern/gateway/clinic/pool"
 	"postern/gateway/clinic/rule"
@@ -82,6 +83,14 @@ func (s *Store) SavePool(ctx context.Context, p pool.Pool, entry AuditEntry) err
 	})
 }
 
+// PoolInUse means that a rule sends to a pool that was to be closed.
+type PoolInUse struct{ Rule string }
+
+// Error says which.
+func (e *PoolInUse) Error() string {
+	return fmt.Sprintf("store: the rule %q sends to this team: change it first", e.Rule)
+}
+
 // RetirePool closes a pool that has no open work and that no rule names. The catch-all cannot be closed.
 func (s *Store) RetirePool(ctx context.Context, org, id string, entry AuditEntry) error {
 	return s.doDesk(ctx, func(w *writer) error {
@@ -94,7 +103,7 @@ func (s *Store) RetirePool(ctx context.Context, org, id string, entry AuditEntry
 		}
 		for _, r := range set.Rules {
 			if r.Pool == id {
-				return fmt.Errorf("store: the rule %q sends to this team: change it first", r.Name)
+				return &PoolInUse{r.Name}
 			}
 		}
 		if w.exists("SELECT 1 FROM pool WHERE org=? AND id=? AND catch_all=1", org, id) {
@@ -179,15 +188,16 @@ func (s *Store) SaveRules(ctx context.Context, set rule.Set, entry AuditEntry) e
 type Arrival struct {
 	Work  work.Entry
 	Facts rule.Facts
-	Blob  string // the opened message, for its words
+
+	Blob, Subject string // for its words
 }
 
 // Arrivals lists what came in an organisation since an instant, newest first, up to n.
-func (s *Store) Arrivals(ctx context.Context, org string, from string, n int) ([]Arrival, error) {
+func (s *Store) Arrivals(ctx context.Context, org string, from time.Time, n int) ([]Arrival, error) {
 	return list(ctx, s, "SELECT "+workColumns+", k.facts, i.blob, i.subject"+workFrom+"WHERE k.org=? AND k.received>=? AND k.kind='message' ORDER BY k.received DESC LIMIT ?",
-		[]any{org, from, n}, func(r *sql.Rows) (a Arrival, err error) {
-			var facts, subject string
-			if a.Work, err = scanWork(r, &facts, &a.Blob, &subject); err != nil {
+		[]any{org, stamp(from), n}, func(r *sql.Rows) (a Arrival, err error) {
+			var facts string
+			if a.Work, err = scanWork(r, &facts, &a.Blob, &a.Subject); err != nil {
 				return a, err
 			}
 			if facts != "" {

@@ -157,4 +157,8 @@ type Document struct {
 	SetID    string          `json:"set_id,omitempty"`
 	OwnID    string          `json:"document_id,omitempty"`
 	Refs     json.RawMessage `json:"refs,omitempty"`
+
+	// What places an arriving message; it is asked once and not stored.
+	Priorities []string `json:"-"` // priorities of its orders and referrals, in the document's own codes or words
+	Restricted bool     `json:"-"` // its author marked it restricted or very restricted
 }

@@ -27,6 +27,8 @@ var (
 	ErrCatchAll = errors.New("pool: where everything goes that no rule wants cannot be closed")
 	ErrNotEmpty = errors.New("pool: somebody's open work is in it")
 	ErrOwner    = errors.New("pool: a team needs an owner")
+	ErrPurpose  = errors.New("pool: what a team is for is said in one line of at most 200 characters")
+	ErrZone     = errors.New("pool: there is no such time zone")
 )
 
 // FirstName is what an organisation's first pool is called.
@@ -55,14 +57,14 @@ func (p Pool) Check() error {
 		return ErrName
 	}
 	if len(p.Purpose) > 200 || strings.ContainsAny(p.Purpose, "\r\n\x00") {
-		return errors.New("pool: what a team is for is said in one line of at most 200 characters")
+		return ErrPurpose
 	}
 	if p.Owner == "" {
 		return ErrOwner
 	}
 	if p.Zone != "" {
 		if _, err := time.LoadLocation(p.Zone); err != nil {
-			return errors.New("pool: there is no such time zone")
+			return ErrZone
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 // tried on what came before; the words are read again from the message then.
 type Facts struct {
 	Recipient   addr.Address   `json:"recipient"`
+	Also        []addr.Address `json:"also,omitempty"` // further addresses of ours it was sent to
 	Sender      addr.Address   `json:"sender"`
 	Types       []string       `json:"types,omitempty"`
 	Category    staff.Category `json:"category,omitempty"`
@@ -38,8 +39,11 @@ const (
 	Unread
 )
 
-// Matches says whether all conditions hold, and each in words.
+// Matches says whether all conditions hold, and each in words. Without a condition nothing does.
 func (w When) Matches(f Facts) (because []string, v Verdict) {
+	if w.Zero() {
+		return nil, No
+	}
 	all := true
 	cond := func(set, holds bool, format string, args ...any) {
 		if set {
@@ -49,7 +53,8 @@ func (w When) Matches(f Facts) (because []string, v Verdict) {
 			}
 		}
 	}
-	cond(len(w.Recipients) > 0, slices.ContainsFunc(w.Recipients, func(a string) bool { return sameRecipient(a, f.Recipient) }), "it was sent to %s", f.Recipient)
+	to := w.recipientOf(f)
+	cond(len(w.Recipients) > 0, to != "", "it was sent to %s", to)
 	cond(len(w.Senders) > 0, slices.ContainsFunc(w.Senders, func(a string) bool {
 		return strings.EqualFold(a, f.Sender.WithoutTag().String()) || strings.EqualFold(a, f.Sender.String())
 	}), "it is from %s", f.Sender)
@@ -88,6 +93,16 @@ func (m Match) words() string {
 		return "it names a patient"
 	case Known:
 		return "its patient is one of ours"
+	}
+	return ""
+}
+
+// recipientOf is the recipient that one of the wanted addresses names; "" when none does.
+func (w When) recipientOf(f Facts) string {
+	for _, a := range append([]addr.Address{f.Recipient}, f.Also...) {
+		if slices.ContainsFunc(w.Recipients, func(want string) bool { return sameRecipient(want, a) }) {
+			return a.String()
+		}
 	}
 	return ""
 }
