@@ -8,6 +8,10 @@
 // The formats live below: ccda, xdm, hl7, fhir, context, with xmltree and charset under them; chart holds
 // the values they share; page is the only writer of HTML.
 //
+// What is said of several patients stands apart: a bundle, batch, message, archive or wrapper has a patient
+// of its own only when all in it is surely about one, and what a package or context part says of the patient
+// is compared with the document. A line of HL7 v2, FHIR or CCR carries how it stands (chart.Standing).
+//
 // It never follows a reference, resolves an entity, applies a style sheet or believes a label that the
 // bytes contradict; every repair is stated. It does not decide whether a document may be read: a check
 // never blocks. Limits: MaxDepth containers in containers, MaxInside documents in one container, and

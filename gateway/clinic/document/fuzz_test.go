@@ -23,7 +23,10 @@ func FuzzRender(f *testing.F) {
 	}
 	f.Add([]byte("MSH|^~\\&|A|B|||2026||ORU^R01|1|P|2.5\rPID|||1||X^Y\rOBX|1|ED|a||^application^pdf^Base64^JVBERi0="))
 	f.Add([]byte("Subject: x\r\nX-Direct-Context: <c>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-ID: <c>\r\n\r\nversion: 1.0\r\ntype: referral/order\r\n--b--"))
-	f.Add([]byte(`{\rtf1 {\fonttbl x} hello \'e9 \par}`))
+	f.Add([]byte(`{\rtf1 {\fonttbl x} hello \'e9 \par {\strike\u8364? {\header\v x}} \bin3 }}}`))
+	f.Add([]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a"}},{"resource":{"resourceType":"Patient","id":"b"}},{"resource":{"resourceType":"Observation","status":"x","subject":{"reference":"Patient/b"},"component":[{"valueQuantity":{"value":1.0}}]}}]}`))
+	f.Add([]byte("FHS|^~\\&|\rMSH|^~\\&|A|B|||2026||ADT^A40|1|P|2.5\rPID|||1||X^Y\rMRG|2\rPID|||3||Z\rAL1|1||NKDA\rMSH|^~\\&|A\r"))
+	f.Add([]byte("From: a\r\nTo: b\r\nContent-Type: text/html\r\n\r\n<p style='text-decoration:line-through'>a<table><tr hidden><td>b"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out := render(t, b, document.RenderOptions{})
 		if err := checkPage(out); err != nil {

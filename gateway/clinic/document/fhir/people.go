@@ -83,10 +83,12 @@ func humanName(e element) chart.Name {
 	if e == nil {
 		return chart.Name{}
 	}
-	n := chart.Name{Family: str(e, "family"), Text: str(e, "text"), Use: str(e, "use"), Prefix: str(e, "prefix"), Suffix: str(e, "suffix")}
+	n := chart.Name{Family: clip(str(e, "family")), Text: clip(str(e, "text")), Use: str(e, "use"), Prefix: clip(str(e, "prefix")), Suffix: clip(str(e, "suffix"))}
 	var given []string
-	for _, g := range e.get("given") {
-		given = append(given, g.text())
+	for i, g := range e.get("given") {
+		if i < maxList {
+			given = append(given, clip(g.text()))
+		}
 	}
 	n.Given = strings.Join(given, " ")
 	return n

@@ -204,9 +204,11 @@ func (s *sorting) refKey(ref element, from entry) string {
 
 // displayed is somebody of whom only a name is written: the one patient of that very name, else one apart.
 func (s *sorting) displayed(name string) string {
+	whole := name
+	name = clip(name) // names are compared with every patient's; one that was cut is nobody's
 	found := ""
 	for _, have := range s.list {
-		if have.patient != nil && letters(have.patient.Name.Given+have.patient.Name.Family+have.patient.Name.Text) != "" && sameLetters(have.patient.Name, name) {
+		if name == whole && have.patient != nil && letters(have.patient.Name.Given+have.patient.Name.Family+have.patient.Name.Text) != "" && sameLetters(have.patient.Name, name) {
 			if found != "" {
 				found = ""
 				break
@@ -217,7 +219,7 @@ func (s *sorting) displayed(name string) string {
 	if found != "" {
 		return found
 	}
-	return s.named("display "+letters(name), clip(name))
+	return s.named("display "+letters(name), name)
 }
 
 func sameLetters(n chart.Name, s string) bool {

@@ -172,6 +172,15 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	}
 }
 
+// Names are cut, so that comparing them costs no more than the data is long; two that were cut are not one.
+func TestNamesAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	r := readJSON(t, bundle("collection", person("urn:uuid:a", "a", long), result("", `{"display":"`+long+`"}`, "K")))
+	if r.Patient != nil || len(r.Others) != 2 || len(r.Others[0].Patient.Name.Family) > 200 || names(r.Others[1].Lines) != "K" {
+		t.Errorf("patient %v, %d others", r.Patient != nil, len(r.Others))
+	}
+}
+
 func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(bundleJSON))
 	f.Add([]byte(bundle("document", `{"resource":{"resourceType":"Composition","subject":`+ref("Patient/a")+`}}`, person("urn:uuid:a", "a", "Ann"), result("", ref("Patient/b"), "K"))))

@@ -196,8 +196,22 @@ func (m *marker) markOf(t html.Token) string {
 			return hidden
 		}
 	}
+	if len(m.rules) == 0 {
+		return ""
+	}
+	var classes []string
+	id := ""
+	for _, a := range t.Attr {
+		switch a.Key {
+		case "class":
+			classes = strings.Fields(strings.ToLower(a.Val))
+		case "id":
+			id = strings.ToLower(a.Val)
+		}
+	}
+	classes = classes[:min(len(classes), maxClasses)]
 	for _, r := range m.rules {
-		if r.matches(t) {
+		if (r.tag == "" || r.tag == t.Data) && (r.class == "" || slices.Contains(classes, r.class)) && (r.id == "" || r.id == id) {
 			return r.mark
 		}
 	}
@@ -220,20 +234,11 @@ func ofStyle(style string) string {
 // rule is a style rule of one simple selector: tag, .class, #id or tag.class.
 type rule struct{ tag, class, id, mark string }
 
-func (r rule) matches(t html.Token) bool {
-	if r.tag != "" && r.tag != t.Data {
-		return false
-	}
-	for _, a := range t.Attr {
-		if a.Key == "class" && r.class != "" && slices.Contains(strings.Fields(strings.ToLower(a.Val)), r.class) || a.Key == "id" && r.id != "" && strings.ToLower(a.Val) == r.id {
-			return true
-		}
-	}
-	return r.class == "" && r.id == ""
-}
-
-// maxRules is how many style rules are followed.
-const maxRules = 100
+// The limits of style rules.
+const (
+	maxRules   = 100 // rules followed
+	maxClasses = 20  // classes of one element that are compared with them
+)
 
 var (
 	styleElement = regexp.MustCompile(`(?is)<style[^>]*>(.*?)</style`)
