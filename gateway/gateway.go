@@ -132,7 +132,7 @@ func (g *Gateway) bindSMTP(table, at string, mode smtpd.Mode, tc *tls.Config, lo
 	server, err := smtpd.New(smtpd.Config{Mode: mode, Org: s.Org, OrgOf: s.orgOf, Domain: s.Config.Hostname, TLS: tc, Directory: directory{s}, Auth: loginFace{logins},
 		Spool: spoolFace{s.Spool}, Intake: s.Pipeline, Admit: s.Admit, Metrics: smtpMetrics{g.metrics}, Log: s.Log, Clock: s.now,
 		Postmaster: g.postmaster, Limits: smtpd.Limits{Message: s.Config.SMTP.MaxSize,
-			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, Command: s.Config.SMTP.Timeout.D()}})
+			Connections: s.Config.SMTP.MaxClients, PerPeer: s.Config.SMTP.PerPeer, LoginRate: s.Config.SMTP.PerLogin, Command: s.Config.SMTP.Timeout.D()}})
 	if err != nil {
 		return fmt.Errorf("gateway: %s: %w", s.Config.Where(table, "listen"), err)
 	}

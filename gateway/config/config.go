@@ -68,6 +68,7 @@ type SMTP struct {
 	Timeout    Duration `toml:"timeout"`     // of one command
 	MaxClients int      `toml:"max_clients"` // connections at a time, all listeners
 	PerPeer    int      `toml:"per_peer"`    // connections at a time from one address
+	PerLogin   int      `toml:"per_login"`   // messages a minute with one login
 }
 
 // Listeners is one kind of listening socket.
@@ -179,7 +180,7 @@ func (d Duration) D() time.Duration { return time.Duration(d) }
 // Default is the configuration before the file is read.
 func Default() Config {
 	return Config{
-		SMTP:     SMTP{MaxSize: 50 << 20, Timeout: Duration(5 * time.Minute), MaxClients: 1000, PerPeer: 50},
+		SMTP:     SMTP{MaxSize: 50 << 20, Timeout: Duration(5 * time.Minute), MaxClients: 1000, PerPeer: 50, PerLogin: 3000},
 		DNS:      DNS{TTL: Duration(time.Hour)},
 		Resolver: Resolver{Timeout: Duration(3 * time.Second)},
 		Relay:    Relay{Timeout: Duration(time.Minute)},

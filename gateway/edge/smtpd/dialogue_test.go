@@ -272,3 +272,27 @@ func TestSessionsOfOneLogin(t *testing.T) {
 		t.Errorf("refused %v", s.refused)
 	}
 }
+
+// A login that sends too fast is put off, over all its connections, and another is not.
+func TestARateALogin(t *testing.T) {
+	s := &site{}
+	address := serve(t, s, smtpd.SubmissionTLS, func(c *smtpd.Config) { c.Limits.LoginRate = 2 })
+	open := func() *peer {
+		p := dial(t, address)
+		p.handshake()
+		p.expect("220")
+		p.ask("EHLO h", "250")
+		p.ask("AUTH PLAIN "+plainAnn, "235")
+		return p
+	}
+	one, two := open(), open()
+	for _, p := range []*peer{one, two} {
+		p.ask("MAIL FROM:<ann@clinic.example>", "250")
+		p.ask("RSET", "250")
+	}
+	two.ask("MAIL FROM:<ann@clinic.example>", "450 4.7.0")
+	one.ask("MAIL FROM:<ann@clinic.example>", "450 4.7.0")
+	if n := s.reasons(smtpd.ReasonLoginRate); n != 2 {
+		t.Errorf("%d refusals, want 2", n)
+	}
+}

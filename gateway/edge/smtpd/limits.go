@@ -19,6 +19,7 @@ type Limits struct {
 	Connections int // open at once; default 1,000
 	PerPeer     int // open at once from one IPv4 address or IPv6 /64; default 50
 	PerLogin    int // open at once with one login; default 20
+	LoginRate   int // messages a minute with one login, as many at once; default 3,000
 
 	Command   time.Duration // for a whole command line to come in; default 5 min (RFC 5321 §4.5.3.2.7)
 	DataBlock time.Duration // for the next octets of DATA; default 3 min
@@ -40,6 +41,7 @@ func (l Limits) orDefaults() Limits {
 	set(&l.Connections, 1000)
 	set(&l.PerPeer, 50)
 	set(&l.PerLogin, 20)
+	set(&l.LoginRate, 3000)
 	set(&l.Command, 5*time.Minute)
 	set(&l.DataBlock, 3*time.Minute)
 	set(&l.DataSlack, 10*time.Minute)

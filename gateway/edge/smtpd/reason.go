@@ -45,6 +45,7 @@ const (
 	ReasonConnections     Reason = "connections"       // all of them are taken
 	ReasonPeerConnections Reason = "peer_connections"  // this peer has its share
 	ReasonLoginSessions   Reason = "login_connections" // this login has its share
+	ReasonLoginRate       Reason = "login_rate"        // this login sends too fast
 	ReasonHandshake       Reason = "tls_handshake"
 	ReasonIntake          Reason = "intake" // Intake said so, by a Refusal
 )
@@ -126,6 +127,8 @@ func (r Reason) dataReply() reply {
 		return reply{421, smtp.EnhancedCode{4, 3, 2}, "Too many connections, try again later"}
 	case ReasonLoginSessions:
 		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many connections with this login"}
+	case ReasonLoginRate:
+		return reply{450, smtp.EnhancedCode{4, 7, 0}, "Too many messages with this login, try again in a minute"}
 	case ReasonPeerConnections:
 		return reply{421, smtp.EnhancedCode{4, 7, 0}, "Too many connections from your address"}
 	default:

@@ -114,6 +114,9 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 			return s.refuse(ReasonAuthRequired)
 		}
 	}
+	if s.principal != "" && !s.srv.rates.take(s.principal, time.Now()) {
+		return s.refuse(ReasonLoginRate)
+	}
 	ctx, cancel := s.context()
 	defer cancel()
 	var sender addr.Address // stays zero for <>

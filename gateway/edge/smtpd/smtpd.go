@@ -19,7 +19,7 @@
 //
 // Limits (type Limits has all, with their defaults): 35 MiB a message, 100 recipients, 1,024 octets a
 // command line, 12,288 an AUTH line, 20 refused commands and 3 failed logins a session, 1,000
-// connections in all, 50 from one address (IPv6: /64), 20 of one login, 5 minutes for a command, 3 for a block of
+// connections in all, 50 from one address (IPv6: /64), 20 of one login, 3,000 messages a minute of one login, 5 minutes for a command, 3 for a block of
 // DATA, 1 hour without end of DATA at less than 1 KiB/s.
 package smtpd
 
@@ -131,6 +131,7 @@ type Server struct {
 	tls    *tls.Config
 	log    *slog.Logger
 	gate   *gate
+	rates  rates
 
 	// The library's connection has no way back to a state before EHLO, which STARTTLS needs (RFC 3207
 	// §4.2). So clear and secured dialogues are two servers: a secured connection starts anew.
@@ -168,6 +169,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), listeners: map[net.Listener]bool{}}
 	s.log = cfg.Log.With("listener", string(cfg.Mode))
 	s.gate = newGate(s.limits)
+	s.rates.perMinute = s.limits.LoginRate
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if cfg.TLS != nil {
 		s.tls = cfg.TLS.Clone()
