@@ -185,6 +185,9 @@ func (p *Package) readMetadata(f *File) {
 		}
 		d := m.document(o)
 		d.Set = set
+		if strings.HasSuffix(o.Attr("status"), ":Deprecated") { // ITI TF-3, availabilityStatus
+			p.add(chart.Problem, "deprecated", "The package says that the document %q is out of date: another one has replaced it.", clip(d.name()))
+		}
 		p.locate(&d, f.Name)
 		p.Documents = append(p.Documents, d)
 	}
