@@ -76,6 +76,9 @@ func (e *Evaluator) Evaluate(ctx context.Context, q Question) (Decision, error) 
 	if hit, ok := e.cache.get(key, q.Time, generation); ok {
 		return hit.again(q.Time), nil
 	}
+	if q.Budget == nil {
+		q.Budget = NewBudget()
+	}
 	i := &inquiry{e: e, q: q, sets: sets, settings: settings, rules: rules, key: key}
 	d := i.decide(ctx)
 	if err := ctx.Err(); err != nil {
@@ -114,9 +117,6 @@ func (e *Evaluator) complete(q Question) (Question, error) {
 	}
 	if q.Use == "" {
 		q.Use = useOf(q.Direction)
-	}
-	if q.Budget == nil {
-		q.Budget = NewBudget()
 	}
 	if q.PathOnly {
 		q.Peer = addr.Address{}

@@ -193,6 +193,7 @@ func situations(t *testing.T) []situation {
 		{"path length exceeded", anchors, incoming(tooDeep.Leaf(t, "dr@clinic.example").Cert, tooDeep.Cert, short.Cert), trust.PathLength, "Short"},
 		{"more names than can be compared", anchors, incoming(manyNames(t, bomb), bomb.Cert), trust.Limit, "comparisons"},
 		{"name constraint elsewhere", anchors, incoming(mailOnly.Leaf(t, "dr@clinic.example").Cert, mailOnly.Cert), trust.NameConstraints, "dr@clinic.example"},
+		{"name constraint on e-mail, passed by with a domain's certificate", anchors, incoming(mailOnly.Leaf(t, "", func(c *x509.Certificate) { c.DNSNames = []string{"clinic.example"} }).Cert, mailOnly.Cert), trust.NameConstraints, "dr@clinic.example"},
 		{"name constraint excludes", anchors, incoming(notHere.Leaf(t, "dr@clinic.example").Cert, notHere.Cert), trust.NameConstraints, "excludes"},
 		{"policy demanded and absent", anchors, incoming(policySub.Leaf(t, "dr@clinic.example").Cert, policySub.Cert), trust.Policy, "policy"},
 		{"unknown critical extension in the leaf", anchors, incoming(root.Leaf(t, "dr@clinic.example", critical).Cert), trust.UnknownCritical, oidOdd.String()},

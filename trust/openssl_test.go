@@ -224,7 +224,8 @@ func TestOpenSSLAgrees(t *testing.T) {
 	compared := 0
 	for _, c := range situations(t) {
 		anchors := append(c.s.in, c.s.out...)
-		if unasked[c.want] || len(anchors) == 0 || c.s.settings.Legacy || strings.Contains(c.name, "decoys") {
+		if unasked[c.want] || len(anchors) == 0 || c.s.settings.Legacy || strings.Contains(c.name, "decoys") ||
+			strings.Contains(c.name, "passed by") { // RFC 5280 alone has nothing against it, and OpenSSL knows no address
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 	var evidence []revoke.Evidence // that against rests on
 	res := chain.Build(ctx, chain.Request{
 		Leaf: i.q.Cert, Extra: extra, Anchors: i.chainSets(), Work: &i.work,
-		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection},
+		Rules: chain.Rules{Time: i.q.Time, Legacy: i.settings.Legacy, Purpose: x509.ExtKeyUsageEmailProtection, As: i.standsFor()},
 	}, func(path []*x509.Certificate) bool {
 		i.evidence = nil
 		v := i.ownRules(path) // before the network is asked
@@ -76,6 +76,14 @@ func (i *inquiry) tryPaths(ctx context.Context, extra []*x509.Certificate) (chai
 		return res, against, true
 	}
 	return res, verdict{}, false
+}
+
+// standsFor is the address this decision is about, for the issuers' name constraints.
+func (i *inquiry) standsFor() string {
+	if i.q.PathOnly {
+		return ""
+	}
+	return i.q.Peer.WithoutTag().Key()
 }
 
 // ownRules asks the domain's policies about a path (AS-66): they can only refuse.

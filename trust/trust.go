@@ -8,6 +8,10 @@
 // missing issuers (at most 4 fetches), then the domain's own policies, then revocation, and that only
 // for a path that reaches an anchor. A question refused before sends no packet.
 //
+// Issuers' name constraints hold for the address decided about, whichever form of name binds the certificate
+// (trust/chain); a withdrawal outlives the freshness of the list that announced it (trust/revoke); what was not asked
+// for want of fetches is put off, never let pass.
+//
 // What it does not do: find certificates (certs/discover), verify message signatures (smime), keep
 // anchors (the caller's store) or refresh bundles (trust/bundle). The public root store is irrelevant.
 //

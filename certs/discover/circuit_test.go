@@ -20,11 +20,10 @@ import (
 type mixed struct {
 	cert *x509.Certificate
 
-	mu      sync.Mutex
-	asked   map[string]int // questions for a dead domain, by it
-	waiting map[string]time.Time
-	most    int // questions that waited longer than Quick at the same time
-	slow    int
+	mu    sync.Mutex
+	asked map[string]int // questions for a dead domain, by it
+	most  int            // questions that waited longer than Quick at the same time
+	slow  int
 }
 
 func (m *mixed) Find(ctx context.Context, name string) (dnscert.Answer, error) {

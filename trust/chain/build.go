@@ -16,6 +16,9 @@ type Rules struct {
 	Purpose x509.ExtKeyUsage // issuers whose extended key usage excludes it are refused; Any (zero) = not asked
 	Policy  PolicyRules
 	MinRSA  int // bits; zero = the constant MinRSA, which only the test suites of others go below
+	// As is the e-mail address that the leaf stands for in this decision, whatever form of name binds it: the
+	// issuers' name constraints on e-mail and on DNS names are held against it too. "" = only the leaf's own names.
+	As string
 }
 
 // PolicyRules are the inputs of RFC 5280 §6.1.1 (c), (e), (f), (g). The zero value accepts any policy.

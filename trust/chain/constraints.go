@@ -59,8 +59,9 @@ func readSubtrees(seq cryptobyte.String, want uint8) ([]generalName, bool) {
 }
 
 // constraintFault applies every issuer's name constraints, the anchor's included, to every
-// certificate below it: all but self-issued intermediates (RFC 5280 §6.1.3 (b), (c)).
-func constraintFault(path []*node) *Fault {
+// certificate below it: all but self-issued intermediates (RFC 5280 §6.1.3 (b), (c)). The leaf is held to them with
+// the address it stands for as well.
+func constraintFault(path []*node, as string) *Fault {
 	budget := MaxComparisons
 	names := make([][]generalName, len(path))
 	for top := len(path) - 1; top > 0; top-- {
@@ -80,6 +81,9 @@ func constraintFault(path []*node) *Fault {
 				if names[i], ok = namesOf(n); !ok {
 					return fault(NameConstraints, n.cert, "the names of %s cannot be read", Label(n.cert))
 				}
+				if i == 0 {
+					names[i] = append(names[i], standsFor(as)...)
+				}
 			}
 			if f := s.judge(path[top].cert, n.cert, names[i], &budget); f != nil {
 				return f
@@ -87,6 +91,15 @@ func constraintFault(path []*node) *Fault {
 		}
 	}
 	return nil
+}
+
+// standsFor is the names by which an address is vouched for: itself, and its domain.
+func standsFor(as string) []generalName {
+	_, domain, ok := strings.Cut(as, "@")
+	if !ok {
+		return nil
+	}
+	return []generalName{{tag: tagEmail, text: as}, {tag: tagDNS, text: domain}}
 }
 
 // judge holds one certificate's names against one issuer's constraints.

@@ -132,3 +132,42 @@ func TestNameConstraints(t *testing.T) {
 		})
 	}
 }
+
+// TestConstraintsHoldForWhatTheLeafStandsFor: an authority limited in one form of name cannot vouch for an address
+// elsewhere by the other form (AS-11, AS-12).
+func TestConstraintsHoldForWhatTheLeafStandsFor(t *testing.T) {
+	const email, dns, uri = 0x81, 0x82, 0x86
+	domain := func(c *x509.Certificate) { c.EmailAddresses, c.DNSNames = nil, []string{"clinic.example"} }
+	own := func(*x509.Certificate) {}
+	for _, c := range []struct {
+		name string
+		rule testpki.Option
+		leaf testpki.Option
+		as   string
+		ok   bool
+	}{
+		{"e-mail of the host permitted, bound by domain", constraint(true, email, []byte("clinic.example")), domain, "dr@clinic.example", true},
+		{"e-mail of another host permitted, bound by domain", constraint(true, email, []byte("other.example")), domain, "dr@clinic.example", false},
+		{"e-mail of the host excluded, bound by domain", constraint(false, email, []byte("clinic.example")), domain, "dr@clinic.example", false},
+		{"one mailbox permitted, bound by domain, that mailbox", constraint(true, email, []byte("dr@clinic.example")), domain, "dr@clinic.example", true},
+		{"one mailbox permitted, bound by domain, another", constraint(true, email, []byte("dr@clinic.example")), domain, "nurse@clinic.example", false},
+		{"the domain permitted, bound by address", constraint(true, dns, []byte("clinic.example")), own, "dr@clinic.example", true},
+		{"the parent permitted, bound by address", constraint(true, dns, []byte("example")), own, "dr@clinic.example", true},
+		{"another domain permitted, bound by address", constraint(true, dns, []byte("other.example")), own, "dr@clinic.example", false},
+		{"the domain excluded, bound by address", constraint(false, dns, []byte("clinic.example")), own, "dr@clinic.example", false},
+		{"a constraint of a third kind", constraint(true, uri, []byte("other.example")), own, "dr@clinic.example", true},
+		{"nobody asked about: RFC 5280 alone", constraint(true, email, []byte("other.example")), domain, "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := testpki.Root(t, "Root")
+			sub := root.Sub(t, "Sub", c.rule)
+			leaf := sub.Leaf(t, "dr@clinic.example", c.leaf)
+			res := chain.Build(context.Background(), chain.Request{
+				Leaf: leaf.Cert, Extra: []*x509.Certificate{sub.Cert}, Anchors: []*chain.Set{chain.NewSet([]*x509.Certificate{root.Cert})}, Rules: chain.Rules{Time: testpki.Now, As: c.as},
+			}, nil)
+			if (res.Path != nil) != c.ok || !c.ok && res.Fault.Reason != chain.NameConstraints {
+				t.Fatalf("path %v, fault %v", res.Path != nil, res.Fault)
+			}
+		})
+	}
+}

@@ -64,7 +64,7 @@ func validate(path []*node, r Rules) *Fault {
 	if c := path[top].cert; top > 0 && lengthExceeded(c, below) {
 		return fault(PathLength, c, "%s allows %d issuers below it, the path has %d", Label(c), c.MaxPathLen, below)
 	}
-	if f := constraintFault(path); f != nil {
+	if f := constraintFault(path, r.As); f != nil {
 		return f
 	}
 	return policyFault(path, r.Policy)

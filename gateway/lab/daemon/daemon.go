@@ -1,4 +1,4 @@
-// Package daemon runs independent servers as children of a test: BIND, unbound, NSD, Knot and slapd, on
+// Package daemon runs independent servers as children of a test: BIND, unbound, NSD, Knot, slapd and nginx, on
 // loopback ports of their own, in temporary folders, ended with the test. A program that is not
 // installed skips the test, or fails it when peers are required (package peer).
 //
@@ -300,6 +300,50 @@ database:
 	return address
 }
 
+// Nginx runs a web server over the files of a folder and returns its base URL and the path of its access log, with
+// the status and the path of each request on a line.
+func Nginx(t testing.TB, folder string) (url, access string) {
+	t.Helper()
+	program := peer.Need(t, "nginx")
+	dir, port := t.TempDir(), Port(t)
+	conf := filepath.Join(dir, "nginx.conf")
+	access = filepath.Join(dir, "access.log")
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;\n"
+	}
+	write(t, conf, fmt.Sprintf(`%[1]sdaemon off;
+master_process off;
+pid %[2]q;
+error_log stderr;
+events { }
+http {
+	log_format short "$status $request_uri";
+	access_log %[3]q short;
+	client_body_temp_path %[4]q;
+	proxy_temp_path %[4]q;
+	fastcgi_temp_path %[4]q;
+	uwsgi_temp_path %[4]q;
+	scgi_temp_path %[4]q;
+	server { listen 127.0.0.1:%[5]d; root %[6]q; }
+}
+`, user, filepath.Join(dir, "pid"), access, dir, port, folder))
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	Start(t, accepts(address), program, "-c", conf, "-e", "stderr")
+	return "http://" + address, access
+}
+
+// accepts says whether something listens.
+func accepts(address string) func() bool {
+	return func() bool {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+}
+
 // Slapd runs an OpenLDAP server over the entries of an LDIF text, all below suffix.
 func Slapd(t testing.TB, suffix, ldif string) (address string) {
 	t.Helper()
@@ -318,13 +362,7 @@ func Slapd(t testing.TB, suffix, ldif string) (address string) {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	Start(t, func() bool {
-		c, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, program, "-d", "0", "-f", conf, "-h", "ldap://"+address)
+	Start(t, accepts(address), program, "-d", "0", "-f", conf, "-h", "ldap://"+address)
 	return address
 }
 
