@@ -76,8 +76,10 @@ func doseApart(it *Item, row string) string {
 	if strength := measures(it.Code.Display); len(strength) == 1 && strength[0].unit == "mg" && len(dose) == 0 && apart(strength[0], text) {
 		return said(clip(it.Code.Display, 120))
 	}
-	if a, b := rhythms(it.Frequency), rhythms(row); len(a) == 1 && len(b) > 0 && !holds(b, a[0]) {
-		return said(it.Frequency)
+	if coded := rhythms(it.Frequency); len(coded) == 1 {
+		if text := rhythms(row); len(text) > 0 && !holds(text, coded[0]) {
+			return said(it.Frequency)
+		}
 	}
 	return ""
 }
@@ -134,8 +136,12 @@ var rhythmText = []struct {
 func rhythms(s string) []float64 {
 	s = strings.ToLower(clip(s, maxCell))
 	var out []float64
+	if s == "" {
+		return nil
+	}
 	for _, r := range rhythmText {
-		for _, m := range r.re.FindAllStringSubmatch(s, maxMeasures) {
+		found := r.re.FindAllStringSubmatch(s, maxMeasures)
+		for _, m := range found {
 			hours := r.hours
 			if hours <= 0 && len(m) > 1 {
 				n, err := strconv.ParseFloat(m[1], 64)
@@ -148,7 +154,9 @@ func rhythms(s string) []float64 {
 			}
 			out = append(out, hours)
 		}
-		s = r.re.ReplaceAllString(s, " ")
+		if len(found) > 0 {
+			s = r.re.ReplaceAllString(s, " ")
+		}
 	}
 	return out
 }
