@@ -13,7 +13,7 @@ var floors = map[string]int{
 	"trust/": 1, "trust": 2, "certs": 1, "certs/": 2, // certs is a value its parts speak of
 	"gateway/message": 3, "gateway/clinic/document/": 3, "gateway/clinic/document": 4, "gateway/delivery/notice": 4,
 	"gateway/clinic/staff": 4,
-	"gateway/config":       5, "gateway/audit": 5, "gateway/auth": 5, "gateway/spool/": 4, "gateway/spool": 5, "gateway/keyring": 5,
+	"gateway/config":       5, "gateway/audit": 5, "gateway/auth": 5, "gateway/auth/": 5, "gateway/spool/": 4, "gateway/spool": 5, "gateway/keyring": 5,
 	"gateway/delivery/route": 5, "gateway/delivery/track": 5, "gateway/delivery/queue": 6, "gateway/clinic/inbox": 6,
 	"gateway/clinic/patient": 5, "gateway/clinic/template": 5, "gateway/clinic/scan": 5, "gateway/clinic/compose": 5, "gateway/clinic/": 6, "gateway/agent": 6, "gateway/rehearsal": 6,
 	"gateway/edge/": 7, "gateway/edge/web/": 8, "gateway/delivery/relay": 7, "gateway/store/": 6, "gateway/store": 7,
