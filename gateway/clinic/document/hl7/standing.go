@@ -60,8 +60,6 @@ func ofEvent(code, event string) stands {
 	case "PPR^PC3", "PGL^PC8", "PPP^PCD":
 		st.groups = []string{"Diagnoses"}
 		st.worse(chart.Withdrawn, "deleted")
-	case "ADT^A60":
-		// allergies with an action code each
 	}
 	return st
 }
