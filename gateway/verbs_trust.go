@@ -44,8 +44,11 @@ func trustVerbs() map[string]verb {
 		"outward.look": with(func(ctx context.Context, a Admin, in OutwardArg) ([]store.Sighting, error) {
 			return a.LookOutward(ctx, in)
 		}),
-		"outward.show":   with(func(ctx context.Context, a Admin, in OutwardArg) ([]Seen, error) { return a.Outward(ctx, in) }),
-		"trust.simulate": octets(bundle.MaxOctets, Admin.Simulate),
+		"outward.show":       with(func(ctx context.Context, a Admin, in OutwardArg) ([]Seen, error) { return a.Outward(ctx, in) }),
+		"held.groups":        with(func(ctx context.Context, a Admin, _ none) ([]HeldGroup, error) { return a.HeldGroups(ctx) }),
+		"held.trust":         octets(bundle.MaxOctets, Admin.HeldTrust),
+		"held.release_group": with(func(ctx context.Context, a Admin, name string) (int, error) { return a.HeldReleaseGroup(ctx, name) }),
+		"trust.simulate":     octets(bundle.MaxOctets, Admin.Simulate),
 		"trust.changes": with(func(ctx context.Context, a Admin, in ChangesArg) ([]store.TrustChange, error) {
 			return a.TrustChanges(ctx, in)
 		}),

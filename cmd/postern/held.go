@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"postern/gateway/store"
@@ -23,9 +24,9 @@ Example: postern held list
 Exit codes: 0 shown, 1 no such entry, 2 used wrongly.
 Example: postern held show h-abc123
 `, runHeldShow},
-		{"held release", "open a held message again, under today's trust", `Usage: postern held release h-ID [-c FILE]
+		{"held release", "open a held message again, under today's trust", `Usage: postern held release (h-ID | GROUP) [-c FILE]
 
-The message goes through every check again and is delivered only if it passes; the notices due are sent then.
+The message, or every message of a group of postern held groups, goes through every check again and is delivered only if it passes; the notices due are sent then.
 
 Exit codes: 0 released, 1 refused, 2 used wrongly.
 Example: postern held release h-abc123
@@ -106,7 +107,11 @@ func heldVerb(verb, words string) func(context.Context, *console, []string) erro
 			return err
 		}
 		return c.withSite(ctx, *file, func(call caller) error {
-			if err := call.ask(ctx, verb, id, nil); err != nil {
+			ask := verb
+			if verb == "held.release" && strings.HasPrefix(id, "g-") {
+				ask = "held.release_group"
+			}
+			if err := call.ask(ctx, ask, id, nil); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.out, words)

@@ -26,7 +26,7 @@ type command struct {
 // commands is the table of all subcommands, in the order the overview shows them.
 func commands() []command {
 	all := []command{demoCommand(), initCommand(), serveCommand(), statusCommand(), checkCommand(), sendCommand()}
-	for _, group := range [][]command{traceCommands(), queueCommands(), backupCommands(), auditCommands(), retentionCommands(), inboxCommands(), heldCommands(), domainCommands(), userCommands(), personCommands(), orgCommands(), certCommands(), peerCommands(), anchorCommands(), trustBundleCommands(), trustPolicyCommands(), subscribeCommands(), trustChangeCommands(), certRenewCommands()} {
+	for _, group := range [][]command{traceCommands(), queueCommands(), backupCommands(), auditCommands(), retentionCommands(), inboxCommands(), heldCommands(), heldGroupCommands(), domainCommands(), userCommands(), personCommands(), orgCommands(), certCommands(), peerCommands(), anchorCommands(), trustBundleCommands(), trustPolicyCommands(), subscribeCommands(), trustChangeCommands(), certRenewCommands()} {
 		all = append(all, group...)
 	}
 	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), benchCommand(), lookupCommand(), certPublishCommand(), certDeviceCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
