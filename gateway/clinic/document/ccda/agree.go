@@ -2,6 +2,8 @@ package ccda
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 )
 
@@ -32,7 +34,7 @@ func (d *Document) compare(it *Item) {
 		it.differs(true, words)
 	}
 	if words := valueApart(it, w.row); words != "" {
-		it.differs(it.Kind == Results || it.Kind == Vitals, words)
+		it.differs((it.Kind == Results || it.Kind == Vitals) && !rounded(it.Value, w.row), words)
 		return
 	}
 	if words := statusApart(it, w.row); words != "" {
@@ -137,6 +139,21 @@ func valueApart(it *Item, row string) string {
 		return said
 	}
 	return ""
+}
+
+// rounded says whether a text gives a value with fewer decimals: 108.8 for 108.863.
+func rounded(value, text string) bool {
+	v, err := strconv.ParseFloat(number(value), 64)
+	if err != nil {
+		return false
+	}
+	for _, f := range strings.FieldsFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) {
+		whole, decimals, _ := strings.Cut(f, ".")
+		if n, err := strconv.ParseFloat(f, 64); err == nil && whole != "" && v >= 1 && n != v && math.Abs(n-v) < math.Pow(10, -float64(len(decimals))) {
+			return true
+		}
+	}
+	return false
 }
 
 // found is 1 where a text says that something was found, -1 where not, 0 where neither or both.

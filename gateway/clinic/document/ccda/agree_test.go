@@ -47,6 +47,7 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 		"weekly is not daily":               {med("Methotrexate daily", "Methotrexate", every("1", "wk")), "the entry says every 1 weeks"},
 		"weekly in both":                    {med("Methotrexate once a week", "Methotrexate", every("7", "d")), ""},
 		"other number":                      {result(`<value xsi:type="PQ" value="9.4" unit="mmol/L"/>`, "4.9"), "the entry says 9.4"},
+		"a rounded number":                  {result(`<value xsi:type="PQ" value="108.863" unit="kg"/>`, "108.8 kg"), "the entry says 108.863 kg"},
 		"other sign":                        {result(`<value xsi:type="PQ" value="-2.5"/>`, "2.5"), "the entry says -2.5"},
 		"the same sign":                     {result(`<value xsi:type="PQ" value="-2.5"/>`, "−2.5"), ""},
 		"thousands set apart":               {result(`<value xsi:type="PQ" value="1200"/>`, "1,200"), ""},
@@ -59,7 +60,7 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 			t.Errorf("%s: no items", name)
 			continue
 		}
-		if it := items[0]; !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != (c.want != "") {
+		if it := items[0]; !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != (c.want != "" && !strings.Contains(name, "rounded")) {
 			t.Errorf("%s: %q (grave %v), want %q", name, it.Conflict, it.Grave, c.want)
 		}
 	}

@@ -164,10 +164,10 @@ func (d *Document) settle(s *Section, it *Item) {
 	d.compare(it)
 }
 
-// hollow says whether an entry states nothing but null flavours. QUIRK: Amrita writes such an entry where
-// the text says "No Information"; the text is then what is shown.
+// hollow says whether an entry states nothing but null flavours, or nothing at all. QUIRK: Amrita and
+// Practice Fusion write such an entry where the text says "No Information"; the text is then what is shown.
 func (i Item) hollow() bool {
-	return i.Name == "" && i.Code.Zero() && i.Narrative == "" && i.Value == "" && i.Code.Null != "" && !i.Negated && i.Start.Precision == chart.Unknown
+	return i.Name == "" && i.Code.Zero() && i.Narrative == "" && i.Value == "" && (i.Code.Null != "" || i.Detail == "") && i.Null == "" && !i.Negated && i.Start.Precision == chart.Unknown
 }
 
 func nameless(it Item) string {
