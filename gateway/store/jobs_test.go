@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +122,66 @@ func TestJobsAreClaimedOnce(t *testing.T) {
 	}
 }
 
+// TestWhatIsUrgentGoesFirst: urgent work and notices pass what came before them, by their head start and no more.
+func TestWhatIsUrgentGoesFirst(t *testing.T) {
+	ordinary, prompt, urgent := queue.Job{}, queue.Job{Notice: true}, queue.Job{Urgent: true}
+	for _, c := range []struct {
+		situation string
+		ages      []time.Duration // how long each has been due
+		jobs      []queue.Job
+		want      []int // the order of claiming
+	}{
+		{"of one age", []time.Duration{1, 1, 1}, []queue.Job{ordinary, prompt, urgent}, []int{2, 1, 0}},
+		{"urgent passes an ordinary queue", []time.Duration{50 * time.Minute, 40 * time.Minute, 0}, []queue.Job{ordinary, ordinary, urgent}, []int{2, 0, 1}},
+		{"and a queue of notices", []time.Duration{20 * time.Minute, 0}, []queue.Job{prompt, urgent}, []int{1, 0}},
+		{"whoever waited an hour longer goes before it", []time.Duration{61 * time.Minute, 0}, []queue.Job{ordinary, urgent}, []int{0, 1}},
+		{"and half an hour longer before a notice", []time.Duration{31 * time.Minute, 0}, []queue.Job{ordinary, prompt}, []int{0, 1}},
+		{"the oldest of one priority first", []time.Duration{time.Minute, 2 * time.Minute}, []queue.Job{urgent, urgent}, []int{1, 0}},
+	} {
+		t.Run(c.situation, func(t *testing.T) {
+			s := newSite(t)
+			var step store.Step
+			for i, j := range c.jobs {
+				j.Org, j.Message, j.Kind, j.Due = "o", message.ID(fmt.Sprint("m-", i)), queue.Seal, s.now.Add(-c.ages[i])
+				step.Jobs = append(step.Jobs, j)
+			}
+			if _, err := s.Commit(context.Background(), queue.Lease{}, step); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range c.want {
+				jobs, err := s.Claim(context.Background(), queue.Lookups, 1, store.Lanes{})
+				if err != nil || len(jobs) != 1 || jobs[0].Message != message.ID(fmt.Sprint("m-", want)) || jobs[0].Urgent != c.jobs[want].Urgent {
+					t.Fatalf("claimed %+v, %v; want number %d", jobs, err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestNothingStarves: an ordinary job is claimed while twice as much urgent work comes as can be done.
+func TestNothingStarves(t *testing.T) {
+	s := newSite(t)
+	s.add(t, queue.Seal, "", 1)
+	for range 130 {
+		step := store.Step{Jobs: []queue.Job{{Org: "o", Message: "m-u", Kind: queue.Seal, Urgent: true}, {Org: "o", Message: "m-u", Kind: queue.Seal, Urgent: true}}}
+		if _, err := s.Commit(context.Background(), queue.Lease{}, step); err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := s.Claim(context.Background(), queue.Lookups, 1, store.Lanes{})
+		if err != nil || len(jobs) != 1 {
+			t.Fatalf("claimed %d, %v", len(jobs), err)
+		}
+		if jobs[0].Message == "m-1" {
+			return
+		}
+		if _, err := s.Commit(context.Background(), jobs[0].Lease, store.Step{Settle: &queue.Settlement{Fate: queue.Done}}); err != nil {
+			t.Fatal(err)
+		}
+		s.now = s.now.Add(time.Minute)
+	}
+	t.Error("not when it has waited an hour longer than any urgent job")
+}
+
 // TestWorkOfADeadProcessIsFreed: without it everything that was under way waits ten minutes after a crash.
 func TestWorkOfADeadProcessIsFreed(t *testing.T) {
 	s := newSite(t)
@@ -152,7 +214,7 @@ func TestWorkOfADeadProcessIsFreed(t *testing.T) {
 }
 
 // BenchmarkClaim is one claim of 8 jobs and their release, with so many rows queued; "clogged" is with
-// all but a few of them in one lane that is full.
+// all but a few of them in one lane that is full. MB is the memory of the process at its end.
 //
 //	go test ./gateway/store -run xxx -bench Claim
 func BenchmarkClaim(b *testing.B) {
@@ -176,9 +238,26 @@ func BenchmarkClaim(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
+				b.ReportMetric(resident(b), "MB")
 			})
 		}
 	}
+}
+
+// resident is the memory of this process, SQLite's included.
+func resident(b *testing.B) float64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0 // another system
+	}
+	for l := range strings.Lines(string(text)) {
+		var kb float64
+		if n, _ := fmt.Sscanf(l, "VmRSS: %f kB", &kb); n == 1 {
+			return kb / 1024
+		}
+	}
+	b.Fatal("no VmRSS")
+	return 0
 }
 
 // seed fills the queue past the store, which would take a minute for a million rows.
