@@ -17,7 +17,7 @@ import (
 	"postern/smime/cms"
 )
 
-// bouncy is Bouncy Castle in one Java process; testdata/bouncycastle/Peer.java is our harness, compiled here.
+// bouncy is Bouncy Castle in one Java process; testdata/bouncycastle/Peer.java (CMS) and Mail.java (whole messages) are our harness, compiled here.
 type bouncy struct {
 	in  io.WriteCloser
 	out *bufio.Scanner
@@ -26,7 +26,7 @@ type bouncy struct {
 
 func newBouncy(t testing.TB) tool {
 	var jars []string
-	for _, j := range []string{"bcprov", "bcpkix", "bcutil", "bcmail"} {
+	for _, j := range []string{"bcprov", "bcpkix", "bcutil", "bcmail", "javax.mail", "javax.activation"} {
 		name := filepath.Join("/usr/share/java", j+".jar")
 		if _, err := os.Stat(name); err != nil {
 			peer.Missing(t, name+" is not installed")
@@ -36,7 +36,7 @@ func newBouncy(t testing.TB) tool {
 	javac, java := peer.Need(t, "javac"), peer.Need(t, "java")
 	dir := t.TempDir()
 	path := strings.Join(append(jars, dir), ":")
-	if _, err := run(t, nil, nil, javac, "-cp", path, "-d", dir, "testdata/bouncycastle/Peer.java"); err != nil {
+	if _, err := run(t, nil, nil, javac, "-cp", path, "-d", dir, "testdata/bouncycastle/Peer.java", "testdata/bouncycastle/Mail.java"); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(java, "-cp", path, "Peer")
