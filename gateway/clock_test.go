@@ -8,6 +8,7 @@ import (
 
 	"postern/gateway"
 	"postern/gateway/delivery/track"
+	"postern/gateway/store"
 	"postern/smime/addr"
 )
 
@@ -54,9 +55,20 @@ func TestDeadlineIsAnAlarmOnly(t *testing.T) {
 		t.Errorf("after 16 minutes: overdue %v, %s", l.Overdue, l.State)
 	}
 	w.items(w.hospital, "dr", 0)
+	overdue := func() []gateway.MessageLine {
+		list, err := w.hospital.Admin().Messages(w.ctx, store.Query{Overdue: true})
+		w.ok(err)
+		return list
+	}
+	if list := overdue(); len(list) != 1 || list[0].ID != id || len(list[0].Overdue) != 1 || list[0].Overdue[0].Key() != w.intake.Key() {
+		t.Errorf("to be telephoned: %+v", list)
+	}
 	w.ok(w.clinic.Start(w.ctx))
 	w.ok(w.Advance(w.ctx, 20*time.Minute))
 	w.reach(w.hospital, id, w.intake, track.StateDone)
+	if list := overdue(); len(list) != 0 {
+		t.Errorf("to be telephoned after the confirmation: %+v", list)
+	}
 
 	id, err = w.hospital.Admin().Send(w.ctx, in, strings.NewReader(w.note(w.dr, w.intake)))
 	w.ok(err)

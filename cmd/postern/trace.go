@@ -16,15 +16,17 @@ import (
 func traceCommands() []command {
 	return []command{
 		{"trace", "where a message is, and the evidence", `Usage: postern trace m-ID [-c FILE] [--json]
-       postern trace [--to A] [--from A] [--since D] [--message-id ID] [-c FILE] [--json]
-       postern trace --follow [--after SEQ] [-c FILE]
+       postern trace [--to A] [--from A] [--since D] [--message-id ID] [--overdue] [-c FILE] [--json]
+       postern trace [m-ID] --follow [--after SEQ] [-c FILE]
 
 With an id: each recipient's ladder with the time and evidence of every rung, the security receipt, what is
 still queued and the notices. Without: a list of messages. --follow prints events as they are committed, one
-JSON object a line with its place in the order ("seq"); --after takes it up again without missing one.
+JSON object a line with its place in the order ("seq"), with an id those of that message alone; --after takes
+it up again without missing one.
 Nothing here names a patient.
 
   --since D   how far back (default 24h)
+  --overdue   only messages that nobody has confirmed by their deadline: telephone these recipients
 
 Exit codes: 0 printed, 1 no such message or failed, 2 used wrongly.
 Example: postern trace --to referrals@direct.clinic.example --since 72h
@@ -42,23 +44,26 @@ func runTrace(ctx context.Context, c *console, args []string) error {
 	file, asJSON := configFlag(fs), fs.Bool("json", false, "")
 	to, from, rfc := fs.String("to", "", ""), fs.String("from", "", ""), fs.String("message-id", "", "")
 	since := fs.Duration("since", 24*time.Hour, "")
+	overdue := fs.Bool("overdue", false, "")
 	follow, after := fs.Bool("follow", false, ""), fs.Int64("after", 0, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) > 1 {
 		return orUsage(err, "give at most one message id")
 	}
 	return c.withSite(ctx, *file, func(call caller) error {
-		switch {
-		case *follow:
-			return c.follow(ctx, call, *after)
-		case len(rest) == 1:
-			id, err := message.ParseID(rest[0])
-			if err != nil {
+		var id message.ID
+		if len(rest) == 1 {
+			if id, err = message.ParseID(rest[0]); err != nil {
 				return usageError{err.Error()}
 			}
+		}
+		switch {
+		case *follow:
+			return c.follow(ctx, call, *after, id)
+		case id != "":
 			return c.traceOne(ctx, call, id, *asJSON)
 		}
-		q := store.Query{Since: time.Now().Add(-*since), Limit: 1000, RFCID: message.NormalID(*rfc)}
+		q := store.Query{Since: time.Now().Add(-*since), Limit: 1000, RFCID: message.NormalID(*rfc), Overdue: *overdue}
 		for name, v := range map[*string]string{&q.To: *to, &q.From: *from} {
 			if v == "" {
 				continue
@@ -124,12 +129,15 @@ func (c *console) traceList(ctx context.Context, call caller, q store.Query, asJ
 			continue
 		}
 		fmt.Fprintf(c.out, "%s  %s  %-3s %-4s %-35s -> %v  %v\n", l.ID, l.Received.Local().Format(time.DateTime), l.Direction, l.Kind, l.From, l.Recipients, l.States)
+		for _, r := range l.Overdue {
+			fmt.Fprintf(c.out, "    deadline passed: telephone %s\n", r)
+		}
 	}
 	return nil
 }
 
-// follow prints events as they are committed until the caller is told to stop.
-func (c *console) follow(ctx context.Context, call caller, after int64) error {
+// follow prints events as they are committed, of one message or of all, until the caller is told to stop.
+func (c *console) follow(ctx context.Context, call caller, after int64, of message.ID) error {
 	for {
 		var events []store.Event
 		err := call.ask(ctx, "events", gateway.EventsArg{After: after, Limit: 500}, &events)
@@ -141,7 +149,10 @@ func (c *console) follow(ctx context.Context, call caller, after int64) error {
 		}
 		for _, e := range events {
 			after = e.Seq
-			if err := c.printJSON(e); err != nil {
+			if of != "" && e.Message != of {
+				continue
+			}
+			if err := c.printJSON(eventLine{1, e}); err != nil {
 				return errors.New("output closed")
 			}
 		}
@@ -154,6 +165,12 @@ func (c *console) follow(ctx context.Context, call caller, after int64) error {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
+}
+
+// eventLine is an event in the stream.
+type eventLine struct {
+	V int `json:"v"`
+	store.Event
 }
 
 func runQueue(ctx context.Context, c *console, args []string) error {

@@ -120,7 +120,8 @@ type Query struct {
 	Direction string
 	To, From  string // address keys
 	Since     time.Time
-	Limit     int // 0 means 100
+	Overdue   bool // only those of which a deadline passed for some recipient
+	Limit     int  // 0 means 100
 }
 
 // Messages lists messages, newest first.
@@ -147,6 +148,9 @@ func (s *Store) Messages(ctx context.Context, q Query) ([]Message, error) {
 	if q.To != "" {
 		where("instr(recipients, ?)>0", `"`+q.To+`"`)
 	}
+	if q.Overdue {
+		query += " AND EXISTS (SELECT 1 FROM event e WHERE e.message=message.id AND e.kind='deadline_passed')"
+	}
 	return list(ctx, s, query+" ORDER BY received DESC, id DESC LIMIT ?", append(args, q.Limit), scanMessage)
 }
 
@@ -158,7 +162,7 @@ func (s *Store) ByIdempotencyKey(ctx context.Context, org, principal, key string
 
 // Event is a ladder event with its place in the one order in which events were committed.
 type Event struct {
-	Seq int64
+	Seq int64 `json:"seq"`
 	track.Event
 }
 

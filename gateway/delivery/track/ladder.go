@@ -71,6 +71,9 @@ type Ladder struct {
 	Words   string `json:"words"`             // the state in one or two plain sentences
 }
 
+// NeedsCall says that a person should ask the recipient: the deadline has passed and nothing confirms the message.
+func (l Ladder) NeedsCall() bool { return l.Overdue && l.unconfirmed() }
+
 // Key names the ladder.
 func (l Ladder) Key() Key { return Key{l.Message, l.Recipient.Key()} }
 

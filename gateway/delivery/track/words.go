@@ -16,7 +16,7 @@ func (l *Ladder) words() string {
 	case l.Late:
 		s += " After that, the recipient's gateway reported that it has the message."
 	}
-	if l.Overdue && l.unconfirmed() {
+	if l.NeedsCall() {
 		s += " Its deadline has passed."
 	}
 	return s
