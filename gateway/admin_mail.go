@@ -248,6 +248,7 @@ type MessageLine struct {
 	Size       int64          `json:"size"`
 	Received   time.Time      `json:"received"`
 	States     []string       `json:"states"`
+	Overdue    []addr.Address `json:"overdue,omitempty"` // recipients to be asked by telephone: the deadline passed, and nothing confirms the message
 }
 
 // Messages lists messages with where each recipient stands.
@@ -255,7 +256,7 @@ func (a Admin) Messages(ctx context.Context, q store.Query) ([]MessageLine, erro
 	rows, err := a.s.Store.Messages(ctx, q)
 	out := make([]MessageLine, 0, len(rows))
 	for _, m := range rows {
-		l := MessageLine{m.ID, m.Direction, m.Kind, m.Sender, m.Submission.Recipients, m.RFCID, m.Size, m.Received, nil}
+		l := MessageLine{m.ID, m.Direction, m.Kind, m.Sender, m.Submission.Recipients, m.RFCID, m.Size, m.Received, nil, nil}
 		if l.From.IsZero() {
 			l.From = m.Submission.From
 		}
@@ -265,9 +266,14 @@ func (a Admin) Messages(ctx context.Context, q store.Query) ([]MessageLine, erro
 		}
 		ladders := track.Fold(events)
 		for _, r := range m.Submission.Recipients {
-			l.States = append(l.States, string(ladders[track.Key{Message: m.ID, Recipient: r.Key()}].State))
+			ladder := ladders[track.Key{Message: m.ID, Recipient: r.Key()}]
+			if l.States = append(l.States, string(ladder.State)); ladder.NeedsCall() {
+				l.Overdue = append(l.Overdue, r)
+			}
 		}
-		out = append(out, l)
+		if !q.Overdue || len(l.Overdue) > 0 {
+			out = append(out, l)
+		}
 	}
 	return out, err
 }
