@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 
 	"postern/certs/keyfile"
+	"postern/gateway/edge/control"
 	"postern/gateway/store"
 	"postern/smime/addr"
 	"postern/trust/bundle"
@@ -48,10 +51,24 @@ func trustVerbs() map[string]verb {
 		"held.groups":        with(func(ctx context.Context, a Admin, _ none) ([]HeldGroup, error) { return a.HeldGroups(ctx) }),
 		"held.trust":         octets(bundle.MaxOctets, Admin.HeldTrust),
 		"held.release_group": with(func(ctx context.Context, a Admin, name string) (int, error) { return a.HeldReleaseGroup(ctx, name) }),
+		"why.letter":         whyLetter,
 		"trust.simulate":     octets(bundle.MaxOctets, Admin.Simulate),
 		"trust.changes": with(func(ctx context.Context, a Admin, in ChangesArg) ([]store.TrustChange, error) {
 			return a.TrustChanges(ctx, in)
 		}),
 		"trust.undo": with(func(ctx context.Context, a Admin, n int64) (store.TrustChange, error) { return a.TrustUndo(ctx, n) }),
 	}
+}
+
+// whyLetter gives the letter as its value and the mail message as its octets.
+func whyLetter(ctx context.Context, a Admin, args json.RawMessage, _ io.Reader) (control.Answer, error) {
+	var in LetterArg
+	if err := json.Unmarshal(args, &in); err != nil {
+		return control.Answer{}, &control.Error{Kind: "usage", Text: "gateway: arguments: " + err.Error()}
+	}
+	l, mail, err := a.WhyLetter(ctx, in)
+	return control.Answer{Value: l, Body: func(w io.Writer) error {
+		_, err := w.Write(mail)
+		return err
+	}}, err
 }
