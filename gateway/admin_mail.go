@@ -34,24 +34,31 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 	if !mb.Known {
 		return "", fmt.Errorf("gateway: %s is not an address of ours: `postern address add %s` first", in.From, in.From)
 	}
-	switch n := len(in.Recipients); {
+	return a.s.submit(ctx, message.Submission{Org: mb.Org, Edge: message.EdgeCLI, Principal: a.actor, From: in.From,
+		Recipients: in.Recipients, Purpose: in.Purpose, IdempotencyKey: in.Key}, body)
+}
+
+// submit accepts a complete message of an edge of ours that is no SMTP edge: checked as one from there is, and durable
+// when it returns.
+func (s *Site) submit(ctx context.Context, sub message.Submission, body io.Reader) (message.ID, error) {
+	switch n := len(sub.Recipients); {
 	case n == 0:
 		return "", errors.New("gateway: no recipient")
 	case n > relay.MaxRecipients:
 		return "", fmt.Errorf("gateway: %d recipients, at most %d of one message", n, relay.MaxRecipients)
 	}
-	w, err := a.s.Spool.Create(a.s.Org)
+	w, err := s.Spool.Create(sub.Org)
 	if err != nil {
 		return "", err
 	}
 	defer w.Abort()
 	var ins message.Inspector
-	limited := io.LimitReader(body, a.s.Config.SMTP.MaxSize+1)
+	limited := io.LimitReader(body, s.Config.SMTP.MaxSize+1)
 	if _, err := message.Canonical(io.MultiWriter(&ins, w), limited); err != nil {
 		return "", err
 	}
-	if w.Size() > a.s.Config.SMTP.MaxSize {
-		return "", fmt.Errorf("gateway: the message is larger than %d octets", a.s.Config.SMTP.MaxSize)
+	if w.Size() > s.Config.SMTP.MaxSize {
+		return "", fmt.Errorf("gateway: the message is larger than %d octets", s.Config.SMTP.MaxSize)
 	}
 	f := ins.Facts()
 	if err := ins.Err(); err != nil {
@@ -60,15 +67,14 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 	if flaw := f.CheckSubmission(); flaw != nil {
 		return "", flaw
 	}
-	if !f.SenderMatches(in.From) {
-		return "", fmt.Errorf("gateway: From in the message is not %s", in.From)
+	if !f.SenderMatches(sub.From) {
+		return "", fmt.Errorf("gateway: From in the message is not %s", sub.From)
 	}
 	b, err := w.Commit(ctx)
 	if err != nil {
 		return "", err
 	}
-	return a.s.Pipeline.Accept(ctx, message.Submission{Org: a.s.Org, Edge: message.EdgeCLI, Principal: a.actor, From: in.From,
-		Recipients: in.Recipients, Purpose: in.Purpose, IdempotencyKey: in.Key}, f, b)
+	return s.Pipeline.Accept(ctx, sub, f, b)
 }
 
 // Trace is everything known of one message.

@@ -17,7 +17,6 @@ import (
 	"postern/gateway/edge/tlsfile"
 	"postern/gateway/edge/web"
 	"postern/gateway/edge/web/door"
-	pagesfind "postern/gateway/edge/web/find"
 	"postern/gateway/store"
 	"postern/smime/addr"
 )
@@ -85,12 +84,20 @@ func (s *Site) pages(public string) ([]web.Route, error) {
 	logins := auth.NewService(auth.Config{Accounts: people{s.Store}, Clock: s.now})
 	routes := door.Routes(door.Services{Store: s.Store, Passwords: logins, Hash: func(p string) (string, error) { return auth.Hash(p, nil) },
 		Secrets: s.Keys, Pools: s.poolNames, Host: u.Hostname(), Origin: public, Log: s.Log, Clock: s.now})
-	routes = append(routes, pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates})...)
-	return routes, nil
+	return append(routes, s.clinicPages()...), nil
 }
 
 // poolNames is the pools of an organisation for the administration of its people.
-func (s *Site) poolNames(context.Context, string) ([]door.Pool, error) { return nil, nil }
+func (s *Site) poolNames(ctx context.Context, org string) ([]door.Pool, error) {
+	pools, err := s.Store.Pools(ctx, org)
+	var out []door.Pool
+	for _, p := range pools {
+		if p.Retired.IsZero() {
+			out = append(out, door.Pool{ID: p.ID, Name: p.Name, Owner: p.Owner})
+		}
+	}
+	return out, err
+}
 
 // people are the persons as the login service wants them; a login is "org/login".
 type people struct{ db *store.Store }

@@ -57,6 +57,7 @@ type Config struct {
 	HSM           HSM       `toml:"hsm"`
 	Metrics       Metrics   `toml:"metrics"`
 	Web           Web       `toml:"web"`
+	Scan          Scan      `toml:"scan"`
 
 	Peer map[string]Peer `toml:"peer"`
 }
@@ -149,6 +150,13 @@ type Web struct {
 	Key         string   `toml:"key"`
 	PublicURL   string   `toml:"public_url"` // as people type it; default: https://hostname with the port of listen
 	Proxies     []string `toml:"proxies"`    // networks of the reverse proxies in front, which end TLS
+}
+
+// Scan is a scanner that files are shown to before they are sent. What it does not plainly clear is held back. The zero
+// value is none.
+type Scan struct {
+	Command []string `toml:"command"` // program and arguments: the file is its standard input; exit status 0 is clean, 1 is found
+	Socket  string   `toml:"socket"`  // a clamd socket, as a path or host:port
 }
 
 // HSM is a PKCS#11 device that holds private keys of our certificates. It needs a build with the tag pkcs11.
@@ -354,9 +362,15 @@ func (c *Config) check() error {
 	return errors.Join(append(faults, c.checkPeers()...)...)
 }
 
-// checkWeb looks over the web listener.
+// checkWeb looks over the web listener and what serves its people.
 func (c *Config) checkWeb(bad func(key []string, format string, args ...any)) {
 	w := c.Web
+	if len(c.Scan.Command) > 0 && c.Scan.Socket != "" {
+		bad([]string{"scan", "socket"}, "there is a command too: a file is shown to one scanner")
+	}
+	if len(c.Scan.Command) > 0 && !filepath.IsAbs(c.Scan.Command[0]) {
+		bad([]string{"scan", "command"}, "%q is not a path from the root", c.Scan.Command[0])
+	}
 	if _, err := w.Networks(); err != nil {
 		bad([]string{"web", "proxies"}, "%v", err)
 	}

@@ -11,6 +11,7 @@ const (
 	EdgeSMTP       = "smtp"       // a peer gateway, port 25
 	EdgeSubmission = "submission" // a clinic's mail client or EHR, ports 587 and 465
 	EdgeCLI        = "cli"        // postern send
+	EdgeWeb        = "web"        // a person at the clinic's pages
 	EdgeNotice     = "notice"     // a notice this gateway wrote itself
 )
 

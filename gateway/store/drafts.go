@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"postern/gateway/clinic/letter"
@@ -219,4 +220,32 @@ func (s *Store) SentList(ctx context.Context, org, pool string, before time.Time
 		before = forEver
 	}
 	return list(ctx, s, "SELECT "+sentColumns+" FROM sent WHERE org=? AND pool=? AND at<? ORDER BY at DESC LIMIT ?", []any{org, pool, stamp(before), n}, scanSent)
+}
+
+// SentBy lists what some pools sent before an instant (zero: all), newest first: at most n.
+func (s *Store) SentBy(ctx context.Context, org string, pools []string, before time.Time, n int) ([]SentRow, error) {
+	if len(pools) == 0 {
+		return nil, nil
+	}
+	if before.IsZero() {
+		before = forEver
+	}
+	args := []any{org, stamp(before)}
+	for _, p := range pools {
+		args = append(args, p)
+	}
+	return list(ctx, s, "SELECT "+sentColumns+" FROM sent WHERE org=? AND at<? AND pool IN (?"+strings.Repeat(",?", len(pools)-1)+") ORDER BY at DESC LIMIT ?",
+		append(args, n), scanSent)
+}
+
+// InboxAddresses lists an organisation's addresses that lead to an inbox of its own, but for postmasters: those people write from.
+func (s *Store) InboxAddresses(ctx context.Context, org string) ([]addr.Address, error) {
+	return list(ctx, s, "SELECT spelled FROM address WHERE org=? AND until='' AND destination LIKE '%\"inbox\":%' AND key NOT LIKE 'postmaster@%' ORDER BY key LIMIT 500",
+		[]any{org}, func(r *sql.Rows) (a addr.Address, err error) {
+			var text string
+			if err = r.Scan(&text); err != nil {
+				return a, err
+			}
+			return addr.Parse(text)
+		})
 }

@@ -27,6 +27,7 @@ const (
 	MaxAttachments = 50
 	MaxOctets      = 100 << 20
 	MaxSubject     = 300
+	MaxReferences  = 20
 )
 
 // ErrLimit is the cause of every refusal to write a message that is too much.
@@ -45,8 +46,9 @@ type Message struct {
 	To, Cc        []addr.Address
 	Subject, Text string
 	Attachments   []Attachment
-	InReplyTo     string // without brackets
-	FinalDelivery bool   // ask for notice of final delivery (DN-10)
+	InReplyTo     string   // without brackets
+	References    []string // what InReplyTo refers to itself, nearest last (RFC 5322 §3.6.4); the last MaxReferences are named
+	FinalDelivery bool     // ask for notice of final delivery (DN-10)
 	Now           time.Time
 }
 
@@ -102,7 +104,7 @@ func (m Message) header(id string) mail.Header {
 		h.Set("Disposition-Notification-To", "<"+m.From.String()+">")
 	}
 	if m.InReplyTo != "" {
-		h.Set("References", "<"+m.InReplyTo+">")
+		h.Set("References", m.references())
 		h.Set("In-Reply-To", "<"+m.InReplyTo+">")
 	}
 	h.SetSubject(m.Subject)
@@ -112,6 +114,17 @@ func (m Message) header(id string) mail.Header {
 	h.Set("Message-ID", "<"+id+">")
 	h.Set("Date", message.FormatDate(m.Now))
 	return h
+}
+
+// references names the conversation, the message answered last.
+func (m Message) references() string {
+	var ids []string
+	for _, id := range m.References[max(0, len(m.References)-MaxReferences):] {
+		if id = strings.Trim(id, "<> "); id != "" && id != m.InReplyTo && !strings.ContainsAny(id, "<> \t\r\n") {
+			ids = append(ids, "<"+id+">")
+		}
+	}
+	return strings.Join(append(ids, "<"+m.InReplyTo+">"), " ")
 }
 
 func (m Message) text(mw *mail.Writer) error {

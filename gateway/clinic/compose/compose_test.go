@@ -3,6 +3,7 @@ package compose_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -95,3 +96,26 @@ func TestWhatIsTooMuchOrTooLittle(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestReferencesNameTheConversation(t *testing.T) {
+	var refs []string
+	for i := range 30 {
+		refs = append(refs, fmt.Sprintf("<%d@direct.hospital.example>", i))
+	}
+	refs = append(refs, "last@direct.hospital.example", "evil@x>\r\nBcc: y")
+	var b bytes.Buffer
+	m := compose.Message{From: addr.MustParse("a@b.example"), To: []addr.Address{addr.MustParse("c@d.example")}, Subject: "x", Text: "y",
+		InReplyTo: "last@direct.hospital.example", References: refs, Now: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}
+	if _, err := m.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	var ins message.Inspector
+	_, _ = ins.Write(b.Bytes())
+	f := ins.Facts()
+	if n := len(f.References); n != compose.MaxReferences-1 || f.References[n-1] != m.InReplyTo || f.References[0] != "12@direct.hospital.example" {
+		t.Errorf("%d: %v", n, f.References)
+	}
+	if bytes.Contains(b.Bytes(), []byte("Bcc")) {
+		t.Error("a reference became a field")
+	}
+}

@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"context"
+
+	"postern/gateway/clinic/scan"
+	"postern/gateway/delivery/track"
+	"postern/gateway/edge/web"
+	pagesfind "postern/gateway/edge/web/find"
+	"postern/gateway/edge/web/write"
+	"postern/gateway/message"
+	"postern/gateway/store"
+)
+
+// clinicPages are the pages on which people find and write.
+func (s *Site) clinicPages() []web.Route {
+	return append(pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates}),
+		write.Routes(write.Services{Store: s.Store, Desk: letters{s: s, scanner: s.scanner()}, Ladders: s.ladders, Clock: s.now})...)
+}
+
+// scanner is the one the configuration names, nil for none.
+func (s *Site) scanner() scan.Scanner {
+	switch c := s.Config.Scan; {
+	case len(c.Command) > 0:
+		return scan.Command{Argv: c.Command}
+	case c.Socket != "":
+		return scan.Socket{Address: c.Socket}
+	}
+	return nil
+}
+
+// ladders are how far a message of an organisation's own came with each recipient.
+func (s *Site) ladders(ctx context.Context, org string, id message.ID) ([]write.Ladder, error) {
+	m, err := s.Store.Message(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if m.Submission.Org != org {
+		return nil, store.ErrNotFound
+	}
+	events, err := s.Store.Events(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	folded := track.Fold(events)
+	var out []write.Ladder
+	for _, r := range m.Submission.Recipients {
+		l, ok := folded[track.Key{Message: id, Recipient: r.Key()}]
+		if !ok {
+			out = append(out, write.Ladder{Recipient: r, State: "under way", Words: "Accepted; nothing is known yet."})
+			continue
+		}
+		x := write.Ladder{Recipient: r, State: fate(l), Words: l.Words}
+		for _, e := range l.Rungs {
+			x.Rungs = append(x.Rungs, write.Rung{At: e.Time, Words: e.Kind.Words(), Bad: e.Kind.Bad()})
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// fate is a ladder's state in the words of the pages: what is not known is never shown as success.
+func fate(l track.Ladder) string {
+	switch {
+	case l.State == track.StateFailed:
+		return "failed"
+	case l.State == track.StateDelivered, l.State == track.StateDone:
+		return "delivered"
+	case l.Unknown:
+		return "unknown"
+	}
+	return "under way"
+}
