@@ -108,6 +108,9 @@ func (q *Request) token() string {
 	return formToken(q.secret)
 }
 
+// Browser names this browser for as long as it keeps its cookie. It is a digest: nobody can be this browser with it.
+func (q *Request) Browser() string { return auth.HashToken("browser " + q.token()) }
+
 func formToken(secret string) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte("postern-form-1"))

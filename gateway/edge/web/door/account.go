@@ -13,6 +13,8 @@ type accountData struct {
 	Least    int
 	Sessions []sessionLine
 	Zones    []string
+	Factors  factors
+	Keys     bool // passkeys can be had here
 }
 
 type sessionLine struct {
@@ -22,8 +24,12 @@ type sessionLine struct {
 }
 
 func (d *door) accountData(q *web.Request) (accountData, error) {
+	data := accountData{Least: auth.MinPassword, Zones: zones(), Keys: d.keys != nil}
 	all, err := d.Store.Sessions(q.Context(), q.Org, q.Person.ID)
-	data := accountData{Least: auth.MinPassword, Zones: zones()}
+	if err != nil {
+		return data, err
+	}
+	data.Factors, err = d.factors(q.Context(), q.Person)
 	for _, s := range all {
 		if s.Alive(q.Now) {
 			data.Sessions = append(data.Sessions, sessionLine{s, s.Hash[:16], s.Hash == q.Session.Hash})
@@ -106,7 +112,7 @@ func (d *door) endSessions(q *web.Request) error {
 }
 
 func (d *door) showSettings(q *web.Request) error {
-	return q.Page(d.settings, "Settings", q.Settings())
+	return q.Page(d.index, "Settings", q.Settings())
 }
 
 // zones are offered while typing; every name of the IANA list is taken.

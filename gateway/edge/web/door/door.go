@@ -16,10 +16,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"postern/gateway/auth"
+	"postern/gateway/auth/oidc"
+	"postern/gateway/auth/passkey"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/edge/web"
 	"postern/gateway/store"
@@ -33,7 +37,7 @@ const (
 	MaxFactors = 10 // of one person, of each kind
 )
 
-//go:embed *.html
+//go:embed *.html door.js
 var files embed.FS
 
 // Passwords checks a password. The login is "org/login"; the answer is the person's id (auth.Service).
@@ -60,8 +64,9 @@ type Services struct {
 	Hash      func(password string) (string, error)
 	Secrets   Secrets
 	Pools     func(ctx context.Context, org string) ([]Pool, error)
-	Host      string // of the public URL, without port: what passkeys are bound to
-	Origin    string // the public URL
+	Host      string            // of the public URL, without port: what passkeys are bound to
+	Origin    string            // the public URL
+	Transport http.RoundTripper // to providers of single sign-on; nil is the default
 	Log       *slog.Logger
 	Clock     func() time.Time
 }
@@ -69,22 +74,56 @@ type Services struct {
 // door is the pages.
 type door struct {
 	Services
-	throttle *auth.Throttle // of second proofs
+	throttle *auth.Throttle   // of second proofs and links
+	keys     *passkey.Service // nil: the host can have none
+	sso      *oidc.Client
 
-	signIn, welcome, account, settings *web.Template
+	signIn, second, single, welcome, proof, account, app, codes, key, index *web.Template
+	people, person, newPerson, rights, emergency                            *web.Template
 }
 
 // Routes are the pages of this package.
 func Routes(s Services) []web.Route {
-	d := &door{Services: s, throttle: auth.NewThrottle(s.Clock),
-		signIn: web.Parse(files, "signin.html", "mark.html"), welcome: web.Parse(files, "welcome.html", "mark.html"),
-		account: web.Parse(files, "account.html"), settings: web.Parse(files, "settings.html")}
+	d := &door{Services: s, throttle: auth.NewThrottle(s.Clock), keys: keyService(s),
+		sso:    oidc.New(s.Origin+"/sign-in/single/back", s.Transport, s.Clock),
+		signIn: page("signin"), second: page("second"), single: page("single"), welcome: page("welcome"), proof: page("prove"),
+		account: page("account"), app: page("app"), codes: page("codes"), key: page("key"), index: page("settings"),
+		people: page("people"), person: page("person"), newPerson: page("newperson"), rights: page("rights"), emergency: page("emergency")}
+	return slices.Concat(web.Files(files, "door.js"), d.entrance(), d.own(), d.administration(), d.emergencies())
+}
+
+func page(name string) *web.Template {
+	return web.Parse(files, name+".html", "mark.html", "passkey.html", "fields.html")
+}
+
+// entrance is how people get in.
+func (d *door) entrance() []web.Route {
 	return []web.Route{
+		{Method: "GET", Pattern: "/sign-in/second", Need: web.Public(), Handle: d.showSecond},
+		{Method: "POST", Pattern: "/sign-in/second", Need: web.Public(), Handle: d.doSecond},
+		{Method: "POST", Pattern: "/sign-in/passkey", Need: web.Public(), Handle: d.passkeySignIn},
+		{Method: "GET", Pattern: "/sign-in/single", Need: web.Public(), Handle: d.showSingle},
+		{Method: "POST", Pattern: "/sign-in/single", Need: web.Public(), Handle: d.doSingle},
+		{Method: "GET", Pattern: "/sign-in/single/back", Need: web.Public(), Handle: d.backSingle},
 		{Method: "GET", Pattern: "/sign-in", Need: web.Public(), Handle: d.showSignIn},
 		{Method: "POST", Pattern: "/sign-in", Need: web.Public(), Handle: d.doSignIn},
 		{Method: "POST", Pattern: "/sign-out", Need: web.SignedIn(), Handle: d.signOut},
 		{Method: "GET", Pattern: "/welcome/{token}", Need: web.Public(), Handle: d.showWelcome},
 		{Method: "POST", Pattern: "/welcome/{token}", Need: web.Public(), Handle: d.doWelcome},
+	}
+}
+
+// own is what people do with their own account.
+func (d *door) own() []web.Route {
+	return []web.Route{
+		{Method: "GET", Pattern: "/prove", Need: web.SignedIn(), Handle: d.showProve},
+		{Method: "POST", Pattern: "/prove", Need: web.SignedIn(), Handle: d.doProve},
+		{Method: "GET", Pattern: "/account/app", Need: web.SignedIn(), Fresh: true, Handle: d.showApp},
+		{Method: "POST", Pattern: "/account/app", Need: web.SignedIn(), Fresh: true, Handle: d.saveApp},
+		{Method: "POST", Pattern: "/account/codes", Need: web.SignedIn(), Fresh: true, Handle: d.newCodes},
+		{Method: "GET", Pattern: "/account/passkey", Need: web.SignedIn(), Fresh: true, Handle: d.showKey},
+		{Method: "POST", Pattern: "/account/passkey", Need: web.SignedIn(), Fresh: true, Handle: d.saveKey},
+		{Method: "POST", Pattern: "/account/remove", Need: web.SignedIn(), Fresh: true, Handle: d.removeFactor},
 		{Method: "GET", Pattern: "/account", Need: web.SignedIn(), Handle: d.showAccount,
 			Setting: web.Setting{Name: "Your account", Text: "Password, second proof, time zone, where you are signed in", Icon: "person"}},
 		{Method: "POST", Pattern: "/account/zone", Need: web.SignedIn(), Handle: d.setZone},

@@ -3,6 +3,7 @@ package door
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -13,14 +14,22 @@ import (
 )
 
 // signInData is the dot of the sign-in page.
-type signInData struct{ Next string }
+type signInData struct {
+	Next    string
+	Options string // of a passkey, JSON; "" is none
+	SSO     string // path to single sign-on; "" is none
+}
 
 func (d *door) showSignIn(q *web.Request) error {
 	next := web.Local(q.URL.Query().Get("next"))
 	if q.SignedIn() {
 		return q.See(d.after(q, next), "")
 	}
-	return q.Page(d.signIn, "Sign in", signInData{next})
+	data, err := d.signInData(q, next)
+	if err != nil {
+		return err
+	}
+	return q.Page(d.signIn, "Sign in", data)
 }
 
 // after is where a sign-in leads.
@@ -37,15 +46,29 @@ func refused() error {
 }
 
 func (d *door) doSignIn(q *web.Request) error {
-	data := signInData{web.Local(q.PostForm.Get("next"))}
+	next := web.Local(q.PostForm.Get("next"))
 	p, err := d.check(q, q.PostForm.Get("login"), q.PostForm.Get("password"))
 	if err != nil {
+		data, derr := d.signInData(q, next)
+		if derr != nil {
+			return derr
+		}
 		return q.Again(d.signIn, "Sign in", data, err)
+	}
+	f, err := d.factors(q.Context(), p)
+	if err != nil {
+		return err
+	}
+	if f.second() {
+		if err := d.begin(q, p, auth.Half, "password"); err != nil {
+			return err
+		}
+		return q.See("/sign-in/second?"+url.Values{"next": {next}}.Encode(), "")
 	}
 	if err := d.begin(q, p, auth.Full, "password"); err != nil {
 		return err
 	}
-	return q.See(d.after(q, data.Next), "")
+	return q.See(d.after(q, next), "")
 }
 
 // check is the person of a sign-in name and password.
