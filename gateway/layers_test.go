@@ -31,7 +31,7 @@ var beside = map[string]bool{
 	"trust/revoke trust/chain":             true, "trust/revoke trust/fetch": true, "trust/bundle trust/chain": true, "trust/bundle trust/fetch": true,
 	"trust/policy trust/chain":              true,
 	"gateway/spool/keys gateway/spool/seal": true, "gateway/clinic/rule gateway/clinic/work": true,
-	"gateway/clinic/letter gateway/clinic/work": true,
+	"gateway/clinic/letter gateway/clinic/work": true, "gateway/clinic/reading gateway/clinic/inbox": true,
 }
 
 // never lists what may not meet whatever the floors: finding and believing a certificate are different questions.
