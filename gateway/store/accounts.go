@@ -61,9 +61,8 @@ func (s *Store) Record(ctx context.Context, login string) (principal, record str
 
 // MayUse reports whether a login may send as an address (EP-05); a +tag does not matter.
 func (s *Store) MayUse(ctx context.Context, principal string, a addr.Address) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM account_address u JOIN account c ON c.login=u.login
-		WHERE u.login=? AND u.address=? AND c.disabled=''`, principal, a.WithoutTag().Key()).Scan(&n)
+	n, err := one(ctx, s, `SELECT count(*) FROM account_address u JOIN account c ON c.login=u.login
+		WHERE u.login=? AND u.address=? AND c.disabled=''`, []any{principal, a.WithoutTag().Key()}, func(r *sql.Rows) (n int, err error) { return n, r.Scan(&n) })
 	return n > 0, err
 }
 

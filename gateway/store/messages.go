@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"postern/gateway/delivery/track"
@@ -187,8 +186,8 @@ func (s *Store) Events(ctx context.Context, id message.ID) ([]track.Event, error
 
 // EventsAfter is the stream of all events after a cursor, in commit order, up to n.
 func (s *Store) EventsAfter(ctx context.Context, cursor int64, n int) ([]Event, error) {
-	return list(ctx, s, "SELECT seq, org, message, recipient, kind, at, source, evidence FROM event WHERE seq>? ORDER BY seq LIMIT "+strconv.Itoa(n),
-		[]any{cursor}, scanEvent)
+	return list(ctx, s, "SELECT seq, org, message, recipient, kind, at, source, evidence FROM event WHERE seq>? ORDER BY seq LIMIT ?",
+		[]any{cursor, n}, scanEvent)
 }
 
 // Blob is the row of a blob: where its bytes are and their wrapped key.

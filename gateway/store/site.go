@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/gateway/delivery/route"
@@ -107,9 +108,28 @@ func (s *Store) Domains(ctx context.Context) ([]Domain, error) {
 	return list(ctx, s, "SELECT name, org, postmaster, destination, settings FROM domain ORDER BY name", nil, scanDomain)
 }
 
+// domainCache keeps our domains between changes: each recipient is asked for one.
+type domainCache struct {
+	mu sync.Mutex
+	by map[addr.Domain]Domain
+}
+
 // Domain is one health domain of ours (ErrNotFound otherwise).
 func (s *Store) Domain(ctx context.Context, name addr.Domain) (Domain, error) {
-	return one(ctx, s, "SELECT name, org, postmaster, destination, settings FROM domain WHERE name=?", []any{name.String()}, scanDomain)
+	c := &s.cache.domains
+	c.mu.Lock()
+	defer c.mu.Unlock() // while it is read too: a change flushes after it, and so what was read before it
+	if d, ok := c.by[name]; ok {
+		return d, nil
+	}
+	d, err := one(ctx, s, "SELECT name, org, postmaster, destination, settings FROM domain WHERE name=?", []any{name.String()}, scanDomain)
+	if err == nil {
+		if c.by == nil {
+			c.by = map[addr.Domain]Domain{}
+		}
+		c.by[name] = d
+	}
+	return d, err
 }
 
 // AddAddresses adds addresses, all or none; each domain must be ours.

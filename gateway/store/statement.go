@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -73,8 +75,14 @@ type asked struct {
 	ready map[string]*sql.Stmt
 }
 
-// query asks the reading connections; the statement is prepared the first time.
+// query asks the reading connections; the statement is prepared the first time. A limit at its end is written into
+// the text: SQLite plans by it, and would plan anew at each asking if it were a parameter.
 func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if text, ends := strings.CutSuffix(query, " LIMIT ?"); ends {
+		if n, whole := args[len(args)-1].(int); whole {
+			query, args = text+" LIMIT "+strconv.Itoa(n), args[:len(args)-1]
+		}
+	}
 	st, err := s.asked.statement(ctx, s.read, query)
 	if err != nil {
 		return nil, err

@@ -41,12 +41,16 @@ type trustCache struct {
 	anchors  map[string]*trust.AnchorSet
 	settings map[addr.Domain]trust.Settings
 	policies map[string]trust.PolicySet
+	domains  domainCache
 }
 
 func (c *trustCache) flush() {
 	c.mu.Lock()
 	c.anchors, c.settings, c.policies = nil, nil, nil
 	c.mu.Unlock()
+	c.domains.mu.Lock()
+	c.domains.by = nil
+	c.domains.mu.Unlock()
 }
 
 // AddAnchors adds trust anchors to a domain; one already there gets the given directions.
