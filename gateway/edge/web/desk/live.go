@@ -1,0 +1,151 @@
+package desk
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"postern/gateway/clinic/work"
+	"postern/gateway/edge/web"
+)
+
+// How often a live page is made anew at most, and at least, so that ages grow and rights that ended are felt.
+const (
+	liveRest = time.Second
+	liveBeat = 30 * time.Second
+)
+
+// live sends the element again whenever it looks different, until the browser leaves.
+func (d *desk) live(q *web.Request, id string, make func() (web.Replace, string, error)) error {
+	return q.Stream(func(send func(event string, data any) error) error {
+		var last [32]byte
+		for first := true; ; first = false {
+			work, people := d.Store.DeskChanged(), d.here.wait()
+			q.Now = d.Clock().UTC()
+			piece, title, err := make()
+			if err != nil {
+				return err
+			}
+			piece.ID = id
+			if sum := sha256.Sum256([]byte(piece.HTML)); sum != last {
+				last = sum
+				if !first { // what the page has already is not sent again
+					if err := send("replace", piece); err != nil {
+						return err
+					}
+					if title != "" {
+						if err := send("title", title+" · Postern"); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			if !pause(q, liveRest, nil, nil) || !pause(q, liveBeat, work, people) {
+				return nil
+			}
+		}
+	})
+}
+
+// pause waits for a time or one of two signs; it is false when the browser left.
+func pause(q *web.Request, d time.Duration, a, b <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-q.Context().Done():
+		return false
+	case <-t.C:
+	case <-a:
+	case <-b:
+	}
+	return true
+}
+
+func (d *desk) liveHome(q *web.Request) error {
+	return d.live(q, "home", func() (web.Replace, string, error) {
+		p, err := d.homeOf(q)
+		if err != nil {
+			return web.Replace{}, "", err
+		}
+		html, err := q.Render(d.homeLive, p)
+		return web.Replace{HTML: html}, p.title(), err
+	})
+}
+
+func (d *desk) liveList(q *web.Request) error {
+	return d.live(q, "list", func() (web.Replace, string, error) {
+		p, err := d.listOf(q)
+		if err != nil {
+			return web.Replace{}, "", err
+		}
+		html, err := q.Render(d.listLive, p)
+		return web.Replace{HTML: html}, p.title(), err
+	})
+}
+
+// liveItem keeps the sign of who is here and what changed; the page itself is not replaced under somebody's hands.
+func (d *desk) liveItem(q *web.Request) error {
+	id, who := q.Work.ID, q.Person.ID
+	defer d.here.leave(id, who)
+	seen := q.Work
+	return d.live(q, "now", func() (web.Replace, string, error) {
+		d.here.look(id, who, q.Now)
+		e, err := d.Store.Work(q.Context(), q.Org, id)
+		if err != nil {
+			return web.Replace{}, "", err
+		}
+		p, err := d.nowOf(q, e, seen)
+		if err != nil {
+			return web.Replace{}, "", err
+		}
+		html, err := q.Render(d.itemLive, p)
+		return web.Replace{HTML: html}, "", err
+	})
+}
+
+// now is who else is here, and what changed since the page was opened.
+type now struct {
+	Item    work.ID
+	Looking []string
+	Writing []string
+	Answers int
+	Changed string // what changed since the page was opened; "" is nothing
+}
+
+func (d *desk) nowOf(q *web.Request, e, seen work.Entry) (now, error) {
+	n := now{Item: e.ID}
+	h, err := d.house(q)
+	if err != nil {
+		return n, err
+	}
+	for _, p := range d.here.others(e.ID, q.Person.ID, q.Now) {
+		n.Looking = append(n.Looking, h.Person(p))
+	}
+	writers, err := d.Store.Writers(q.Context(), q.Org, e.ID)
+	if err != nil {
+		return n, err
+	}
+	for _, w := range writers {
+		if w.Person != q.Person.ID {
+			n.Writing = append(n.Writing, h.Person(w.Person))
+		}
+	}
+	answers, err := d.Store.AnswersTo(q.Context(), q.Org, e.ID)
+	n.Answers = len(answers)
+	if e.Version != seen.Version {
+		n.Changed = "Meanwhile " + stands(h, e) + "."
+	}
+	return n, err
+}
+
+// stands says in words where an entry is.
+func stands(h house, e work.Entry) string {
+	switch e.State {
+	case work.New:
+		return "nobody has this; it is with " + h.Pool(e.Pool)
+	case work.Taken:
+		return h.Person(e.Owner) + " has this"
+	case work.Waiting:
+		return h.Person(e.Owner) + " waits for something"
+	}
+	return h.Person(e.Owner) + " finished this"
+}

@@ -1,0 +1,86 @@
+package desk
+
+import (
+	"encoding/json"
+
+	"postern/gateway/clinic/work"
+	"postern/gateway/delivery/track"
+	"postern/gateway/edge/web"
+	"postern/smime"
+)
+
+// trustIn is who a message is from beyond doubt.
+type trustIn struct {
+	Sender  string // the verified address
+	Bound   string // to what the certificate speaks: "address" or "domain"
+	Signer  string // the certificate's subject
+	Anchor  string // who vouches for it
+	Own     bool   // this gateway wrote it
+	Notice  bool   // a report by a partner's gateway
+	Checked bool   // the ladder says how it was verified
+}
+
+// Words is one sentence.
+func (t trustIn) Words() string {
+	switch {
+	case t.Own:
+		return "Written by this gateway."
+	case !t.Checked:
+		return "Verified when it came."
+	case t.Bound == "domain":
+		return "Verified: signed for its whole organisation (" + t.Sender + ")."
+	}
+	return "Verified: signed for this very address."
+}
+
+// trusted reads from the ladder how the sender was verified.
+func (d *desk) trusted(q *web.Request, e work.Entry) (trustIn, error) {
+	t := trustIn{Sender: e.Sender.String(), Own: e.Kind == work.Failure && e.About != "", Notice: e.Kind == work.Notice}
+	events, err := d.Store.Events(q.Context(), e.Message)
+	for _, v := range events {
+		if v.Kind != track.Trusted || !v.Recipient.SameMailbox(e.Recipient) {
+			continue
+		}
+		var ev struct {
+			Bound         string `json:"bound"`
+			AnchorSubject string `json:"anchor_subject"`
+			Report        struct {
+				Signers []struct {
+					Cert struct {
+						Subject string `json:"subject"`
+					} `json:"cert"`
+					Reason string `json:"reason"`
+				} `json:"signers"`
+			} `json:"report"`
+		}
+		if json.Unmarshal(v.Evidence, &ev) != nil {
+			continue
+		}
+		t.Checked, t.Own, t.Bound, t.Anchor = true, false, ev.Bound, ev.AnchorSubject
+		for _, s := range ev.Report.Signers {
+			if s.Reason == "" && t.Signer == "" {
+				t.Signer = s.Cert.Subject
+			}
+		}
+	}
+	return t, err
+}
+
+// receiptWords is the security receipt in plain sentences.
+func receiptWords(stored json.RawMessage) []string {
+	var r struct {
+		Opened *smime.Report     `json:"opened"`
+		Sealed smime.SealReports `json:"sealed"`
+	}
+	if len(stored) == 0 || json.Unmarshal(stored, &r) != nil {
+		return nil
+	}
+	var out []string
+	if r.Opened != nil {
+		out = r.Opened.Words()
+	}
+	for _, s := range r.Sealed {
+		out = append(out, s.Words()...)
+	}
+	return out
+}
