@@ -194,7 +194,7 @@ func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
 	if !split.closed {
 		x.out.Report.lenient(LenientNotClosed)
 	}
-	sd, err := x.signaturePart(io.NewSectionReader(s, split.second.from, split.second.to-split.second.from))
+	sd, err := x.signaturePart(io.NewSectionReader(s, split.second.from, split.second.to-split.second.from), split.closed)
 	if err != nil {
 		return err
 	}
@@ -206,8 +206,9 @@ func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
 	return x.inner(form)
 }
 
-// signaturePart reads the second part: a detached SignedData.
-func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
+// signaturePart reads the second part: a detached SignedData. Where the part's end is not marked, everything to
+// the end of the message is in it, so nothing in it may be passed over: see oddInside.
+func (x *opening) signaturePart(sec *io.SectionReader, closed bool) (*cms.Signed, error) {
 	if sec.Size() > maxSignature {
 		return nil, fail(cms.ReasonLimit, "signature part too long")
 	}
@@ -248,9 +249,19 @@ func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
 		return nil, lift(err)
 	}
 	if b, ok := body.(*part.Base64Reader); ok && b.Odd() > 0 {
+		if !closed {
+			return nil, oddInside()
+		}
 		x.out.Report.lenient(LenientBase64)
 	}
 	return sd, nil
+}
+
+// oddInside refuses characters that are no base64 at the end of what was encrypted. No relay can have put them
+// there; and were they passed over, whoever adds cipher blocks to a genuine message would learn from its
+// acceptance whether their padding is right (CMS-31, CMS-32).
+func oddInside() error {
+	return fail(ReasonStructure, "characters that are not base64 at the end of the encrypted content")
 }
 
 // opaque reads application/pkcs7-mime inside the envelope: SignedData around its content.
@@ -287,6 +298,9 @@ func (x *opening) opaque(head root) error {
 	form, err := x.readOpaque(sd)
 	if err != nil {
 		return x.refuseAfter(err)
+	}
+	if b, ok := body.(*part.Base64Reader); ok && b.Odd() > 0 {
+		return x.refuseAfter(oddInside())
 	}
 	if err := x.drain(); err != nil {
 		return err

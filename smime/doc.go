@@ -3,7 +3,8 @@
 //
 // Seal wraps a complete message as message/rfc822, signs it, encrypts it and writes the sealed
 // message. Open reads a sealed message once, decrypts it into a Scratch, checks every signer, and
-// gives back the exact octets that were signed. Choose says which algorithms one peer is sent. The
+// gives back the exact octets that were signed. Choose says which algorithms one peer is sent, by what its
+// verified mail taught (Taught), and Envelopes who can share one message. The
 // package judges no trust, binds no sender and knows no network, file or clock: package trust
 // decides about signers afterwards, and until it has, nothing in an Opened may be acted on.
 //
@@ -15,7 +16,8 @@
 //   - "media_type" QUIRK: application/x-pkcs7-mime and x-pkcs7-signature of older Java agents;
 //     application/octet-stream with a .p7m or .p7s name from relays and edge systems (TestReceiveMediaTypes)
 //   - "transfer_encoding" QUIRK: base64 that does not say so (TestReceiveMediaTypes)
-//   - "base64" QUIRK: characters outside the alphabet, from relays that wrap or mark lines (TestReceiveMediaTypes)
+//   - "base64" QUIRK: characters outside the alphabet, from relays that wrap or mark lines; never at the end of what
+//     was encrypted, where no relay can be and where they could hide added cipher blocks (TestReceiveMediaTypes)
 //   - "pkcs1_v1_5" QUIRK: key transport of .NET, OpenSSL, GnuPG and NSS by default (TestReceiveKeyTransport)
 //   - "signing_only_key" QUIRK: senders that do not look at key usage (TestReceiveRecipients)
 //   - "unwrapped" QUIRK: agents before Applicability Statement 1.3; From, To and Subject are then the

@@ -159,8 +159,11 @@ func readHeader(r io.Reader, lim part.Limits) (part.Header, io.Reader, error) {
 	}
 	buf := make([]byte, 0, 8<<10)
 	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)]) // whole, or a trickling source would cost a parse an octet
 		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = io.EOF
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return part.Header{}, nil, err
 		}
