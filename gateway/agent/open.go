@@ -112,7 +112,9 @@ func refuse(in Inbound, reason, detail string) *Result {
 // examine checks the opened message's header against its envelope and judges its signers.
 func (a *Agent) examine(ctx context.Context, in Inbound, o *smime.Opened, p Policy) (*Result, error) {
 	var ins message.Inspector
-	if _, err := io.Copy(&ins, io.NewSectionReader(o.Inner, 0, o.Inner.Size())); err != nil {
+	buf := make([]byte, min(o.Inner.Size()+1, 32<<10)) // most messages are notices, and short
+	src := struct{ io.Reader }{io.NewSectionReader(o.Inner, 0, o.Inner.Size())}
+	if _, err := io.CopyBuffer(&ins, src, buf); err != nil {
 		var flaw *message.Error
 		if errors.As(err, &flaw) {
 			return refuse(in, ReasonHeader, flaw.Error()), nil
