@@ -1,9 +1,16 @@
 package gateway_test
 
 import (
+	"bufio"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,11 +117,7 @@ func TestALockedDatabase(t *testing.T) {
 		t.Skip("waits out the lock")
 	}
 	w := newWorld(t, "")
-	other, err := sql.Open("sqlite", "file:"+w.clinic.Config.Database()+"?_txlock=immediate")
-	w.ok(err)
-	defer other.Close()
-	tx, err := other.Begin()
-	w.ok(err)
+	release := w.lockedElsewhere(w.clinic.Config.Database())
 	id := w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
 	began := time.Now()
 	if err := w.clinic.Deliver(w.ctx, w.dr.String(), []byte(w.note(w.dr, w.intake)), w.intake.String()); code(err)/100 != 4 {
@@ -123,10 +126,63 @@ func TestALockedDatabase(t *testing.T) {
 	if time.Since(began) < 4*time.Second {
 		t.Errorf("refused after %s: the lock was not met", time.Since(began))
 	}
-	w.ok(tx.Rollback())
+	release()
 	w.ok(w.Advance(w.ctx, 2*time.Minute))
 	w.reach(w.hospital, id, w.intake, track.StateDelivered)
 	w.items(w.clinic, "intake", 1)
+}
+
+// lockFile names, for a process made by lockedElsewhere, the database that it is to lock.
+const lockFile = "POSTERN_TEST_LOCK"
+
+// lockedElsewhere starts another process of this test that takes the write lock of a database. release ends it.
+func (w *world) lockedElsewhere(path string) (release func()) {
+	w.Helper()
+	child := exec.CommandContext(w.ctx, os.Args[0], "-test.run", "^TestHoldsALock$", "-test.v")
+	child.Env = append(os.Environ(), lockFile+"="+path)
+	in, err := child.StdinPipe()
+	w.ok(err)
+	out, err := child.StdoutPipe()
+	w.ok(err)
+	w.ok(child.Start())
+	for lines := bufio.NewScanner(out); ; {
+		if !lines.Scan() {
+			w.Fatalf("the other process does not take the lock: %v", child.Wait())
+		}
+		if lines.Text() == "locked" {
+			break
+		}
+	}
+	return sync.OnceFunc(func() {
+		w.ok(in.Close())
+		_, err := io.Copy(io.Discard, out)
+		w.ok(errors.Join(err, child.Wait()))
+	})
+}
+
+// TestHoldsALock is the other process of lockedElsewhere; by itself it takes and gives back the lock of a database of
+// its own.
+func TestHoldsALock(t *testing.T) {
+	path := os.Getenv(lockFile)
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "d.db")
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("locked")
+	if os.Getenv(lockFile) != "" {
+		_, err = io.Copy(io.Discard, os.Stdin)
+	}
+	if err := errors.Join(err, tx.Rollback()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestTheClockIsSet: what is under way is neither lost nor doubled, and waits no longer than before.
