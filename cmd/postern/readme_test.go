@@ -20,14 +20,45 @@ func TestReadmeHandsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	out := runPage(t, root, "README.md", "hands-on")
+	for _, want := range []string{"processed", "dispatched", "direct.clinic.example: delivered", "referral.html", "found", "would be sent now", "would be believed"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output does not say %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestTrustYear runs the trust administrator's year, exactly as its page has it.
+func TestTrustYear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs two gateways")
+	}
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok1 := strings.Cut(string(text), "<!-- hands-on -->\n```sh\n")
-	script, _, ok2 := strings.Cut(rest, "```\n<!-- /hands-on -->")
+	out := runPage(t, root, "cmd/postern/docs/trust.md", "trust-year")
+	for _, want := range []string{"none of them would have come out differently", "No domain believes them yet", "a newer version waits", "1 removed", "community: applied",
+		"would be refused\n", "rule revocable", "signs from", "--force signs with the new one now", "decrypts until", "1 messages from direct.hospital.example",
+		"untrusted", "add that community's anchor", "letter.eml: to postmaster@direct.clinic.example", "It would let 1 held messages in", "1 held messages are released", "accepted then, would have been refused",
+		"anchor.remove", "trust.undo"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output does not say %q:\n%s", want, out)
+		}
+	}
+}
+
+// runPage runs the commands of a page between its marks and returns what they printed.
+func runPage(t *testing.T, root, page, mark string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok1 := strings.Cut(string(text), "<!-- "+mark+" -->\n```sh\n")
+	script, _, ok2 := strings.Cut(rest, "```\n<!-- /"+mark+" -->")
 	if !ok1 || !ok2 {
-		t.Fatal("README.md has no hands-on block")
+		t.Fatalf("%s has no block %s", page, mark)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -41,9 +72,5 @@ func TestReadmeHandsOn(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"processed", "dispatched", "direct.clinic.example: delivered", "referral.html", "found", "would be sent now", "would be believed"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("the output does not say %q:\n%s", want, out)
-		}
-	}
+	return string(out)
 }
