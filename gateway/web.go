@@ -41,7 +41,7 @@ func (g *Gateway) bindWeb() (err error) {
 		}
 		wc.TLS = webTLS(src.Config())
 	}
-	if wc.Routes, err = s.pages(wc.URL); err != nil {
+	if wc.Routes, err = s.Pages(wc.URL); err != nil {
 		return err
 	}
 	if g.web, err = web.New(wc); err != nil {
@@ -75,8 +75,8 @@ func (s *Site) publicURL(at net.Addr) string {
 	return "https://" + net.JoinHostPort(s.Config.Hostname, port)
 }
 
-// pages is every route of the site: each package of pages with what it works with.
-func (s *Site) pages(public string) ([]web.Route, error) {
+// Pages is every route of the site: each package of pages with what it works with.
+func (s *Site) Pages(public string) ([]web.Route, error) {
 	u, err := url.Parse(public)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: public URL: %w", err)
@@ -84,7 +84,7 @@ func (s *Site) pages(public string) ([]web.Route, error) {
 	logins := auth.NewService(auth.Config{Accounts: people{s.Store}, Clock: s.now})
 	routes := door.Routes(door.Services{Store: s.Store, Passwords: logins, Hash: func(p string) (string, error) { return auth.Hash(p, nil) },
 		Secrets: s.Keys, Pools: s.poolNames, Host: u.Hostname(), Origin: public, Log: s.Log, Clock: s.now})
-	return append(routes, s.clinicPages()...), nil
+	return append(append(routes, s.clinicPages()...), s.deskPages()...), nil
 }
 
 // poolNames is the pools of an organisation for the administration of its people.

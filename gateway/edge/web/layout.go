@@ -54,7 +54,11 @@ func (q *Request) layout(title string, data any) layoutData {
 		if !q.s.has(r.Path) {
 			continue
 		}
-		r.Here = r.Path == "/" && q.URL.Path == "/" || r.Path != "/" && (q.URL.Path == r.Path || strings.HasPrefix(q.URL.Path, r.Path+"/"))
+		at := q.URL.Path
+		if r.Path == "/settings" && (at == "/account" || at == "/emergency" || strings.HasPrefix(at, "/account/")) {
+			at = r.Path
+		}
+		r.Here = r.Path == "/" && q.URL.Path == "/" || r.Path != "/" && (at == r.Path || strings.HasPrefix(at, r.Path+"/"))
 		if r.Small == "" {
 			r.Small = r.Name
 		}

@@ -105,13 +105,14 @@ func (q *Request) token() string {
 		q.secret = auth.NewToken()
 		q.setCookie(visitCookie, q.secret, 0)
 	}
-	return formToken(q.secret)
+	return FormToken(q.secret)
 }
 
 // Browser names this browser for as long as it keeps its cookie. It is a digest: nobody can be this browser with it.
 func (q *Request) Browser() string { return auth.HashToken("browser " + q.token()) }
 
-func formToken(secret string) string {
+// FormToken is the token that forms carry for the secret of a session.
+func FormToken(secret string) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte("postern-form-1"))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
@@ -119,7 +120,7 @@ func formToken(secret string) string {
 
 // holds tells whether a form's token is of this request's session.
 func (q *Request) holds(token string) bool {
-	return q.secret != "" && hmac.Equal([]byte(token), []byte(formToken(q.secret)))
+	return q.secret != "" && hmac.Equal([]byte(token), []byte(FormToken(q.secret)))
 }
 
 // notice is the one-time notice, which is then gone.

@@ -48,6 +48,7 @@ func (d *door) appData(q *web.Request, sealed string) (data appData, err error) 
 	if err != nil { // an organisation with a very long name
 		data.Size, data.Path, err = totp.Picture(totp.URI(secret, "Postern", q.Person.Login))
 	}
+	data.Size += 8 // the light margin that readers need (ISO/IEC 18004 §6.3.8), four on each side
 	return data, err
 }
 
