@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -292,11 +293,34 @@ var nextDue = func() string {
 	return "SELECT min(d) FROM (" + strings.Join(q, " UNION ALL ") + ")"
 }()
 
-// Jobs lists the jobs of a message, or of all (up to 1,000) when id is "", in the order in which they were queued.
+// maxListed bounds a list of jobs.
+const maxListed = 1000
+
+// Jobs lists the jobs of a message, or of all (up to 1,000) when id is "": what is due first comes first, and clocks
+// come last, so that thousands of them hide no work.
 func (s *Store) Jobs(ctx context.Context, id message.ID) ([]queue.Job, error) {
-	const limit = " ORDER BY id LIMIT 1000"
-	if id == "" {
-		return list(ctx, s, "SELECT "+jobColumns+" FROM job"+limit, nil, scanJobs)
+	if id != "" {
+		return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE message=? ORDER BY due LIMIT ?", []any{id, maxListed}, scanJobs)
 	}
-	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE message=?"+limit, []any{id}, scanJobs)
+	var all []queue.Job
+	for _, class := range queue.Classes() { // each by its own index, and clocks are the last
+		if class == queue.Clerical && len(all) >= maxListed {
+			break
+		}
+		jobs, err := list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE class=? ORDER BY parked, priority, due LIMIT ?", []any{class, maxListed}, scanJobs)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, jobs...)
+	}
+	slices.SortStableFunc(all, func(a, b queue.Job) int {
+		clock := func(j queue.Job) int {
+			if j.Kind == queue.Timer {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(clock(a), clock(b)), a.Due.Compare(b.Due))
+	})
+	return all[:min(len(all), maxListed)], nil
 }

@@ -158,6 +158,19 @@ func TestWhatIsUrgentGoesFirst(t *testing.T) {
 	}
 }
 
+// TestClocksHideNoWork: the list of jobs shows what waits before the clocks, however many there are.
+func TestClocksHideNoWork(t *testing.T) {
+	s := newSite(t)
+	s.add(t, queue.Timer, "", 1500)
+	s.now = s.now.Add(time.Minute)
+	s.add(t, queue.Relay, "a.example", 2)
+	s.add(t, queue.Seal, "", 1)
+	jobs, err := s.Jobs(context.Background(), "")
+	if err != nil || len(jobs) != 1000 || jobs[2].Kind == queue.Timer || jobs[3].Kind != queue.Timer {
+		t.Fatalf("%d jobs, %v; the fourth is %+v", len(jobs), err, jobs[3])
+	}
+}
+
 // TestNothingStarves: an ordinary job is claimed while twice as much urgent work comes as can be done.
 func TestNothingStarves(t *testing.T) {
 	s := newSite(t)
