@@ -81,24 +81,28 @@ func (s *Site) words(ctx context.Context, e work.Entry) (store.Searchable, error
 		patients = append(patients, d.PatientName())
 	}
 	x.Kind, x.Patient = strings.Join(kinds, " "), strings.Join(patients, " ")
-	text, err := s.itemWords(ctx, it)
+	if e.Kind == work.Message {
+		x.From = e.Sender
+	}
+	text, called, err := s.itemWords(ctx, it)
 	if err != nil && ctx.Err() != nil {
 		return x, err
 	}
 	if err != nil {
 		s.Log.Warn("a message's own words could not be read for the search", "message", e.Message, "error", err)
 	}
-	x.Text = text
+	x.Text, x.Called = text, called
 	return x, nil
 }
 
-// itemWords are the words of a message's parts as their readers see them.
-func (s *Site) itemWords(ctx context.Context, it inbox.Item) (string, error) {
+// itemWords are the words of a message's parts as their readers see them, and what its sender calls himself.
+func (s *Site) itemWords(ctx context.Context, it inbox.Item) (words, called string, err error) {
 	m, err := s.reader().Open(ctx, it)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer m.Close()
+	called = m.Called()
 	var b strings.Builder
 	for _, p := range it.Parts {
 		room := search.MaxWords - b.Len()
@@ -107,15 +111,15 @@ func (s *Site) itemWords(ctx context.Context, it inbox.Item) (string, error) {
 		}
 		c, err := m.Part(p.Path)
 		if err != nil {
-			return b.String(), err
+			return b.String(), called, err
 		}
 		text, err := search.Words(c, c.Size(), document.Hint{Filename: p.Filename, MediaType: p.MediaType, Stop: ctx.Err})
 		if err := errors.Join(err, c.Close()); err != nil {
-			return b.String(), fmt.Errorf("gateway: part %s: %w", p.Path, err)
+			return b.String(), called, fmt.Errorf("gateway: part %s: %w", p.Path, err)
 		}
 		b.WriteString(text[:min(len(text), room)] + "\n" + p.Filename + "\n")
 	}
-	return b.String(), nil
+	return b.String(), called, nil
 }
 
 // reader opens what inbox items hold.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/gateway/clinic/directory"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/search"
@@ -129,7 +130,7 @@ func TestSearch(t *testing.T) {
 		place.Pool = s.pool
 		e := c.filed(t, message.ID(fmt.Sprintf("m-%d", i)), place)
 		all = append(all, store.Searchable{Work: e.ID, Org: "o", Received: e.Received, Sender: e.Sender.String(), Recipient: e.Recipient.String(),
-			Patient: s.patient, Subject: s.subject, Text: s.text})
+			Patient: s.patient, Subject: s.subject, Text: s.text, From: e.Sender, Called: "Dr. Lee"})
 	}
 	pending, err := c.Unindexed(t.Context(), 10)
 	ok(t, err)
@@ -138,6 +139,9 @@ func TestSearch(t *testing.T) {
 	}
 	for range 2 { // again is the same
 		ok(t, c.Index(t.Context(), all))
+	}
+	if learned, _, err := c.BookOf(t.Context(), "o", dr); err != nil || learned.Messages != 4 || learned.Name != "Dr. Lee" || learned.Source != directory.Learned || !learned.Heard.Equal(c.now) {
+		t.Errorf("the address book learned %+v, %v", learned, err)
 	}
 	find := func(t *testing.T, who staff.Person, org, q, after string, n int) ([]string, store.Results) {
 		t.Helper()

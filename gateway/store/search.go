@@ -11,6 +11,7 @@ import (
 
 	"postern/gateway/clinic/search"
 	"postern/gateway/clinic/work"
+	"postern/smime/addr"
 )
 
 // Searchable is one message's words, by where they stand.
@@ -24,6 +25,8 @@ type Searchable struct {
 	Subject   string
 	Kind      string // types of its documents
 	Text      string
+	From      addr.Address // whom the address book learns; zero is nobody
+	Called    string       // as From calls himself
 }
 
 // Unindexed lists work rows whose words are not in the index yet: up to n.
@@ -37,6 +40,9 @@ func (s *Store) Index(ctx context.Context, all []Searchable) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		for _, x := range all {
+			if !x.From.IsZero() && !w.exists("SELECT 1 FROM search_entry WHERE work=?", x.Work) {
+				w.learn(x.Org, x.From.WithoutTag(), x.Called, stamp(x.Received))
+			}
 			w.unindex(x.Work)
 			if w.exists("SELECT 1 FROM work WHERE id=?", x.Work) { // it may have gone since its words were read
 				w.index(x)

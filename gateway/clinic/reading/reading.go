@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"net/mail"
 	"path"
 	"strings"
 	"unicode"
@@ -19,6 +21,7 @@ import (
 	"postern/gateway/clinic/document/charset"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/spool"
+	"postern/smime/addr"
 	"postern/smime/part"
 )
 
@@ -64,6 +67,24 @@ func (m *Message) Close() error { return m.src.Close() }
 
 // Whole is the message as it was opened, octet for octet.
 func (m *Message) Whole() *io.SectionReader { return io.NewSectionReader(m.src, 0, m.src.Size()) }
+
+// Called is what the sender calls himself in From, "" where he does not, or where the name is given to another address
+// than the one that was verified. It is a name that somebody typed: nothing may be decided by it (AS-05).
+func (m *Message) Called() string {
+	h, err := part.ReadHeader(m.src, m.src.Size(), part.Limits{})
+	if err != nil {
+		return ""
+	}
+	from, err := (&mail.AddressParser{WordDecoder: &mime.WordDecoder{}}).Parse(h.Get("From"))
+	if err != nil {
+		return ""
+	}
+	a, err := addr.Parse(from.Address)
+	if err != nil || a.Key() != m.Item.Sender.Key() {
+		return ""
+	}
+	return strings.Join(strings.FieldsFunc(from.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }), " ")
+}
 
 // Content is one decoded part. Close destroys it.
 type Content struct {

@@ -12,6 +12,7 @@ import (
 	. "postern/gateway/clinic/reading"
 	"postern/gateway/spool"
 	"postern/gateway/spool/keys"
+	"postern/smime/addr"
 	"postern/smime/part"
 )
 
@@ -124,6 +125,24 @@ func TestPart(t *testing.T) {
 	whole, err := io.ReadAll(m.Whole())
 	if err != nil || !strings.HasPrefix(string(whole), "Content-Type: multipart/mixed") {
 		t.Fatalf("%v", err)
+	}
+}
+
+func TestCalled(t *testing.T) {
+	for situation, c := range map[string]struct{ from, want string }{
+		"a name":                  {`From: "Dr. Lee" <lee@a.example>`, "Dr. Lee"},
+		"an encoded name":         {"From: =?utf-8?q?N=C3=BA=C3=B1ez?= <LEE@a.example>", "Núñez"},
+		"marks that turn writing": {"From: =?utf-8?b?4oCuZWVM?= <lee@a.example>", "eeL"},
+		"another's address":       {`From: "Dr. Lee" <lee@evil.example>`, ""},
+		"no name":                 {"From: lee@a.example", ""},
+		"two":                     {"From: a <lee@a.example>, b <b@a.example>", ""},
+		"none":                    {"Subject: x", ""},
+	} {
+		m := opened(t, c.from+"\nContent-Type: text/plain\n\nx\n")
+		m.Item.Sender = addr.MustParse("lee@a.example")
+		if got := m.Called(); got != c.want {
+			t.Errorf("%s: %q, want %q", situation, got, c.want)
+		}
 	}
 }
 
