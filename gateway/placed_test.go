@@ -96,12 +96,13 @@ func TestRulesThatCannotBeRead(t *testing.T) {
 // TestAFailureIsATask: what did not arrive comes back to whoever sent it, urgent, with what it is about.
 func TestAFailureIsATask(t *testing.T) {
 	w := newWorld(t, "")
-	nurse, _ := w.people()
+	nurse, nurses := w.people()
+	w.ok(w.clinic.Store.SetMemberships(w.ctx, nurse, nurses.ID, []staff.Membership{{Pool: nurses.ID, Level: staff.Send}}, store.AuditEntry{}))
 	gone := w.hospital.Address("nobody")
 	id, err := w.clinic.As(nurse.Login).Send(w.ctx, gateway.Send{From: w.intake, Recipients: []addr.Address{gone}}, strings.NewReader(w.note(w.intake, gone)))
 	w.ok(err)
 	e := w.entry(1)
-	if e.Kind != work.Failure || e.About != id || e.Owner != nurse.ID || e.State != work.Taken || e.Urgency != work.Urgent {
+	if e.Kind != work.Failure || e.About != id || e.Owner != nurse.ID || e.Pool != nurses.ID || e.Why.OnlyCatchAll() || e.State != work.Taken || e.Urgency != work.Urgent {
 		t.Errorf("the task is %+v", e)
 	}
 	if e.Why.Because[0] != "its owner sent the message that did not arrive" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/clinic/staff"
@@ -36,14 +37,15 @@ func (w *writer) work(it inbox.Item, p Place) {
 		Patient: p.Patient, Thread: it.Thread, Refers: w.refers(it), Received: it.Received, Changed: w.s.now(), Version: 1}
 	w.continued(&e)
 	w.failed(&e)
-	if e.Pool == "" || !w.exists("SELECT 1 FROM pool WHERE id=? AND org=? AND retired=''", e.Pool, e.Org) {
-		if e.Pool != "" {
-			e.Why.Because = append([]string{"the team it was meant for is closed"}, e.Why.Because...)
-		}
-		e.Pool, e.Owner, e.Why.Rule, e.Why.RuleName = w.catchAll(e.Org), "", "", ""
+	switch {
+	case e.Pool == "":
+		e.Pool = w.catchAll(e.Org)
+	case !w.exists("SELECT 1 FROM pool WHERE id=? AND org=? AND retired=''", e.Pool, e.Org):
+		e.Why.Because = append([]string{"the team it was meant for is closed"}, e.Why.Because...)
+		e.Pool, e.Why.Rule, e.Why.RuleName = w.catchAll(e.Org), "", ""
 	}
-	if e.Owner != "" && !w.exists("SELECT 1 FROM person WHERE id=? AND org=? AND disabled=''", e.Owner, e.Org) {
-		e.Why.Because, e.Owner = append(e.Why.Because, "whom it was meant for is not here any more"), ""
+	if e.Owner != "" && w.levelOf(e.Org, e.Owner, e.Pool, e.Scope()) < staff.Draft { // nothing is in hands that cannot open it
+		e.Why.Because, e.Owner = append(e.Why.Because, "whom it was meant for may not work on it here"), ""
 	}
 	if e.Owner != "" {
 		e.State = work.Taken
@@ -95,24 +97,54 @@ func (w *writer) continued(e *work.Entry) {
 	}
 }
 
-// failed gives a failure to whoever sent the message that did not arrive.
+// failed gives a failure to whoever sent the message that did not arrive, in the team whose message it answered,
+// else in one of their own.
 func (w *writer) failed(e *work.Entry) {
 	if w.err != nil || e.Kind != work.Failure {
 		return
 	}
+	e.Why.Rule, e.Why.RuleName = "failure", "what did not arrive comes back"
 	if e.Urgency < work.Urgent {
-		e.Urgency, e.Why.Urgency, e.Why.UrgencyWhy = work.Urgent, work.Urgent, "something you sent did not arrive"
+		e.Urgency, e.Why.Urgency, e.Why.UrgencyWhy = work.Urgent, work.Urgent, "something sent from here did not arrive"
 	}
 	if e.About == "" || e.Owner != "" {
 		return
 	}
-	err := w.tx.QueryRow(`SELECT p.id FROM message m JOIN person p ON p.org=m.org AND p.login=m.principal AND p.disabled=''
-		WHERE m.id=? AND m.org=? AND m.principal<>''`, e.About, e.Org).Scan(&e.Owner)
-	if err == nil {
-		e.Why.Because = append([]string{"its owner sent the message that did not arrive"}, e.Why.Because...)
-	} else if !errors.Is(err, sql.ErrNoRows) {
-		w.err = fmt.Errorf("store: failure: %w", err)
+	var pools string
+	err := w.tx.QueryRow(`SELECT p.id, coalesce((SELECT k.pool FROM answer a JOIN work k ON k.id=a.work WHERE a.message=m.id LIMIT 1), '') || ' ' ||
+		coalesce((SELECT group_concat(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool)), '')
+		FROM message m JOIN person p ON p.org=m.org AND p.login=m.principal AND p.disabled='' WHERE m.id=? AND m.org=? AND m.principal<>''`, e.About, e.Org).Scan(&e.Owner, &pools)
+	if errors.Is(err, sql.ErrNoRows) {
+		return
 	}
+	if err != nil {
+		w.err = fmt.Errorf("store: failure: %w", err)
+		return
+	}
+	e.Why.Because = append([]string{"its owner sent the message that did not arrive"}, e.Why.Because...)
+	for _, p := range strings.Fields(pools) {
+		if w.levelOf(e.Org, e.Owner, p, e.Scope()) >= staff.Draft {
+			e.Pool = p
+			return
+		}
+	}
+}
+
+// levelOf is what a person may do with such messages of a pool; None for who is not there or disabled.
+func (w *writer) levelOf(org string, id staff.PersonID, pool string, c staff.Category) staff.Level {
+	if w.err != nil {
+		return staff.None
+	}
+	people, err := listTx(w, "SELECT "+personColumns+" FROM person WHERE org=? AND id=?", []any{org, id}, scanPerson)
+	if err != nil || len(people) == 0 {
+		w.err = err
+		return staff.None
+	}
+	ms, err := listTx(w, "SELECT pool, category, level FROM membership WHERE org=? AND person=? AND pool=?", []any{org, id, pool}, scanMembership)
+	if err != nil {
+		w.err = err
+	}
+	return staff.Of(people[0], ms, nil, w.s.now()).On(pool, c)
 }
 
 // answers records that a message of ours answers items: those whose sender it goes to and to which it refers.

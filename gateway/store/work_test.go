@@ -114,6 +114,7 @@ func TestWhereWorkBegins(t *testing.T) {
 		{"a pool of nobody", store.Place{Placement: work.Placement{Pool: "q-none"}}, c.desk.ID, "", work.New, "the team it was meant for is closed"},
 		{"a rule's person", store.Place{Placement: work.Placement{Pool: c.nurses.ID, Owner: c.nora.ID, Rule: "r-1", Because: []string{"x"}}}, c.nurses.ID, c.nora.ID, work.Taken, "x"},
 		{"a person who is not here", store.Place{Placement: work.Placement{Pool: c.nurses.ID, Owner: "p-gone", Rule: "r-1", Because: []string{"x"}}}, c.nurses.ID, "", work.New, "x"},
+		{"a person who is not of that team", store.Place{Placement: work.Placement{Pool: c.nurses.ID, Owner: c.dana.ID, Rule: "r-1", Because: []string{"x"}}}, c.nurses.ID, "", work.New, "x"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			e := c.filed(t, message.ID(fmt.Sprint("m-", i)), s.place)

@@ -51,15 +51,16 @@ type Bytes interface {
 
 // Services is what the pages work with. Answer and Patient are where other rooms begin; nil hides the way there.
 type Services struct {
-	Store     *store.Store
-	Open      func(ctx context.Context, blob string) (Bytes, error)
-	Words     func(ctx context.Context, blob, subject string) (string, bool) // what a rule about words finds in a message
-	Answer    func(id work.ID, how string) string                            // path to write: how is "reply", "reply_all", "forward" or "redirect"
-	Again     func(message string) string                                    // path to write a message that failed anew, "" is none
-	Patient   func(id work.ID) string                                        // path to say whose message it is
-	OfPatient func(patient string) string                                    // path of all of one patient's messages
-	Log       *slog.Logger
-	Clock     func() time.Time
+	Store         *store.Store
+	Open          func(ctx context.Context, blob string) (Bytes, error)
+	Words         func(ctx context.Context, blob, subject string) (string, bool) // what a rule about words finds in a message
+	Answer        func(id work.ID, how string) string                            // path to write: how is "reply", "reply_all", "forward" or "redirect"
+	Again         func(message string) string                                    // path to write a message that failed anew, "" is none
+	Patient       func(id work.ID) string                                        // path to say whose message it is
+	Print, Export func(id work.ID) string                                        // paths of the print view and of everything as files
+	OfPatient     func(patient string) string                                    // path of all of one patient's messages
+	Log           *slog.Logger
+	Clock         func() time.Time
 }
 
 // desk is the pages.

@@ -105,7 +105,8 @@ func (c *clinic) serve() {
 			return strings.ToLower(subject + " " + string(b)), ok
 		},
 		Answer: func(id work.ID, how string) string { return "/write?work=" + string(id) + "&how=" + how },
-		Again:  func(id string) string { return "/write?again=" + id }})
+		Again:  func(id string) string { return "/sent/" + id }, Patient: func(id work.ID) string { return "/item/" + string(id) + "/patient" },
+		Print: func(id work.ID) string { return "/item/" + string(id) + "/print" }, Export: func(id work.ID) string { return "/item/" + string(id) + "/export" }})
 	routes = append(routes, keep.Routes(keep.Services{Store: c.Store, Release: func(context.Context, string, string) error { return nil }, Discard: func(context.Context, string, string) error { return nil }})...)
 	routes = append(routes, web.Route{Method: "GET", Pattern: "/write", Need: web.SignedIn(), Handle: func(q *web.Request) error { return web.ErrNotFound }})
 	var err error

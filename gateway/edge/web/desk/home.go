@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -109,13 +110,19 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 	if len(mine) == 0 {
 		scope = reach
 	}
-	if err := d.homePanels(q, h, scope, &p); err != nil {
+	seen := map[work.ID]bool{}
+	loud, calm := p.views()
+	if err := d.homePanels(q, h, scope, &p, loud, seen); err != nil {
+		return p, err
+	}
+	slices.Reverse(p.Panels) // what is urgent stands first
+	if err := d.homeMine(q, h, reach, &p, seen); err != nil {
+		return p, err
+	}
+	if err := d.homePanels(q, h, scope, &p, calm, seen); err != nil {
 		return p, err
 	}
 	if err := d.homeTeams(q, h, reach, &p); err != nil {
-		return p, err
-	}
-	if err := d.homeMine(q, h, reach, &p); err != nil {
 		return p, err
 	}
 	if p.CanSeeHeld {
@@ -127,20 +134,29 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 	return p, nil
 }
 
-// homePanels fills the lists of what nobody may overlook.
-func (d *desk) homePanels(q *web.Request, h house, reach []store.Reach, p *homePage) error {
-	for _, v := range []struct {
-		view  store.View
-		panel panel
-		n     *int
-		old   *time.Time
-	}{
-		{store.ViewUrgent, panel{Title: "Urgent", Note: "By the sender's own words or codes, or because one of us said so.", Class: "urgent", Icon: "alert"}, &p.Urgent, &p.UrgentOldest},
-		{store.ViewFailures, panel{Title: "Did not arrive", Note: "Something sent from here needs another way.", Class: "urgent", Icon: "reply"}, &p.Failures, nil},
-		{store.ViewUnworked, panel{Title: "Nobody has it yet", Note: "The oldest first.", Icon: "inbox"}, &p.New, &p.Oldest},
-		{store.ViewOverdue, panel{Title: "The day has come", Note: "It was to wait until now.", Icon: "clock"}, &p.Overdue, nil},
-		{store.ViewUnruled, panel{Title: "No rule wanted it", Note: "Only the last rule took it.", Class: "quiet", Icon: "flag"}, &p.Unruled, nil},
-	} {
+// homeView is one list of the home page and where its sum goes.
+type homeView struct {
+	view  store.View
+	panel panel
+	n     *int
+	old   *time.Time
+}
+
+// views are the lists of what nobody may overlook: those that cannot wait, and the others.
+func (p *homePage) views() (loud, calm []homeView) {
+	return []homeView{
+			{store.ViewFailures, panel{Title: "Did not arrive", Note: "Something sent from here needs another way.", Class: "urgent", Icon: "reply"}, &p.Failures, nil},
+			{store.ViewUrgent, panel{Title: "Urgent", Note: "By the sender's own words or codes, or because one of us said so.", Class: "urgent", Icon: "alert"}, &p.Urgent, &p.UrgentOldest},
+		}, []homeView{
+			{store.ViewUnworked, panel{Title: "Nobody has it yet", Note: "The oldest first.", Icon: "inbox"}, &p.New, &p.Oldest},
+			{store.ViewOverdue, panel{Title: "The day has come", Note: "It was to wait until now.", Icon: "clock"}, &p.Overdue, nil},
+			{store.ViewUnruled, panel{Title: "No rule wanted it", Note: "Only the last rule took it.", Class: "quiet", Icon: "flag"}, &p.Unruled, nil},
+		}
+}
+
+// homePanels fills lists. Each message is told once, in the first list that has it; the sums count all.
+func (d *desk) homePanels(q *web.Request, h house, reach []store.Reach, p *homePage, views []homeView, seen map[work.ID]bool) error {
+	for _, v := range views {
 		wq := store.WorkQuery{Org: q.Org, Reach: reach, View: v.view, N: HomeLines}
 		counts, err := d.Store.WorkCounts(q.Context(), wq)
 		if err != nil {
@@ -159,11 +175,23 @@ func (d *desk) homePanels(q *web.Request, h house, reach []store.Reach, p *homeP
 		if err != nil {
 			return err
 		}
+		if lines = unseen(lines, seen); len(lines) == 0 {
+			continue
+		}
 		v.panel.N, v.panel.Count, v.panel.Rows = *v.n, atMost(*v.n), d.rows(q, h, lines)
 		v.panel.Path = "/work" + query("view", string(v.view))
 		p.Panels = append(p.Panels, v.panel)
 	}
 	return nil
+}
+
+// unseen leaves out what was told already.
+func unseen(lines []store.Line, seen map[work.ID]bool) []store.Line {
+	lines = slices.DeleteFunc(lines, func(l store.Line) bool { return seen[l.ID] })
+	for _, l := range lines {
+		seen[l.ID] = true
+	}
+	return lines
 }
 
 // homeTeams fills the table of teams.
@@ -212,7 +240,7 @@ func (d *desk) homeTeams(q *web.Request, h house, reach []store.Reach, p *homePa
 }
 
 // homeMine fills what the person has, and the notes that name them.
-func (d *desk) homeMine(q *web.Request, h house, reach []store.Reach, p *homePage) error {
+func (d *desk) homeMine(q *web.Request, h house, reach []store.Reach, p *homePage, seen map[work.ID]bool) error {
 	wq := store.WorkQuery{Org: q.Org, Reach: reach, View: store.ViewMine, Owner: q.Person.ID, N: 2 * HomeLines}
 	lines, err := d.Store.WorkList(q.Context(), wq)
 	if err != nil {
@@ -229,7 +257,7 @@ func (d *desk) homeMine(q *web.Request, h house, reach []store.Reach, p *homePag
 			n += c.N
 		}
 	}
-	p.Mine = panel{Title: "My work", Path: "/work?view=mine", Icon: "person", N: n, Count: atMost(n), Rows: d.rows(q, h, lines)}
+	p.Mine = panel{Title: "My work", Path: "/work?view=mine", Icon: "person", N: n, Count: atMost(n), Rows: d.rows(q, h, unseen(lines, seen))}
 	ms, err := d.Store.Mentions(q.Context(), q.Org, q.Person.ID, 2*HomeLines)
 	for _, m := range ms {
 		if q.Rights.On(m.Work.Pool, m.Work.Scope()) >= staff.Read { // a note may be on what was made sensitive since

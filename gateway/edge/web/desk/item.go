@@ -52,6 +52,8 @@ type itemPage struct {
 	Back       string
 	Answers    []wayOn // reply, forward …
 	PatientAt  string  // path to say whose message it is
+	PrintAt    string  // path of the print view
+	ExportAt   string  // path of everything as files
 	OfPatient  string  // path of all of the patient's messages
 	CanAudit   bool
 }
@@ -202,6 +204,9 @@ func (d *desk) ways(q *web.Request, h house, p *itemPage) error {
 			p.Answers = []wayOn{{"Answer", base + "reply", "r", "reply"}, {"Answer all", base + "reply_all", "", "reply"}, {"Redirect", base + "redirect", "", "forward"}}
 		}
 		p.Answers = append(p.Answers, wayOn{"Forward", base + "forward", "", "forward"})
+	}
+	if d.Print != nil {
+		p.PrintAt, p.ExportAt = d.Print(e.ID), d.Export(e.ID)
 	}
 	if d.Patient != nil {
 		p.PatientAt = d.Patient(e.ID)

@@ -85,9 +85,9 @@ func whenWords(w rule.When) []string {
 			out = append(out, what+" "+strings.Join(values, " or "))
 		}
 	}
-	add("sent to", w.Recipients)
-	add("from", w.Senders)
-	add("from the partner", w.Partners)
+	add("was sent to", w.Recipients)
+	add("comes from", w.Senders)
+	add("comes from the partner", w.Partners)
 	add("holds a document of type", quotes(w.Types))
 	if len(w.Categories) > 0 {
 		add("is of category", text(w.Categories))

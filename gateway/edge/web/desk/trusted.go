@@ -2,6 +2,7 @@ package desk
 
 import (
 	"encoding/json"
+	"strings"
 
 	"postern/gateway/clinic/work"
 	"postern/gateway/delivery/track"
@@ -14,6 +15,7 @@ type trustIn struct {
 	Sender  string // the verified address
 	Bound   string // to what the certificate speaks: "address" or "domain"
 	Signer  string // the certificate's subject
+	Who     string // the organisation it names
 	Anchor  string // who vouches for it
 	Own     bool   // this gateway wrote it
 	Notice  bool   // a report by a partner's gateway
@@ -59,11 +61,31 @@ func (d *desk) trusted(q *web.Request, e work.Entry) (trustIn, error) {
 		t.Checked, t.Own, t.Bound, t.Anchor = true, false, ev.Bound, ev.AnchorSubject
 		for _, s := range ev.Report.Signers {
 			if s.Reason == "" && t.Signer == "" {
-				t.Signer = s.Cert.Subject
+				t.Signer, t.Who = s.Cert.Subject, organization(s.Cert.Subject)
 			}
 		}
 	}
 	return t, err
+}
+
+// organization is the organisation in a certificate's subject as it is written (RFC 4514); "" is none.
+func organization(subject string) string {
+	field := ""
+	for i := 0; i <= len(subject); i++ {
+		switch {
+		case i < len(subject) && subject[i] == '\\' && i+1 < len(subject):
+			i++
+			field += subject[i : i+1]
+		case i == len(subject) || subject[i] == ',' || subject[i] == '+':
+			if o, ok := strings.CutPrefix(strings.TrimSpace(field), "O="); ok {
+				return o
+			}
+			field = ""
+		default:
+			field += subject[i : i+1]
+		}
+	}
+	return ""
 }
 
 // receiptWords is the security receipt in plain sentences.
