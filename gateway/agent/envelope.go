@@ -44,6 +44,7 @@ type packet struct {
 	to         []addr.Address
 	recipients []smime.Recipient
 	why        [][]string // by recipient certificate
+	seen       map[string]bool
 }
 
 // add puts a recipient's certificates in; one that is there already counts once.
@@ -54,9 +55,13 @@ func (e *packet) add(v *Verdict, cs []certificate) {
 		v.Algorithms.Why = append(slices.Clip(v.Algorithms.Why), sharedCipher(e.cipher))
 	}
 	for _, c := range cs {
-		if slices.ContainsFunc(e.recipients, func(r smime.Recipient) bool { return r.Cert.Equal(c.cert) }) {
+		if e.seen[string(c.cert.Raw)] {
 			continue
 		}
+		if e.seen == nil {
+			e.seen = map[string]bool{}
+		}
+		e.seen[string(c.cert.Raw)] = true
 		why := c.choice.Why
 		if c.choice.Cipher != e.cipher {
 			why = append(slices.Clip(why), sharedCipher(e.cipher))
