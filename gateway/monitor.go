@@ -62,7 +62,7 @@ func (s *Site) gauges(ctx context.Context) ([]metrics.Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, more...)
+	out = append(append(out, more...), s.certificateGauges()...)
 	st, m := s.Spool.Stats(), s.mode.get()
 	flag := map[bool]float64{true: 1}
 	plain := func(name, help string, v float64) { out = append(out, metrics.Gauge{Name: name, Help: help, Value: v}) }

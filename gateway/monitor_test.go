@@ -50,6 +50,7 @@ func TestMonitoringSeesWhatHappens(t *testing.T) {
 		`postern_smtp_accept_seconds_count{listener="peer"} 1`,
 		`postern_job_seconds_count{fate="done",kind="open"} 1`,
 		`postern_queue_late_seconds{class="network"} 0`,
+		`postern_trust_decisions{result="approved"} `, `postern_trust_decisions{result="soft_failed"} `, "postern_lookups_waiting 0",
 		"postern_held_messages 0", "postern_spool_free_octets ", "postern_queue_paused 0", "go_goroutines ",
 	} {
 		if !strings.Contains(clinic, want) {

@@ -72,6 +72,10 @@ func TestSharedBudgetOfRevocation(t *testing.T) {
 	if d := decide(t, e, last); !d.OK() || !d.SoftFailed {
 		t.Errorf("%+v", d)
 	}
+	decide(t, e, last)
+	if got, want := e.Stats(), (trust.Stats{Cached: 1, Approved: 9, SoftFailed: 9, Unknown: 8}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
 
 // TestBudgetOfAMessageToMany: a message to many may fetch more than one Question, but not without bound, whoever of

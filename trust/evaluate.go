@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"postern/smime/addr"
@@ -34,6 +35,33 @@ type Evaluator struct {
 	cfg     Config
 	cache   *decisionCache
 	issuers *issuerCache
+	counts  counts
+}
+
+// Stats is how many questions were answered since the start, by what they came to. SoftFailed are approvals whose
+// revocation could not be found out (AS-65); they are among Approved too, Cached are not.
+type Stats struct{ Cached, Approved, SoftFailed, Refused, Unknown uint64 }
+
+type counts struct{ cached, approved, softFailed, refused, unknown atomic.Uint64 }
+
+// Stats is the counts so far.
+func (e *Evaluator) Stats() Stats {
+	c := &e.counts
+	return Stats{c.cached.Load(), c.approved.Load(), c.softFailed.Load(), c.refused.Load(), c.unknown.Load()}
+}
+
+func (c *counts) add(d Decision) {
+	switch {
+	case d.OK():
+		c.approved.Add(1)
+	case d.Temporary:
+		c.unknown.Add(1)
+	default:
+		c.refused.Add(1)
+	}
+	if d.OK() && d.SoftFailed {
+		c.softFailed.Add(1)
+	}
 }
 
 // New makes an Evaluator. Config.Anchors is required.
@@ -74,6 +102,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, q Question) (Decision, error) 
 	}
 	generation := e.generation()
 	if hit, ok := e.cache.get(key, q.Time, generation); ok {
+		e.counts.cached.Add(1)
 		return hit.again(q.Time), nil
 	}
 	if q.Budget == nil {
@@ -84,6 +113,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, q Question) (Decision, error) 
 	if err := ctx.Err(); err != nil {
 		return Decision{}, fmt.Errorf("trust: %w", err)
 	}
+	e.counts.add(d)
 	if d.OK() && i.until.After(q.Time) {
 		// The generation read before the answers: what came in meanwhile makes this entry stale.
 		e.cache.put(key, &cached{decision: d, from: i.from, until: i.until, generation: generation})

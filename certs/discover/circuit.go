@@ -27,6 +27,17 @@ type circuit struct {
 	probing bool
 }
 
+// Stats is how the Finder stands now: searches that wait for servers longer than Quick, and domains whose servers
+// were silent when they were last asked.
+type Stats struct{ Waiting, Silent int }
+
+// Stats is how the Finder stands now.
+func (f *Finder) Stats() Stats {
+	f.circuits.mu.Lock()
+	defer f.circuits.mu.Unlock()
+	return Stats{Waiting: len(f.patience), Silent: len(f.circuits.byKey)}
+}
+
 func circuitKey(p place, a addr.Address) string {
 	kind, _, _ := strings.Cut(string(p.location), "-")
 	return kind + " " + a.Domain().String()

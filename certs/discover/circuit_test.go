@@ -103,6 +103,9 @@ func TestDeadDomainsHoldUpNobody(t *testing.T) {
 		if total > 2*dead { // once, and once more where the time to try again came
 			t.Errorf("%d questions to %d dead domains", total, dead)
 		}
+		if got := f.Stats(); got.Waiting != 0 || got.Silent != dead {
+			t.Errorf("%+v", got)
+		}
 		t.Logf("%d questions to %d dead domains with %d recipients each; %d waited at the same time", total, dead, each, m.most)
 	})
 }
