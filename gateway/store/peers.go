@@ -130,6 +130,9 @@ func (w *writer) lesson(l agent.Lesson) {
 			return
 		}
 	}
+	if old == "" { // a new one: those not heard of for long, for whom nothing is set, make room
+		w.exec("DELETE FROM peer WHERE heard<>'' AND heard<? AND setting='{}'", stamp(w.s.now().Add(-KnownFor)))
+	}
 	print := certs.Fingerprint(l.Cert)
 	learnt := column(k.With(l.Known))
 	if learnt == old && cert == print && l.Time.Sub(last) < relearn {

@@ -82,6 +82,12 @@ func TestWhatIsKnownOfAPeer(t *testing.T) {
 	if err := s.ForgetPeer(ctx, local, "doc@hospital.example", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("forgotten twice: %v", err)
 	}
+	teach("laboratory.example", s.now, smime.Known{KeyTransport: "rsaes-oaep-sha1"})
+	s.now = s.now.Add(store.KnownFor + time.Hour)
+	teach("practice.example", s.now, smime.Known{KeyTransport: "rsaes-oaep-sha1"})
+	if ps, err := s.Peers(ctx, local); err != nil || len(ps) != 2 || ps[0].Name != "hospital.example" || ps[1].Name != "practice.example" {
+		t.Errorf("after a year of silence, where something was set and where not: %+v, %v", ps, err)
+	}
 	elsewhere := store.Peer{Local: addr.MustDomain("elsewhere.example"), Name: "hospital.example"}
 	if err := s.SetPeer(ctx, "o", elsewhere, store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("set for a domain that is not ours: %v", err)
