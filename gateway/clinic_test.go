@@ -273,6 +273,32 @@ func TestAReferralIsFoundMatchedAndAnswered(t *testing.T) {
 	sam.post(item+"/write/reply", item+"/write/reply", 303, append(body, "again", "yes")...)
 }
 
+// TestAMessageForSomebodyElse is passed on with its files, and its sender hears where it went.
+func TestAMessageForSomebodyElse(t *testing.T) {
+	w := newWorld(t, webExtra)
+	w.ok(w.hospital.Add(w.ctx, "ward"))
+	dana := w.sits(w.clinic, "dana", staff.FrontDesk, staff.Send)
+	w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	page := "/item/" + string(w.arrived(w.clinic, "Referral").ID) + "/write/redirect"
+	ward := w.hospital.Address("ward")
+	dana.has(dana.get(page, 200), "its sender is told where")
+	sent := dana.post(page, page, 303, "to", ward.String(), "subject", "Fwd: Referral", "text", "", "category", "referral", "confirm", "yes", "do", "send")
+	w.reach(w.clinic, message.ID(strings.TrimPrefix(sent, "/sent/")), ward, track.StateDelivered)
+	if text := w.lastText(w.hospital, "ward"); !strings.Contains(text, "referral.xml") {
+		t.Errorf("the document was not passed on:\n%.2000s", text)
+	}
+	var told message.ID
+	for _, m := range w.mustSent() {
+		if m.Facts.Subject == "Passed on: your message" {
+			told = m.ID
+		}
+	}
+	w.reach(w.clinic, told, w.dr, track.StateDone)
+	if text := w.lastText(w.hospital, "dr"); !strings.Contains(text, ward.String()) || strings.Contains(text, "referral.xml") {
+		t.Errorf("the sender was told:\n%.2000s", text)
+	}
+}
+
 // lastText is the newest item of an inbox as it was opened.
 func (w *world) lastText(s *lab.Site, inboxID string) string {
 	w.Helper()

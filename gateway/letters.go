@@ -290,11 +290,36 @@ func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, con
 		m.InReplyTo, m.References = it.RFCID, it.References
 	}
 	id, err = l.submit(ctx, who, d, m)
+	if err == nil && d.How == letter.Redirect {
+		err = l.tellRedirected(ctx, who, d, team)
+	}
 	if err != nil {
 		return "", r, err
 	}
 	return id, r, l.s.Store.MarkSent(ctx, d, store.SentRow{Message: id, Org: d.Org, Person: who.ID, SignFor: d.SignFor, Pool: d.Pool, Work: d.Work, How: d.How,
 		Category: d.Category}, l.entry(who, "send", string(id), map[string]any{"draft": d.ID, "recipients": len(d.Recipients()), "files": len(d.Files), "work": d.Work, "confirmed": confirmed && len(r.Confirm) > 0}))
+}
+
+// tellRedirected tells the sender of a message that reached the wrong place where it went, so that the next goes there
+// at once. Nothing of the message is in it.
+func (l letters) tellRedirected(ctx context.Context, who staff.Person, d letter.Draft, team string) error {
+	e, err := l.s.Store.Work(ctx, d.Org, d.Work)
+	if err != nil {
+		return err
+	}
+	it, err := l.s.Store.Item(ctx, e.Inbox, e.Number)
+	if err != nil {
+		return err
+	}
+	to := make([]string, len(d.To))
+	for i, a := range d.To {
+		to[i] = a.String()
+	}
+	note := letter.Draft{ID: d.ID + "-told", Org: d.Org, How: letter.Reply, From: d.From, To: []addr.Address{e.Sender}, Text: "Your message reached us, and it is for somebody else. We have passed it on to " +
+		strings.Join(to, ", ") + ".\n\nPlease write there next time: it will be seen sooner."}
+	_, err = l.submit(ctx, who, note, compose.Message{From: d.From, To: note.To, Subject: "Passed on: your message", Text: note.Signed(who, team), Now: l.s.now(),
+		InReplyTo: it.RFCID, References: it.References})
+	return err
 }
 
 // submit writes the message and gives it to the pipeline.

@@ -169,12 +169,6 @@ func (p *pen) showDraft(q *web.Request) error {
 	return p.show(q, d, func(x *draftData) { x.Stored = true })
 }
 
-// upload is one file of a form, kept until the draft it belongs to is known.
-type upload struct {
-	name, kind string
-	number     int
-}
-
 // saveNew keeps a new message and does what its button says.
 func (p *pen) saveNew(q *web.Request) error {
 	d, err := p.fresh(q)
