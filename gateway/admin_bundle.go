@@ -461,16 +461,28 @@ func (a Admin) BundleReject(ctx context.Context, in BundleArg) (none, error) {
 	return none{}, a.s.Store.Reject(ctx, p.ID, a.entry("bundle.reject", in.Name, map[string]any{"proposal": p.ID}))
 }
 
-// BundleSet changes a bundle's URL and settings.
-func (a Admin) BundleSet(ctx context.Context, in BundleAdd) (none, error) {
+// BundleSet changes a bundle's URL and settings. Where two persons are needed they are for this too, or one could
+// do away with the second.
+func (a Admin) BundleSet(ctx context.Context, in BundleAdd) (Refreshed, error) {
+	out := Refreshed{Bundle: in.Name, Outcome: AppliedIt}
 	if err := checkBundle(in.URL, &in.Settings); err != nil {
-		return none{}, err
+		return out, err
 	}
 	b, err := a.s.Store.Bundle(ctx, in.Name)
 	if err != nil {
-		return none{}, err
+		return out, err
 	}
-	return none{}, a.s.Store.SetBundle(ctx, in.Name, in.URL, in.Settings, a.s.bundleDue(in.Settings.Interval, b.Look), a.entry("bundle.set", in.Name, nil))
+	if b.Settings.TwoPersons {
+		p, err := a.second(ctx, store.ProposeSettings, in.Name, in)
+		if err != nil || p == "" {
+			out.Outcome, out.Why = Waits, secondNeeded
+			return out, err
+		}
+		if err := a.s.Store.Withdraw(ctx, store.ProposeSettings, in.Name); err != nil {
+			return out, err
+		}
+	}
+	return out, a.s.Store.SetBundle(ctx, in.Name, in.URL, in.Settings, a.s.bundleDue(in.Settings.Interval, b.Look), a.entry("bundle.set", in.Name, nil))
 }
 
 // Subscribed is what a subscription does, or would do.
@@ -498,23 +510,33 @@ func (a Admin) BundleSubscribe(ctx context.Context, in SubscribeArg) (Subscribed
 		_, err = a.s.Store.Subscribe(ctx, sub, "", entry)
 		return out, err
 	}
-	object := in.Domain.String() + " " + in.Bundle
-	content, err := json.Marshal(sub)
+	p, err := a.second(ctx, store.ProposeSubscribe, in.Domain.String()+" "+in.Bundle, sub)
+	if err != nil || p == "" {
+		out.Outcome, out.Why = Waits, secondNeeded
+		return out, err
+	}
+	_, err = a.s.Store.Subscribe(ctx, sub, p, entry)
+	return out, err
+}
+
+// secondNeeded is why a change by one person waits.
+const secondNeeded = "changes of this bundle need two persons; another one gives the same command"
+
+// second asks for a second person to an act: the first one's call proposes it, and the call of another with the
+// very same content approves it. The id of the proposal comes back once both have spoken.
+func (a Admin) second(ctx context.Context, kind, object string, act any) (string, error) {
+	content, err := json.Marshal(act)
 	if err != nil {
-		return out, err
+		return "", err
 	}
-	p, err := a.s.Store.WaitingFor(ctx, store.ProposeSubscribe, object)
+	p, err := a.s.Store.WaitingFor(ctx, kind, object)
 	if err == nil && string(p.Content) == string(content) {
-		if p, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID})); err != nil {
-			return out, err
-		}
-		_, err = a.s.Store.Subscribe(ctx, sub, p.ID, entry)
-		return out, err
+		_, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
+		return p.ID, err
 	}
-	out.Outcome, out.Why = Waits, "changes of this bundle need two persons; another one gives the same command"
-	return out, a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: store.ProposeSubscribe, Object: object,
-		Content: content, Why: out.Why, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: a.actor, At: a.s.now()}}},
-		a.entry("bundle.propose", object, map[string]any{"subscription": sub}))
+	return "", a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: kind, Object: object, Content: content,
+		Why: secondNeeded, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: a.actor, At: a.s.now()}}},
+		a.entry("bundle.propose", object, map[string]any{"kind": kind, "act": act}))
 }
 
 // SubscribeArg are the arguments of `trust bundle subscribe`.

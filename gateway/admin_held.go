@@ -24,6 +24,7 @@ import (
 const (
 	maxHeldSenders = 10
 	maxHeldIDs     = 200
+	maxHeldLook    = 10_000 // the newest so many are looked at
 )
 
 // HeldGroup is held messages of one cause, partner and domain of ours. Nothing of their content is known.
@@ -47,7 +48,7 @@ type HeldGroup struct {
 
 // HeldGroups lists what is held, grouped by cause and partner, the largest group first.
 func (a Admin) HeldGroups(ctx context.Context) ([]HeldGroup, error) {
-	all, err := a.s.Store.HeldList(ctx, store.MaxHeld)
+	all, err := a.s.Store.HeldList(ctx, maxHeldLook)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +216,7 @@ func pick(known []knownAuthority, prefix string) (*x509.Certificate, error) {
 // heldCases is a group, and every held message of its domain as a case that a change of anchors may turn; the
 // peer of a case is the held message's own id.
 func (a Admin) heldCases(ctx context.Context, name string) (HeldGroup, []rehearsal.Case, error) {
-	all, err := a.s.Store.HeldList(ctx, store.MaxHeld)
+	all, err := a.s.Store.HeldList(ctx, maxHeldLook)
 	if err != nil {
 		return HeldGroup{}, nil, err
 	}

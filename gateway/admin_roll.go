@@ -300,8 +300,6 @@ const MaxImport = 500
 type ImportArg struct {
 	Files []ImportFile `json:"files"`
 	Look  bool         `json:"look,omitempty"` // say what would be imported, and do nothing
-
-	Device bool `json:"device,omitempty"` // the files hold certificates only; their keys are in the PKCS#11 device
 }
 
 // ImportFile is one file of an import.
@@ -350,7 +348,7 @@ func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte)
 		if f.Size < 0 || f.Size > len(octets) {
 			return nil, fmt.Errorf("gateway: %s: the call is cut short", f.Name)
 		}
-		got, err := a.readImport(octets[:f.Size], f, waiting, in.Device)
+		got, err := a.readImport(octets[:f.Size], f, waiting)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -391,11 +389,7 @@ func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte)
 }
 
 // readImport reads one file: certificates with keys, or one that answers a request.
-func (a Admin) readImport(file []byte, f ImportFile, waiting []store.Request, device bool) (incoming, error) {
-	if device {
-		creds, err := a.deviceCredentials(file)
-		return incoming{creds: creds}, err
-	}
+func (a Admin) readImport(file []byte, f ImportFile, waiting []store.Request) (incoming, error) {
 	c, err := keyfile.Parse(file, f.Password)
 	if err != nil {
 		return incoming{}, err

@@ -377,10 +377,45 @@ func withoutOctets(rows []store.TrustRow) []store.TrustRow {
 	return out
 }
 
-// TrustUndo takes a change back, unless what it made was changed since.
+// TrustUndo takes a change back, unless what it made was changed since. One about a bundle that needs two persons
+// needs them for this too.
 func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, error) {
+	two, err := a.needsTwo(ctx, change)
+	if err != nil {
+		return store.TrustChange{}, err
+	}
+	if two {
+		p, err := a.second(ctx, store.ProposeUndo, fmt.Sprint(change), change)
+		if err == nil && p == "" {
+			err = fmt.Errorf("gateway: %s", secondNeeded)
+		}
+		if err == nil {
+			err = a.s.Store.Withdraw(ctx, store.ProposeUndo, fmt.Sprint(change))
+		}
+		if err != nil {
+			return store.TrustChange{}, err
+		}
+	}
 	c, err := a.s.Store.UndoTrust(ctx, change, a.entry("trust.undo", "", nil))
 	c.Before, c.After = withoutOctets(c.Before), withoutOctets(c.After)
 	a.s.published() // a policy may decide what of ours is published
 	return c, err
+}
+
+// needsTwo reports whether a change touched a bundle that needs two persons.
+func (a Admin) needsTwo(ctx context.Context, change int64) (bool, error) {
+	c, err := a.s.Store.TrustChange(ctx, change)
+	if err != nil {
+		return false, err
+	}
+	bundles, err := a.s.Store.Bundles(ctx)
+	for _, b := range bundles {
+		touched := slices.ContainsFunc(append(slices.Clone(c.Before), c.After...), func(r store.TrustRow) bool {
+			return r.Values["bundle"] == b.Name || r.Table == "bundle" && r.Values["name"] == b.Name
+		})
+		if touched && b.Settings.TwoPersons {
+			return true, nil
+		}
+	}
+	return false, err
 }

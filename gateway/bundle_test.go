@@ -342,6 +342,28 @@ func TestTwoPersons(t *testing.T) {
 	if n := w.audited(w.clinic, "bundle.approve"); n != 3 {
 		t.Errorf("%d approvals are in the audit", n)
 	}
+	// One person alone does not do away with the second.
+	set := gateway.BundleAdd{Name: "community", URL: p.URL, Settings: store.BundleSettings{AllowPlain: true, Auto: true, MaxRemovedPercent: 100}}
+	if r, err := w.clinic.As("anna").BundleSet(w.ctx, set); err != nil || r.Outcome != gateway.Waits {
+		t.Errorf("settings by one person: %+v %v", r, err)
+	}
+	if _, err := w.clinic.As("anna").BundleSet(w.ctx, set); !errors.Is(err, store.ErrSamePerson) {
+		t.Errorf("settings by the same person twice: %v", err)
+	}
+	all, err := w.clinic.Admin().TrustChanges(w.ctx, gateway.ChangesArg{})
+	w.ok(err)
+	if _, err := w.clinic.As("anna").TrustUndo(w.ctx, all[0].Seq); err == nil || !strings.Contains(err.Error(), "two persons") {
+		t.Errorf("undone by one person: %v", err)
+	}
+	if _, err := w.clinic.As("berta").TrustUndo(w.ctx, all[0].Seq); err != nil {
+		t.Errorf("undone by the second: %v", err)
+	}
+	if r, err := w.clinic.As("berta").BundleSet(w.ctx, set); err != nil || r.Outcome != gateway.AppliedIt {
+		t.Errorf("settings by the second: %+v %v", r, err)
+	}
+	if b, err := w.clinic.Store.Bundle(w.ctx, "community"); err != nil || b.Settings.TwoPersons || !b.Settings.Auto {
+		t.Errorf("%+v %v", b.Settings, err)
+	}
 }
 
 // One damaged row costs the others of its domain nothing, and is named.

@@ -187,6 +187,13 @@ func (s *Site) tellEnds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	soonest := map[expiry.Kind]time.Time{}
+	for _, i := range e.items {
+		if old, ok := soonest[i.Kind]; !ok || i.Ends.Before(old) {
+			soonest[i.Kind] = i.Ends
+		}
+	}
+	s.tended.soonest.Store(&soonest)
 	told, err := s.Store.ToldEnds(ctx)
 	if err != nil {
 		return err
@@ -264,23 +271,14 @@ func (a Admin) Ends(ctx context.Context, in EndsArg) ([]End, error) {
 	return out, nil
 }
 
-// trustGauges are what monitoring sees of trust: how near each kind's next end is, and how each bundle stands.
+// trustGauges are what monitoring sees of trust: how near each kind's next end is as of the last hourly look, and how each bundle stands.
 func (s *Site) trustGauges(ctx context.Context) ([]metrics.Gauge, error) {
-	e, err := s.ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	soonest := map[expiry.Kind]float64{}
-	for _, i := range e.items {
-		left := i.Ends.Sub(s.now()).Seconds()
-		if old, ok := soonest[i.Kind]; !ok || left < old {
-			soonest[i.Kind] = left
-		}
-	}
 	var out []metrics.Gauge
-	for kind, left := range soonest {
-		out = append(out, metrics.Gauge{Name: "next_end_seconds", Help: "Until the soonest end of that kind (certificates, anchors, lists); negative when it is over.",
-			Labels: map[string]string{"kind": string(kind)}, Value: left})
+	if soonest := s.tended.soonest.Load(); soonest != nil {
+		for kind, at := range *soonest {
+			out = append(out, metrics.Gauge{Name: "next_end_seconds", Help: "Until the soonest end of that kind (certificates, anchors, lists); negative when it is over.",
+				Labels: map[string]string{"kind": string(kind)}, Value: at.Sub(s.now()).Seconds()})
+		}
 	}
 	bundles, err := s.Store.Bundles(ctx)
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"postern/certs/expiry"
 	"postern/gateway/pipeline"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -25,6 +27,7 @@ const (
 type tending struct {
 	sync.Mutex
 	expiry, outward time.Time
+	soonest         atomic.Pointer[map[expiry.Kind]time.Time] // the next end of each kind, as of the last look
 }
 
 // tend looks after trust until ctx ends: bundles, certificates that take another's place, ends that come near,

@@ -22,7 +22,7 @@ func trustVerbs() map[string]verb {
 		"anchor.remove": with(func(ctx context.Context, a Admin, in AnchorArg) (Touched, error) { return a.AnchorRemoveTouch(ctx, in) }),
 		"anchor.block":  with(func(ctx context.Context, a Admin, in AnchorArg) (none, error) { return a.AnchorBlock(ctx, in) }),
 		"bundle.add":    octets(bundle.MaxOctets, Admin.BundleAdd),
-		"bundle.set":    with(func(ctx context.Context, a Admin, in BundleAdd) (none, error) { return a.BundleSet(ctx, in) }),
+		"bundle.set":    with(func(ctx context.Context, a Admin, in BundleAdd) (Refreshed, error) { return a.BundleSet(ctx, in) }),
 		"bundle.list":   with(func(ctx context.Context, a Admin, _ none) ([]store.Bundle, error) { return a.s.Store.Bundles(ctx) }),
 		"bundle.get": with(func(ctx context.Context, a Admin, name string) (store.Bundle, error) {
 			return a.s.Store.Bundle(ctx, name)

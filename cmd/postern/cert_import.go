@@ -18,7 +18,7 @@ import (
 )
 
 func certImportCommand() command {
-	return command{"cert import", "import certificates with their keys (PEM, PKCS#12, PKCS#7)", `Usage: postern cert import FILE... [--password-file FILE] [--device] [--look] [-c FILE] [--json]
+	return command{"cert import", "import certificates with their keys (PEM, PKCS#12, PKCS#7)", `Usage: postern cert import FILE... [--password-file FILE] [--look] [-c FILE] [--json]
        postern cert import --dir DIRECTORY [--password-file FILE] [--look] [-c FILE] [--json]
        postern cert import --csv LIST [--look] [-c FILE] [--json]
 
@@ -29,7 +29,6 @@ the answer to a request of postern cert csr. Every file is imported or none; key
   --dir DIRECTORY  every .p12, .pfx, .pem, .crt, .cer, .p7b and .p7c file in it
   --csv LIST       lines of the columns file and password_file (may be empty), after a line that names them;
                    paths are relative to the list
-  --device         the files hold certificates only; their keys are in the PKCS#11 device of the configuration
   --look           say what would be imported, and import nothing
 
 Exit codes: 0 imported, 1 refused, 2 used wrongly.
@@ -46,7 +45,6 @@ func runCertImport(ctx context.Context, c *console, args []string) error {
 	dir, list := fs.String("dir", "", ""), fs.String("csv", "", "")
 	in := gateway.ImportArg{}
 	fs.BoolVar(&in.Look, "look", false, "")
-	fs.BoolVar(&in.Device, "device", false, "")
 	rest, err := parse(fs, args)
 	if err != nil || (len(rest) > 0) == (*dir != "" || *list != "") || *dir != "" && *list != "" {
 		return orUsage(err, "give one file or more, --dir DIRECTORY or --csv LIST")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ Example: postern trust bundle add community https://trust.example/community.p7m 
 
 Changes what is given and leaves the rest. --signer replaces all signers that were configured.
 
-Exit codes: 0 changed, 1 refused, 2 used wrongly.
+Exit codes: 0 changed, 1 refused, 2 used wrongly, 3 another person must say yes too.
 Example: postern trust bundle set community --auto --max-removed 10
 `, runBundleSet},
 		{"trust bundle list", "list the bundles here, how they stand and who subscribes", `Usage: postern trust bundle list [-c FILE] [--json]
@@ -194,7 +195,14 @@ func runBundleSet(ctx context.Context, c *console, args []string) error {
 		if err := b.readSigners(c); err != nil {
 			return err
 		}
-		return call.ask(ctx, "bundle.set", gateway.BundleAdd{Name: rest[0], URL: *url, Settings: b.set}, nil)
+		var r gateway.Refreshed
+		if err := call.ask(ctx, "bundle.set", gateway.BundleAdd{Name: rest[0], URL: *url, Settings: b.set}, &r); err != nil {
+			return err
+		}
+		if r.Outcome == gateway.Waits {
+			return notYetError{errors.New(r.Why)}
+		}
+		return nil
 	})
 }
 
@@ -417,7 +425,7 @@ func runBundleSubscribe(on bool) func(context.Context, *console, []string) error
 				c.printTouched(out.Touched, !in.Look && out.Outcome == gateway.AppliedIt)
 			}
 			if out.Outcome == gateway.Waits {
-				return notYetError{fmt.Errorf("%s", out.Why)}
+				return notYetError{errors.New(out.Why)}
 			}
 			return nil
 		})

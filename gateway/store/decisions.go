@@ -136,14 +136,22 @@ func (s *Store) SeenCertificate(ctx context.Context, fingerprint string) (*x509.
 	return c, nil
 }
 
-// maxForgotten bounds the decisions one change removes.
+// maxForgotten bounds the decisions, or the rows that only they named, which one change removes.
 const maxForgotten = 5000
 
-// ForgetDecisions removes decisions older than DecisionsKept, up to 5,000, and then what only they named. It says how many.
+// ForgetDecisions removes decisions older than DecisionsKept, up to 5,000, and what no decision names any more:
+// addresses of partners, ways and certificates. It says how many decisions went.
 func (s *Store) ForgetDecisions(ctx context.Context) (n int64, err error) {
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		n = w.exec("DELETE FROM decision WHERE seq IN (SELECT seq FROM decision WHERE at<? LIMIT ?)", stamp(s.now().Add(-DecisionsKept)), maxForgotten)
+		n = w.exec("DELETE FROM decision WHERE at<? AND seq IN (SELECT seq FROM decision ORDER BY seq LIMIT ?)", stamp(s.now().Add(-DecisionsKept)), maxForgotten)
+		if n == 0 {
+			return w.err
+		}
+		w.exec(`DELETE FROM judgement WHERE id IN (SELECT j.id FROM judgement j WHERE NOT EXISTS
+			(SELECT 1 FROM decision d WHERE d.judgement=j.id) LIMIT ?)`, maxForgotten)
+		w.exec("DELETE FROM trust_path WHERE id NOT IN (SELECT path FROM judgement)")
+		w.exec(`DELETE FROM trust_certificate WHERE NOT EXISTS (SELECT 1 FROM trust_path p WHERE instr(p.certificates, trust_certificate.fingerprint)>0)`)
 		return w.err
 	})
 	return n, err

@@ -14,6 +14,8 @@ import (
 const (
 	ProposeBundle    = "bundle"    // a bundle's newer file; its content is the file
 	ProposeSubscribe = "subscribe" // a subscription; its content is the Subscription
+	ProposeSettings  = "settings"  // a bundle's settings
+	ProposeUndo      = "undo"      // taking a change back
 )
 
 // States of a proposal.

@@ -49,7 +49,7 @@ CREATE TABLE judgement (
   path INTEGER NOT NULL REFERENCES trust_path(id), reason TEXT NOT NULL,
   UNIQUE (domain, direction, purpose, peer, path, reason, org));
 CREATE TABLE decision (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, judgement INTEGER NOT NULL, message TEXT NOT NULL);
-CREATE INDEX decision_at ON decision(at, judgement);
+CREATE INDEX decision_judgement ON decision(judgement, at);
 CREATE INDEX decision_message ON decision(message);
 
 -- What was told of an end that comes near: the smallest threshold, in seconds.
