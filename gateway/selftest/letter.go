@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type letter struct {
 	altered  bool            // changed after it was signed
 	bare     bool            // without the signers' certificates
 	unsigned bool            // encrypted only
+	decoys   [][]byte        // certificates put in front of the signers' own
 	stray    bool            // encrypted to nobody here
 	readers  []cms.Recipient // who can open it; nil is its recipients
 }
@@ -116,7 +118,7 @@ func (l letter) signed(now time.Time) (string, error) {
 		}
 		all = append(all, der)
 	}
-	signature, err := together(all, l.bare)
+	signature, err := together(all, l.bare, l.decoys)
 	if err != nil {
 		return "", err
 	}
@@ -128,8 +130,9 @@ func (l letter) signed(now time.Time) (string, error) {
 		string(lines(signature)) + "--=_s--\r\n", nil
 }
 
-// together makes one SignedData (RFC 5652 §5.1) of several with one signer each; bare leaves the certificates out.
-func together(all [][]byte, bare bool) ([]byte, error) {
+// together makes one SignedData (RFC 5652 §5.1) of several with one signer each; bare leaves the certificates out,
+// decoys go in front of them.
+func together(all [][]byte, bare bool, decoys [][]byte) ([]byte, error) {
 	var info, data []asn1.RawValue // content type and content; version, digests, content, certificates, signers
 	for i, der := range all {
 		var outer, one []asn1.RawValue
@@ -147,6 +150,9 @@ func together(all [][]byte, bare bool) ([]byte, error) {
 			data[k].Bytes = slices.Concat(data[k].Bytes, one[k].Bytes)
 			data[k].FullBytes = nil
 		}
+	}
+	if len(decoys) > 0 {
+		data[3].Bytes, data[3].FullBytes = slices.Concat(append(slices.Clone(decoys), data[3].Bytes)...), nil
 	}
 	if bare {
 		data = append(data[:3:3], data[4])
@@ -168,6 +174,21 @@ func lines(b []byte) []byte {
 		text = text[n:]
 	}
 	return out.Bytes()
+}
+
+// doubles is n certificates of one authority's name and key identifier, whose keys are not its own.
+func doubles(n int, of *x509.Certificate, key crypto.Signer, now time.Time) (out [][]byte, err error) {
+	t := &x509.Certificate{Subject: of.Subject, RawSubject: of.RawSubject, SubjectKeyId: of.SubjectKeyId, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: true}
+	for i := range n {
+		t.SerialNumber = big.NewInt(int64(i + 1))
+		der, err := x509.CreateCertificate(nil, t, t, key.Public(), key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, der)
+	}
+	return out, nil
 }
 
 // lookalike is a certificate that made itself and bears the name and the key identifier of an anchor.

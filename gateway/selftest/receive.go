@@ -235,6 +235,22 @@ func (s *post) forged() {
 		}
 		return creds{c}
 	})
+	double, err := doubles(60, s.sub.Cert, s.foreign.Key, s.now)
+	s.note(err)
+	s.add("R46", "60 false issuers of the right name and key identifier in front of the true one", delivered, func(a addr.Address, l *letter) creds {
+		l.decoys = double
+		return creds{s.cred(s.sub, issue.LeafOptions{Address: a}, "sub")}
+	})
+	s.add("R47", "10,000 certificates in the message", held(cms.ReasonLimit), func(a addr.Address, l *letter) creds {
+		n := 10_000
+		if s.off.quick {
+			n = 1000
+		}
+		for range n {
+			l.decoys = append(l.decoys, s.root.Cert.Raw)
+		}
+		return creds{s.good(a)}
+	})
 	other := s.add("R44", "envelope sender that the message does not name", held(agent.ReasonSenderMismatch), sign)
 	other.envelope = "r44-else@" + hospital.String()
 	blind := s.add("R45", "envelope recipient that the message does not name", held(agent.ReasonNotInHeader), sign)
