@@ -86,11 +86,11 @@ func (d *desk) contents(q *web.Request, p *itemPage) error {
 
 // typedName is the name in a From field, where it says more than the address.
 func typedName(field, address string) string {
-	name, _, ok := strings.Cut(field, "<")
-	if !ok {
+	at := strings.LastIndexByte(field, '<')
+	if at < 0 {
 		return ""
 	}
-	name = strings.Trim(strings.TrimSpace(part.DecodeWords(name)), `"' `)
+	name := strings.Trim(strings.TrimSpace(part.DecodeWords(field[:at])), `"' `)
 	if strings.EqualFold(name, address) {
 		return ""
 	}

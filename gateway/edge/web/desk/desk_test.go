@@ -259,7 +259,7 @@ func (c *clinic) arrives(m mail) work.Entry {
 	c.ok(err)
 	raw := b.Bytes()
 	if m.Typed != "" {
-		raw = bytes.Replace(raw, []byte("<"+m.From+">"), []byte(m.Typed+" <"+m.From+">"), 1)
+		raw = bytes.Replace(raw, []byte("From: "+m.From), []byte("From: "+m.Typed+" <"+m.From+">"), 1)
 	}
 	c.n++
 	id := message.NewID(c.now, nil)
