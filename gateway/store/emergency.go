@@ -86,7 +86,7 @@ func (s *Store) SetSingleSignOn(ctx context.Context, org string, v SingleSignOn,
 		if v.Issuer == "" {
 			w.exec("DELETE FROM factor WHERE org=? AND kind=?", org, FactorOIDC)
 		} else {
-			w.exec("INSERT INTO single_sign_on VALUES (?,?,?,?,?,?)", org, v.Issuer, v.Client, v.Secret, column(map[string]string{"claim": v.Claim, "suffix": v.Suffix}), stamp(s.now()))
+			w.exec("INSERT INTO single_sign_on VALUES (?,?,?,?,?,?)", org, v.Issuer, v.Client, append([]byte{}, v.Secret...), column(map[string]string{"claim": v.Claim, "suffix": v.Suffix}), stamp(s.now()))
 		}
 		w.audit(entry)
 		return w.err

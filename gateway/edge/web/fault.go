@@ -60,14 +60,14 @@ func (s *Server) explain(q *Request, err error) (int, oops) {
 	case s.absent(err):
 		return http.StatusNotFound, oops{Title: "Nothing here", Text: "There is no such page, or it is not for you to see."}
 	case errors.Is(err, errToken):
-		return http.StatusForbidden, oops{Title: "Please send that again", Text: "The form is from before you signed in, or has waited too long. Nothing was changed.", Back: q.back()}
+		return http.StatusForbidden, oops{Title: "Please send that again", Text: "The form is from before you signed in, or has waited too long. Nothing was changed.", Back: q.behind()}
 	case errors.As(err, &refusal):
-		return http.StatusUnprocessableEntity, oops{Title: "That was not done", Text: refusal.Text, Back: q.back()}
+		return http.StatusUnprocessableEntity, oops{Title: "That was not done", Text: refusal.Text, Back: q.behind()}
 	case errors.As(err, &invalid):
-		return http.StatusUnprocessableEntity, oops{Title: "That was not done", Text: strings.ToUpper(invalid.Field[:min(1, len(invalid.Field))]) + invalid.Error()[min(1, len(invalid.Field)):] + ".", Back: q.back()}
+		return http.StatusUnprocessableEntity, oops{Title: "That was not done", Text: strings.ToUpper(invalid.Field[:min(1, len(invalid.Field))]) + invalid.Error()[min(1, len(invalid.Field)):] + ".", Back: q.behind()}
 	}
 	return http.StatusInternalServerError, oops{Title: "Something went wrong here", Text: "It is not your fault. Try again; if it stays, tell your administrator the reference.",
-		Reference: strings.ToLower(rand.Text()[:10]), Back: q.back()}
+		Reference: strings.ToLower(rand.Text()[:10]), Back: q.behind()}
 }
 
 func (s *Server) absent(err error) bool {
@@ -77,4 +77,12 @@ func (s *Server) absent(err error) bool {
 		}
 	}
 	return errors.Is(err, ErrNotFound)
+}
+
+// behind is the page whose form led here; nothing when none did.
+func (q *Request) behind() string {
+	if q.Method != http.MethodPost {
+		return ""
+	}
+	return q.back()
 }

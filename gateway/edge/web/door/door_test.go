@@ -158,15 +158,16 @@ type browser struct {
 	code    int
 	to      string // where the last answer led
 	peer    string
+	origin  string
 }
 
 func (c *clinic) browser() *browser {
-	return &browser{clinic: c, cookies: map[string]*http.Cookie{}, peer: "192.0.2.7"}
+	return &browser{clinic: c, cookies: map[string]*http.Cookie{}, peer: "192.0.2.7", origin: "https://clinic.example"}
 }
 
 func (b *browser) do(method, path string, form url.Values) *browser {
 	b.Helper()
-	r := httptest.NewRequest(method, "https://clinic.example"+path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequest(method, b.origin+path, strings.NewReader(form.Encode()))
 	r.RemoteAddr = b.peer + ":4000"
 	r.Header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0")
 	if method == "POST" {

@@ -252,15 +252,12 @@ func (d *door) usePasskey(q *web.Request, f factors, proof passkey.Proof) error 
 
 // passkeySignIn signs in with a passkey alone: it is something one has, and a PIN or finger besides.
 func (d *door) passkeySignIn(q *web.Request) error {
-	data, err := d.signInData(q, q.PostForm.Get("next"))
-	if err != nil {
-		return err
-	}
 	if d.keys == nil {
 		return web.ErrNotFound
 	}
+	next := web.Local(q.PostForm.Get("next"))
 	if d.throttle.Wait("passkey", q.Peer) > 0 {
-		return q.Again(d.signIn, "Sign in", data, &web.Refusal{Text: "Too many tries that failed. Wait a little, then try again."})
+		return d.againSignIn(q, next, &web.Refusal{Text: "Too many tries that failed. Wait a little, then try again."})
 	}
 	var p staff.Person
 	var f factors
@@ -282,12 +279,21 @@ func (d *door) passkeySignIn(q *web.Request) error {
 	}
 	if err != nil {
 		d.throttle.Failed("passkey", q.Peer)
-		return q.Again(d.signIn, "Sign in", data, err)
+		return d.againSignIn(q, next, err)
 	}
 	if err := d.begin(q, p, auth.Full, "passkey"); err != nil {
 		return err
 	}
-	return q.See(d.after(q, data.Next), "")
+	return q.See(d.after(q, next), "")
+}
+
+// againSignIn shows the sign-in page for what was refused; a new ceremony begins with it.
+func (d *door) againSignIn(q *web.Request, next string, refusal error) error {
+	data, err := d.signInData(q, next)
+	if err != nil {
+		return err
+	}
+	return q.Again(d.signIn, "Sign in", data, refusal)
 }
 
 // keyOptions is for a page that may ask for any passkey of this host.

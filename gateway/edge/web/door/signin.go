@@ -49,11 +49,7 @@ func (d *door) doSignIn(q *web.Request) error {
 	next := web.Local(q.PostForm.Get("next"))
 	p, err := d.check(q, q.PostForm.Get("login"), q.PostForm.Get("password"))
 	if err != nil {
-		data, derr := d.signInData(q, next)
-		if derr != nil {
-			return derr
-		}
-		return q.Again(d.signIn, "Sign in", data, err)
+		return d.againSignIn(q, next, err)
 	}
 	f, err := d.factors(q.Context(), p)
 	if err != nil {

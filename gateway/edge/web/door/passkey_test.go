@@ -1,0 +1,176 @@
+package door_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
+	"postern/gateway/clinic/staff"
+	"postern/gateway/edge/web"
+	"postern/gateway/lab/peer"
+	"postern/gateway/store"
+)
+
+// chromium is a browser with a virtual authenticator that verifies its user.
+func chromium(t *testing.T) (context.Context, func(js string) string) {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(peer.Need(t, "chromium")), chromedp.NoSandbox, chromedp.IgnoreCertErrors)
+	all, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(stop)
+	first, end := chromedp.NewContext(all)
+	t.Cleanup(end)
+	if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(first, 60*time.Second, errors.New("the browser took longer than a minute"))
+	t.Cleanup(cancel)
+	if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true,
+		IsUserVerified: true, AutomaticPresenceSimulation: true}}); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, func(js string) string {
+		t.Helper()
+		s, err := chromedp.Run(ctx, chromedp.Evaluate[string](js))
+		if err != nil {
+			t.Fatalf("%s: %v", js, err)
+		}
+		return s
+	}
+}
+
+// until waits for the page to be somewhere.
+func until(t *testing.T, ctx context.Context, path string) {
+	t.Helper()
+	const wait = `new Promise((done, fail) => { const at = Date.now(); const look = () => location.pathname === %q && document.readyState === "complete" ? done(location.pathname)
+		: Date.now() - at > 15000 ? fail(new Error("still at " + location.pathname + ": " + document.querySelector("main").innerText)) : setTimeout(look, 20); look(); })`
+	for range 20 { // a page that is left takes its promise along
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(wait, path), chromedp.EvalAwaitPromise)); err == nil {
+			return
+		} else if strings.Contains(err.Error(), "still at") || ctx.Err() != nil {
+			t.Fatalf("waiting for %s: %v", path, err)
+		}
+	}
+	t.Fatalf("the page never came to %s", path)
+}
+
+func TestPasskeys(t *testing.T) {
+	ctx, js := chromium(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	c := newClinic(t, origin, nil)
+	c.now = time.Now().UTC() // the browser's clock
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	defer cert.Close()
+	s, err := web.New(web.Config{Routes: c.routes, Visitors: visitors{c.db}, Objects: nothing{}, Absent: []error{store.ErrNotFound}, URL: origin,
+		TLS: &tls.Config{Certificates: cert.TLS.Certificates}, Clock: c.clock})
+	c.ok(err)
+	serving, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(serving, l) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	open := func(path string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(origin+path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	password := func() {
+		t.Helper()
+		open("/sign-in")
+		if err := chromedp.Do(ctx, chromedp.SendKeys("#login", "dana"), chromedp.SendKeys("#password", password+"\r")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func() {
+		t.Helper()
+		if _, err := chromedp.Call(ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	defer func() {
+		if t.Failed() {
+			t.Log(c.log.String())
+		}
+	}()
+	password()
+	until(t, ctx, "/account")
+	open("/account/passkey")
+	js(`document.querySelector("#name").value = "Front desk computer"; document.querySelector("[data-passkey-new]").click(); ""`)
+	until(t, ctx, "/account")
+	if text := js(`document.querySelector("main").innerText`); !strings.Contains(text, "Front desk computer") {
+		t.Fatalf("the account page does not list the passkey:\n%s", text)
+	}
+
+	leave()
+	open("/sign-in")
+	js(`document.querySelector("[data-passkey] button").click(); ""`)
+	until(t, ctx, "/account")
+	sessions, err := c.db.Sessions(t.Context(), "o-1", "p-dana")
+	c.ok(err)
+	if len(sessions) != 2 || sessions[0].Method != "passkey" && sessions[1].Method != "passkey" {
+		t.Errorf("sessions %+v", sessions)
+	}
+
+	leave()
+	password()
+	until(t, ctx, "/sign-in/second")
+	js(`document.querySelector("[data-passkey] button").click(); ""`)
+	until(t, ctx, "/account")
+
+	// An answer is of one ceremony: the same one again, or in another browser, proves nothing.
+	leave()
+	open("/sign-in")
+	js(`const f = document.querySelector("form[action='/sign-in/passkey']"); f.requestSubmit = () => { document.title = "answered"; }; document.querySelector("[data-passkey] button").click(); ""`)
+	answer, err := chromedp.Run(ctx, chromedp.Evaluate[string](`new Promise((done) => { const f = document.querySelector("form[action='/sign-in/passkey']"); const look = () => f.elements.answer.value ? done(f.elements.answer.value) : setTimeout(look, 20); look(); })`, chromedp.EvalAwaitPromise))
+	c.ok(err)
+	if x := c.overHTTP(origin).get("/sign-in").post("/sign-in/passkey", "answer", answer); x.code == 303 || !x.says("did not fit") {
+		t.Errorf("the answer in another browser: %d", x.code)
+	}
+	for _, bad := range []string{"{}", "null", "[]", strings.Repeat("x", 70<<10), strings.Replace(answer, `"signature":"`, `"signature":"AAAA`, 1)} {
+		if x := c.overHTTP(origin).get("/sign-in").post("/sign-in/passkey", "answer", bad); x.code == 303 {
+			t.Errorf("%.40q opens", bad)
+		}
+	}
+	js(`HTMLFormElement.prototype.submit.call(document.querySelector("form[action='/sign-in/passkey']")); ""`)
+	until(t, ctx, "/account")
+	leave()
+	open("/sign-in")
+	js(`const f = document.querySelector("form[action='/sign-in/passkey']"); f.elements.answer.value = ` + fmt.Sprintf("%q", answer) + `; f.submit(); ""`)
+	until(t, ctx, "/sign-in/passkey")
+	if text := js(`document.querySelector("main").innerText`); !strings.Contains(text, "did not fit") {
+		t.Errorf("the same answer again:\n%s", text)
+	}
+}
+
+// overHTTP is a browser that asks for the host of an origin.
+func (c *clinic) overHTTP(origin string) *browser {
+	b := c.browser()
+	b.origin = origin
+	return b
+}
