@@ -2,6 +2,9 @@
 // loopback, each with its own DNS, anchors, certificates and database. A referral with a C-CDA goes out,
 // is found, trusted, opened and filed, and its notices come back.
 //
+// With Options.Web the clinic is at work: package week fills both gateways with a week of messages and of what people
+// did with them, and the clinic's pages are served at that address.
+//
 // Everything that is printed was read from the two running gateways; a rung that is not there fails the
 // demo. Nothing leaves the machine: both sites listen on 127.0.0.1 and know only each other.
 package demo
@@ -27,6 +30,7 @@ import (
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/config"
 	"postern/gateway/delivery/track"
+	"postern/gateway/demo/week"
 	"postern/gateway/edge/control"
 	"postern/gateway/message"
 	"postern/gateway/store"
@@ -43,12 +47,16 @@ type Options struct {
 	Program string // the postern executable that serves each site
 	Out     io.Writer
 	Now     func() time.Time
+	Web     string      // host:port of the clinic's pages; "" is no pages, and no week
+	Clock   *week.Clock // both gateways run in this process, by this clock, in place of Program; for tests
 }
 
 // Demo is the two running sites.
 type Demo struct {
 	Options
 	Hospital, Clinic *Site
+	Week             week.Played // with Options.Web
+	URL              string      // of the clinic's pages
 	temporary        bool
 	steps            int
 }
@@ -60,7 +68,9 @@ type Site struct {
 	Domain  addr.Domain
 	Ports   [4]int // smtp, submission, submission with TLS, dns
 	Config  string
+	more    []addr.Domain // hosted besides
 	process *exec.Cmd
+	inside  *week.Running // in place of a process
 	ended   chan error
 	client  *control.Client
 }
@@ -86,18 +96,36 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	}()
 	d.Hospital = &Site{Name: "hospital", Domain: addr.MustDomain("direct.hospital.example")}
 	d.Clinic = &Site{Name: "clinic", Domain: addr.MustDomain("direct.clinic.example")}
+	if d.Web != "" {
+		d.Hospital.Domain, d.Hospital.more, d.Clinic.Domain = week.Hospital, []addr.Domain{week.Practice, week.Imaging}, week.Clinic
+	}
 	for _, s := range []*Site{d.Hospital, d.Clinic} {
 		if err := d.make(ctx, s); err != nil {
 			return d, err
 		}
 	}
 	for _, pair := range [][2]*Site{{d.Hospital, d.Clinic}, {d.Clinic, d.Hospital}} {
+		if err := pair[0].knows(pair[1]); err != nil {
+			return d, err
+		}
+		if d.Web != "" {
+			continue // the week makes them trust each other
+		}
 		if err := introduce(ctx, pair[0], pair[1]); err != nil {
 			return d, err
 		}
 	}
+	if d.Web != "" {
+		if err := d.playWeek(ctx); err != nil {
+			return d, err
+		}
+	}
 	for _, s := range []*Site{d.Hospital, d.Clinic} {
-		if err := s.start(ctx, d.Program); err != nil {
+		if d.Clock != nil {
+			if s.inside, err = week.Run(ctx, s.Config, d.Clock, nil); err != nil {
+				return d, err
+			}
+		} else if err := s.start(ctx, d.Program); err != nil {
 			return d, err
 		}
 	}
@@ -111,7 +139,11 @@ func (d *Demo) make(ctx context.Context, s *Site) error {
 	}
 	s.Dir = filepath.Join(d.Dir, s.Name)
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", s.Ports[i]) }
-	made, err := gateway.Init(ctx, gateway.InitOptions{Dir: s.Dir, Domain: s.Domain, Now: d.Now(),
+	now := d.Now()
+	if d.Web != "" {
+		now = week.Begins(now)
+	}
+	made, err := gateway.Init(ctx, gateway.InitOptions{Dir: s.Dir, Domain: s.Domain, Now: now,
 		SMTP: at(0), Submission: at(1), SubmissionTLS: at(2), DNS: at(3)})
 	s.Config = made.Config
 	return err
@@ -130,24 +162,35 @@ func freePorts() (ports [4]int, err error) {
 	return ports, nil
 }
 
-// introduce tells one site where the other is and makes it trust the other's anchor, as two
-// administrators would do.
-func introduce(ctx context.Context, s, peer *Site) error {
+// knows tells one site where the other is.
+func (s *Site) knows(peer *Site) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n[resolver]\nservers = [\"127.0.0.1:%d\"]     # our own DNS server: this site needs no other\n", s.Ports[3])
+	for _, domain := range append([]addr.Domain{peer.Domain}, peer.more...) {
+		fmt.Fprintf(&b, `
+[peer.%q]  # MX records have no port, so two gateways on one machine need this
+dns  = "127.0.0.1:%d"
+smtp = "127.0.0.1:%d"
+`, domain.String(), peer.Ports[3], peer.Ports[0])
+	}
+	return s.configure(b.String())
+}
+
+// configure adds lines to a site's configuration.
+func (s *Site) configure(lines string) error {
 	f, err := os.OpenFile(s.Config, os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	_, err = fmt.Fprintf(f, `
-[resolver]
-servers = ["127.0.0.1:%d"]     # our own DNS server: this site needs no other
-
-[peer.%q]  # MX records have no port, so two gateways on one machine need this
-dns  = "127.0.0.1:%d"
-smtp = "127.0.0.1:%d"
-`, s.Ports[3], peer.Domain.String(), peer.Ports[3], peer.Ports[0])
+	_, err = f.WriteString(lines)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
+	return nil
+}
+
+// introduce makes one site trust the other's anchor, as two administrators would do.
+func introduce(ctx context.Context, s, peer *Site) error {
 	c, err := config.Load(s.Config)
 	if err != nil {
 		return err
@@ -215,6 +258,10 @@ func (s *Site) start(ctx context.Context, program string) error {
 func (d *Demo) Stop() error {
 	var errs []error
 	for _, s := range []*Site{d.Hospital, d.Clinic} {
+		if s != nil && s.inside != nil {
+			errs = append(errs, s.inside.Stop())
+			s.inside = nil
+		}
 		if s == nil || s.process == nil {
 			continue
 		}
