@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"postern/gateway/auth"
+	"postern/gateway/auth/oidc"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/edge/web/door"
 	"postern/gateway/store"
@@ -277,6 +278,36 @@ type OrgRename struct {
 	Name string `json:"name"`
 }
 
+// SSOArg are the arguments of `org sso`; an empty issuer ends single sign-on.
+type SSOArg struct {
+	Org    string `json:"org"`
+	Issuer string `json:"issuer"`
+	Client string `json:"client"`
+	Secret string `json:"secret,omitempty"`
+	Claim  string `json:"claim,omitempty"`
+	Suffix string `json:"suffix,omitempty"`
+}
+
+// OrgSSO sets or ends an organisation's single sign-on.
+func (a Admin) OrgSSO(ctx context.Context, in SSOArg) (none, error) {
+	o, err := a.org(ctx, in.Org)
+	if err != nil {
+		return none{}, err
+	}
+	v := store.SingleSignOn{Issuer: in.Issuer, Client: in.Client, Claim: in.Claim, Suffix: in.Suffix}
+	if in.Issuer != "" {
+		if err := (oidc.Settings{Issuer: in.Issuer, ClientID: in.Client, Claim: in.Claim, Suffix: in.Suffix}).Check(); err != nil {
+			return none{}, err
+		}
+		if in.Secret != "" {
+			if v.Secret, err = a.s.Keys.SealSecret(o.ID, door.SSOPurpose, []byte(in.Secret)); err != nil {
+				return none{}, err
+			}
+		}
+	}
+	return none{}, a.s.Store.SetSingleSignOn(ctx, o.ID, v, a.entryOf(o.ID, "org.sso", o.ID, map[string]any{"issuer": in.Issuer, "client": in.Client, "claim": in.Claim, "suffix": in.Suffix}))
+}
+
 // OrgLine is an organisation in a list.
 type OrgLine struct {
 	ID      string   `json:"id"`
@@ -326,6 +357,7 @@ func peopleVerbs() map[string]verb {
 			return OrgLine{ID: o.ID, Name: o.Name, Domains: []string{}}, err
 		}),
 		"org.rename": with(func(ctx context.Context, a Admin, in OrgRename) (none, error) { return a.OrgRename(ctx, in) }),
+		"org.sso":    with(func(ctx context.Context, a Admin, in SSOArg) (none, error) { return a.OrgSSO(ctx, in) }),
 		"org.list":   with(func(ctx context.Context, a Admin, _ none) ([]OrgLine, error) { return a.OrgList(ctx) }),
 	}
 }

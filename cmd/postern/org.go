@@ -31,6 +31,22 @@ ORG is the name or id it has now. The name is what its people see above their pa
 Exit codes: 0 renamed, 1 refused, 2 used wrongly.
 Example: postern org rename direct.clinic.example "Riverside Cardiology"
 `, runOrgRename},
+		{"org sso", "let an organisation's people sign in at their own provider (OpenID Connect)", `Usage: postern org sso ORG --issuer URL --client-id ID [--client-secret-file FILE] [-c FILE]
+       postern org sso ORG --off [-c FILE]
+
+People sign in at the provider; the first time, the claim names whom they are here, and from then on the provider's
+subject does. Register PUBLIC-URL/sign-in/single/back there as the address people come back to.
+
+  --issuer URL               https address of the provider
+  --client-id ID             what the provider calls this gateway
+  --client-secret-file FILE  its secret; $POSTERN_CLIENT_SECRET otherwise; none for a public client
+  --claim NAME               preferred_username (default), or email, which the provider must have verified
+  --suffix @DOMAIN           must end the claim, and is cut off to give the sign-in name
+  --off                      end single sign-on; passwords stay
+
+Exit codes: 0 done, 1 refused, 2 used wrongly.
+Example: postern org sso "Riverside Cardiology" --issuer https://login.riverside.example --client-id postern --client-secret-file s --suffix @riverside.example
+`, runOrgSSO},
 	}
 }
 
@@ -90,4 +106,23 @@ func runOrgRename(ctx context.Context, c *console, args []string) error {
 	}
 	in := gateway.OrgRename{Org: rest[0], Name: rest[1]}
 	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "org.rename", in, nil) })
+}
+
+func runOrgSSO(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("org sso")
+	file, off, secret := configFlag(fs), fs.Bool("off", false, ""), fs.String("client-secret-file", "", "")
+	var in gateway.SSOArg
+	fs.StringVar(&in.Issuer, "issuer", "", "")
+	fs.StringVar(&in.Client, "client-id", "", "")
+	fs.StringVar(&in.Claim, "claim", "", "")
+	fs.StringVar(&in.Suffix, "suffix", "", "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 1 || *off != (in.Issuer == "") || !*off && in.Client == "" {
+		return orUsage(err, "give the organisation with --issuer and --client-id, or with --off")
+	}
+	in.Org = rest[0]
+	if in.Secret, err = c.secret(*secret, "POSTERN_CLIENT_SECRET"); err != nil {
+		return err
+	}
+	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "org.sso", in, nil) })
 }
