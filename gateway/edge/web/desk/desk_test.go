@@ -42,6 +42,7 @@ var begun = time.Date(2030, 3, 4, 15, 0, 0, 0, time.UTC)
 type clinic struct {
 	testing.TB
 	*store.Store
+	path   string
 	now    time.Time
 	blobs  map[string][]byte
 	visits map[string]web.Visit
@@ -61,10 +62,10 @@ const org, otherOrg = "o-1", "o-2"
 func newClinic(t testing.TB) *clinic {
 	t.Helper()
 	c := &clinic{TB: t, now: begun, blobs: map[string][]byte{}, visits: map[string]web.Visit{}}
-	path := filepath.Join(t.TempDir(), "postern.db")
-	c.ok(store.Create(path))
+	c.path = filepath.Join(t.TempDir(), "postern.db")
+	c.ok(store.Create(c.path))
 	var err error
-	c.Store, err = store.Open(store.Config{Path: path, Now: func() time.Time { return c.now }})
+	c.Store, err = store.Open(store.Config{Path: c.path, Now: func() time.Time { return c.now }})
 	c.ok(err)
 	t.Cleanup(func() { c.Store.Close() })
 	for _, o := range []string{org, otherOrg} {
