@@ -174,10 +174,21 @@ func sexWords(c chart.Code) string {
 func numbers(p chart.Patient) (out []string) {
 	for _, id := range p.IDs {
 		if !id.Zero() && id.Null == "" && len(out) < 4 {
-			out = append(out, id.String())
+			out = append(out, called(id))
 		}
 	}
 	return out
+}
+
+// called is a number as people know it, with who gave it where that is said in words: nobody reads an OID.
+func called(id chart.ID) string {
+	switch {
+	case id.Extension == "":
+		return id.String()
+	case id.Authority != "":
+		return id.Extension + " (" + id.Authority + ")"
+	}
+	return id.Extension
 }
 
 // reached is telephones and addresses.
