@@ -203,7 +203,7 @@ var (
 
 // moved is a sample document with its dates of 2026 moved, so that the day it was written on is another.
 func moved(doc []byte, from, to time.Time) []byte {
-	days := int(to.Sub(from).Round(24*time.Hour) / (24 * time.Hour))
+	days := int(time.Date(to.Year(), to.Month(), to.Day(), 0, 0, 0, 0, time.UTC).Sub(from) / (24 * time.Hour))
 	shift := func(layout string) func([]byte) []byte {
 		return func(b []byte) []byte {
 			t, err := time.Parse(layout, string(b))
@@ -218,7 +218,7 @@ func moved(doc []byte, from, to time.Time) []byte {
 
 // labMessage is a laboratory's result as an HL7 v2.5.1 message.
 func labMessage(p patient, at time.Time, panel string, tests []line) []byte {
-	seg := []string{fmt.Sprintf(`MSH|^~\&|LAB|Mercy General Laboratory|||%s||ORU^R01^ORU_R01|%s|P|2.5.1`, at.Format(stamp), p.Number),
+	seg := []string{fmt.Sprintf(`MSH|^~\&|LAB|Mercy General Laboratory|||%s||ORU^R01^ORU_R01|%s|P|2.5.1`, at.Format(stamp), at.Format("0102150405")),
 		fmt.Sprintf(`PID|1||%s^^^Mercy General Hospital&2.25.77001.1&ISO^MR||%s^%s||%s|%s|||%s^^%s^OR^97630||%s`, p.Number, p.Family, p.Given, p.Birth, p.Sex, p.Street, p.City, p.Phone),
 		fmt.Sprintf(`OBR|1||L-%s|%s|||%s|||||||||1700000001^Castile^Renata^^^^MD||||||%s|||F`, p.Number, panel, at.Add(-3*time.Hour).Format(stamp), at.Format(stamp))}
 	for i, t := range tests {

@@ -125,7 +125,7 @@ func (p *player) middle() []step {
 			p.acts("dana", "osei", "finish", "category", "referral"))},
 		{"a result", in(p.when(-4, "16:20"), p.mails(func() mail {
 			return mail{Name: "result", From: lab, To: "results", Subject: "Laboratory result", Text: "Result attached.\n",
-				Files: []file{{"result.hl7", labMessage(pike, p.clock.Now(), "24323-8^Comprehensive metabolic panel^LN", []line{
+				Files: []file{{"result.hl7", labMessage(pike, p.clock.Now().In(p.zone), "24323-8^Comprehensive metabolic panel^LN", []line{
 					{Name: "Potassium", Code: "2823-3", Value: "5.4", Unit: "mmol/L", Detail: "3.5-5.1", Flag: "H"}, {Name: "Creatinine", Code: "2160-0", Value: "1.3", Unit: "mg/dL", Detail: "0.7-1.3"},
 					{Name: "Sodium", Code: "2951-2", Value: "138", Unit: "mmol/L", Detail: "136-145"}, {Name: "NT-proBNP", Code: "33762-6", Value: "1180", Unit: "pg/mL", Detail: "0-450", Flag: "H"}})}}}
 		}), p.when(-4, "16:45"), p.known("nora", "result"), p.acts("nora", "result", "take"),
@@ -162,7 +162,7 @@ func (p *player) late() []step {
 		}), p.when(-1, "11:00"), p.acts("sam", "marchetti", "take"))},
 		{"a result as FHIR", in(p.when(-1, "14:45"), p.mails(func() mail {
 			return mail{Name: "lipids", From: lab, To: "results", Subject: "Laboratory report", Text: "Report attached.\n",
-				Files: []file{{"report.json", labBundle(osei, p.clock.Now(), "Lipid panel", []line{{Name: "Cholesterol in LDL", Code: "13457-7", Value: "168", Unit: "mg/dL", Flag: "H"},
+				Files: []file{{"report.json", labBundle(osei, p.clock.Now().In(p.zone), "Lipid panel", []line{{Name: "Cholesterol in LDL", Code: "13457-7", Value: "168", Unit: "mg/dL", Flag: "H"},
 					{Name: "Cholesterol in HDL", Code: "2085-9", Value: "51", Unit: "mg/dL"}, {Name: "Triglyceride", Code: "2571-8", Value: "140", Unit: "mg/dL"}})}}}
 		}), p.when(-1, "15:10"), p.acts("mia", "lipids", "take"), p.asks("mia", "lipids", "Thank you for the lipid panel. We suggest to begin rosuvastatin 10 mg in the evening, and to repeat the panel in eight weeks.\n"))},
 		{"something sensitive", in(p.when(-1, "16:30"), p.mails(func() mail {
@@ -183,7 +183,7 @@ func (p *player) today() []step {
 		}))},
 		{"a result with a name written wrongly", in(back(2*time.Hour+12*time.Minute), p.mails(func() mail {
 			return mail{Name: "pyke", From: lab, To: "results", Subject: "Laboratory result", Text: "Result attached.\n",
-				Files: []file{{"result.hl7", labMessage(pyke, p.clock.Now(), "2823-3^Potassium^LN", []line{{Name: "Potassium", Code: "2823-3", Value: "4.8", Unit: "mmol/L", Detail: "3.5-5.1"}})}}}
+				Files: []file{{"result.hl7", labMessage(pyke, p.clock.Now().In(p.zone), "2823-3^Potassium^LN", []line{{Name: "Potassium", Code: "2823-3", Value: "4.8", Unit: "mmol/L", Detail: "3.5-5.1"}})}}}
 		}))},
 		{"the urgent one", in(back(41*time.Minute), p.mails(func() mail {
 			return mail{Name: "urgent", From: okonjo, To: "referrals", Subject: "Urgent referral: new atrial fibrillation", Text: "Dear Dr Lindqvist,\n\nthis is urgent: two near-faints, paroxysmal atrial fibrillation on the recording. Started on apixaban. Can you see her this week?\n\nSent by Jonas Whitlock, RN, for Dr Okonjo-Reyes\n", Purpose: "referral",
