@@ -97,8 +97,8 @@ func (w *writer) continued(e *work.Entry) {
 	}
 }
 
-// failed gives a failure to whoever sent the message that did not arrive, in the team whose message it answered,
-// else in one of their own.
+// failed gives a failure to whoever sent the message that did not arrive, in the team it was sent for, else that
+// whose message it answered, else one of their own.
 func (w *writer) failed(e *work.Entry) {
 	if w.err != nil || e.Kind != work.Failure {
 		return
@@ -111,7 +111,7 @@ func (w *writer) failed(e *work.Entry) {
 		return
 	}
 	var pools string
-	err := w.tx.QueryRow(`SELECT p.id, coalesce((SELECT k.pool FROM answer a JOIN work k ON k.id=a.work WHERE a.message=m.id LIMIT 1), '') || ' ' ||
+	err := w.tx.QueryRow(`SELECT p.id, coalesce((SELECT s.pool FROM sent s WHERE s.message=m.id), '') || ' ' || coalesce((SELECT k.pool FROM answer a JOIN work k ON k.id=a.work WHERE a.message=m.id LIMIT 1), '') || ' ' ||
 		coalesce((SELECT group_concat(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool)), '')
 		FROM message m JOIN person p ON p.org=m.org AND p.login=m.principal AND p.disabled='' WHERE m.id=? AND m.org=? AND m.principal<>''`, e.About, e.Org).Scan(&e.Owner, &pools)
 	if errors.Is(err, sql.ErrNoRows) {
