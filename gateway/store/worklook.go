@@ -24,10 +24,10 @@ func (s *Store) AuditOf(ctx context.Context, org string, objects []string, n int
 	for _, o := range objects {
 		args = append(args, o)
 	}
-	return list(ctx, s, "SELECT node, seq, org, at, actor, action, object, detail FROM audit WHERE org=? AND object IN (?"+
+	return list(ctx, s, "SELECT node, seq, org, at, actor, action, object, detail, hash FROM audit WHERE org=? AND object IN (?"+
 		strings.Repeat(",?", len(objects)-1)+") ORDER BY at DESC, seq DESC LIMIT ?", append(args, n), func(r *sql.Rows) (e audit.Entry, err error) {
 		var at, detail string
-		err = r.Scan(&e.Node, &e.Seq, &e.Org, &at, &e.Actor, &e.Action, &e.Object, &detail)
+		err = r.Scan(&e.Node, &e.Seq, &e.Org, &at, &e.Actor, &e.Action, &e.Object, &detail, &e.Hash)
 		e.Time, e.Detail = parseStamp(at), json.RawMessage(detail)
 		return e, err
 	})

@@ -106,8 +106,8 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 			mine = append(mine, r)
 		}
 	}
-	scope := mine // what needs this person is in their own teams; who belongs to none sees all they may read
-	if len(mine) == 0 {
+	scope := mine // what needs this person is in their own teams; a manager, and who belongs to none, sees all they may read
+	if len(mine) == 0 || q.Rights.Can(staff.SeeAll) {
 		scope = reach
 	}
 	seen := map[work.ID]bool{}

@@ -117,7 +117,7 @@ func (d *desk) itemOf(q *web.Request) (*itemPage, error) {
 func because(e work.Entry) []string {
 	out := slices.Clone(e.Why.Because)
 	switch {
-	case e.Why.Fault != "" || e.Why.Rule == "" || e.Why.Rule == "conversation":
+	case e.Why.Fault != "" || e.Why.Rule == "" || e.Why.Rule == "conversation" || e.Why.Rule == "failure":
 	case e.Why.RuleName != "":
 		out = append([]string{"the rule “" + e.Why.RuleName + "” took it"}, out...)
 	}
@@ -175,7 +175,12 @@ func (d *desk) around(q *web.Request, h house, p *itemPage) error {
 	for _, v := range h.People {
 		names[v.Login] = v.Name
 	}
+	opened := map[string]bool{}
 	for _, v := range rows {
+		if v.Action == "work.view" && opened[v.Actor] {
+			continue // the last time is enough here; the record has them all
+		}
+		opened[v.Actor] = opened[v.Actor] || v.Action == "work.view"
 		if w := historyWords(v.Action, v.Detail, h); w != "" {
 			p.History = append(p.History, historyLine{cmp.Or(names[v.Actor], v.Actor), w, v.Time})
 		}

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 type trustIn struct {
 	Sender  string // the verified address
 	Bound   string // to what the certificate speaks: "address" or "domain"
-	Signer  string // the certificate's subject
+	Signer  string // whose certificate signed it
 	Who     string // the organisation it names
 	Anchor  string // who vouches for it
 	Own     bool   // this gateway wrote it
@@ -30,7 +31,8 @@ func (t trustIn) Words() string {
 	case !t.Checked:
 		return "Verified when it came."
 	case t.Bound == "domain":
-		return "Verified: signed for its whole organisation (" + t.Sender + ")."
+		_, domain, _ := strings.Cut(t.Sender, "@")
+		return "Verified: signed for its whole organisation, " + domain + "."
 	}
 	return "Verified: signed for this very address."
 }
@@ -58,18 +60,33 @@ func (d *desk) trusted(q *web.Request, e work.Entry) (trustIn, error) {
 		if json.Unmarshal(v.Evidence, &ev) != nil {
 			continue
 		}
-		t.Checked, t.Own, t.Bound, t.Anchor = true, false, ev.Bound, ev.AnchorSubject
+		t.Checked, t.Own, t.Bound, t.Anchor = true, false, ev.Bound, plain(ev.AnchorSubject)
 		for _, s := range ev.Report.Signers {
 			if s.Reason == "" && t.Signer == "" {
-				t.Signer, t.Who = s.Cert.Subject, organization(s.Cert.Subject)
+				t.Signer, t.Who = plain(s.Cert.Subject), organization(s.Cert.Subject)
 			}
 		}
 	}
 	return t, err
 }
 
-// organization is the organisation in a certificate's subject as it is written (RFC 4514); "" is none.
-func organization(subject string) string {
+// organization is the organisation in a certificate's subject; "" is none.
+func organization(subject string) string { return attribute(subject, "O") }
+
+// plain is a certificate's subject for people: whose it is, and of which organisation.
+func plain(subject string) string {
+	cn, o := attribute(subject, "CN"), organization(subject)
+	switch {
+	case cn == "" && o == "":
+		return subject
+	case cn == "" || o == "" || cn == o:
+		return cmp.Or(cn, o)
+	}
+	return cn + ", " + o
+}
+
+// attribute is the first value of that name in a subject as it is written (RFC 4514).
+func attribute(subject, name string) string {
 	field := ""
 	for i := 0; i <= len(subject); i++ {
 		switch {
@@ -77,8 +94,8 @@ func organization(subject string) string {
 			i++
 			field += subject[i : i+1]
 		case i == len(subject) || subject[i] == ',' || subject[i] == '+':
-			if o, ok := strings.CutPrefix(strings.TrimSpace(field), "O="); ok {
-				return o
+			if v, ok := strings.CutPrefix(strings.TrimSpace(field), name+"="); ok {
+				return v
 			}
 			field = ""
 		default:
