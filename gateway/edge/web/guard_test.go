@@ -382,6 +382,10 @@ func TestUploads(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", c.situation, r.StatusCode, got, c.want, c.got)
 		}
 	}
+	got = nil
+	if r := h.ask("POST", "/up", tok, url.Values{"csrf": {csrf[1]}, "subject": {"No file"}}); r.StatusCode != 303 || strings.Join(got, " ") != "No file" {
+		t.Errorf("an ordinary form where a file may come: %d %q", r.StatusCode, got)
+	}
 	// An ordinary form neither takes a file nor more than its limit.
 	kind, body := upload(t, csrf)
 	if r := h.ask("POST", "/say", tok, nil, func(r *http.Request) { r.Body = io.NopCloser(body); r.Header.Set("Content-Type", kind) }); r.StatusCode != 403 {

@@ -238,8 +238,11 @@ type File struct {
 // Parts reads an upload: ordinary fields go to PostForm, each file to f in the order of the form. Nothing is kept
 // here, on disk or in memory.
 func (q *Request) Parts(f func(File) error) error {
-	if q.parts == nil {
+	switch {
+	case q.route.Upload == 0:
 		return fmt.Errorf("web: route %s takes no upload", q.route)
+	case q.parts == nil: // an ordinary form: its fields are read, and it has no files
+		return nil
 	}
 	fields, octets := 0, 0
 	for {

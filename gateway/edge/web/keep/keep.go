@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -79,7 +78,7 @@ type entryLine struct {
 	Action string
 	Object string
 	Detail []pair
-	Proof  string // node and number in its chain
+	Proof  string // the beginning of its hash: its number would count the entries of every organisation here
 }
 
 type pair struct{ Name, Value string }
@@ -115,7 +114,7 @@ func (k *keep) recordOf(q *web.Request, id string) error {
 	}
 	p := recordPage{Object: id, Asked: true, More: len(rows) == MaxEntries}
 	for _, e := range rows {
-		p.Entries = append(p.Entries, entryLine{e.Time, cmp.Or(names[e.Actor], e.Actor), e.Action, e.Object, details(e.Detail, names), e.Node + "/" + number(e.Seq)})
+		p.Entries = append(p.Entries, entryLine{e.Time, cmp.Or(names[e.Actor], e.Actor), e.Action, e.Object, details(e.Detail, names), e.Hash[:min(12, len(e.Hash))]})
 	}
 	if err := k.Store.AuditAct(q.Context(), store.AuditEntry{Org: q.Org, Actor: q.Person.Login, Action: "record.view", Object: id}); err != nil {
 		return err
@@ -222,5 +221,3 @@ func (k *keep) decide(q *web.Request, do func(ctx context.Context, login, id str
 	}
 	return q.See("/held", done)
 }
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }
