@@ -79,6 +79,7 @@
       b.textContent = "Close";
       p.append(b);
       d.append(h, ul, label, p);
+      d.addEventListener("close", () => { if (d.contains(document.activeElement)) document.activeElement.blur(); }); // else keys go on into it
       document.body.append(d);
     }
     d.showModal();
