@@ -15,7 +15,7 @@ import (
 )
 
 // firstPool makes an organisation's catch-all pool. Its owner is the first who manages people, when there is
-// somebody; AdoptPools names one later.
+// somebody; EnsurePools names one later.
 func (w *writer) firstPool(org string) string {
 	id := pool.NewID()
 	w.exec("INSERT INTO pool VALUES (?,?,?,'',coalesce((SELECT id FROM person WHERE org=? AND disabled='' AND (admin<>0 OR role=?) ORDER BY created, id LIMIT 1), ''),1,'',1,?,'')",
@@ -115,6 +115,24 @@ func (s *Store) RetirePool(ctx context.Context, org, id string, entry AuditEntry
 		w.audit(entry)
 		return w.err
 	})
+}
+
+// PoolMembers counts who belongs to each pool of an organisation.
+func (s *Store) PoolMembers(ctx context.Context, org string) (map[string]int, error) {
+	type row struct {
+		id string
+		n  int
+	}
+	rows, err := list(ctx, s, `SELECT m.pool, count(DISTINCT m.person) FROM membership m JOIN person p ON p.id=m.person AND p.disabled=''
+		WHERE m.org=? AND m.level>0 GROUP BY m.pool`, []any{org}, func(r *sql.Rows) (v row, err error) {
+		err = r.Scan(&v.id, &v.n)
+		return v, err
+	})
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.id] = r.n
+	}
+	return out, err
 }
 
 const ruleSetQuery = `SELECT p.id, coalesce(r.version, 0), coalesce(r.rules, '[]'), coalesce(r.saved, ''), coalesce(r.saved_by, '')

@@ -260,11 +260,57 @@ func (s *Store) HandOver(ctx context.Context, org string, changed []work.Entry, 
 	})
 }
 
-// SetWorkPatient says whose message it is; "" is nobody known. The caller has checked the patient's organisation.
+// setWorkPatient says whose message it is; "" is nobody known. The caller has checked the patient's organisation.
 func (w *writer) setWorkPatient(org string, id work.ID, patient string) {
 	if w.exec("UPDATE work SET patient=?, version=version+1, changed=? WHERE id=? AND org=?", patient, stamp(w.s.now()), id, org) == 0 && w.err == nil {
 		w.err = fmt.Errorf("work %s: %w", id, ErrNotFound)
 	}
+	w.rejoin(id, patient)
+}
+
+// rejoin lets a message into the conversation it refers to once the patient is known to be the same, and out again
+// when that was a mistake and its sender does not belong there by himself.
+func (w *writer) rejoin(id work.ID, patient string) {
+	if w.err != nil {
+		return
+	}
+	var box, own, thread, refers, sender string
+	var number int64
+	if err := w.tx.QueryRow("SELECT k.inbox, k.number, k.message, k.thread, k.refers, lower(i.sender)"+workFrom+"WHERE k.id=?", id).Scan(&box, &number, &own, &thread, &refers, &sender); err != nil {
+		w.err = fmt.Errorf("store: conversation: %w", err)
+		return
+	}
+	var refs []string
+	if w.err = json.Unmarshal([]byte(refers), &refs); w.err != nil || len(refs) == 0 {
+		return
+	}
+	to := own
+	if patient != "" {
+		to = w.threadAbout(box, refs, patient)
+	} else if w.exists("SELECT 1 FROM item WHERE inbox=? AND thread=? AND number<>? AND lower(sender)=?", box, thread, number, sender) ||
+		w.exists("SELECT 1 FROM message WHERE id=? AND direction='out' AND instr(lower(recipients), ?)>0", thread, `"`+sender+`"`) {
+		return
+	}
+	if to == "" || to == thread {
+		return
+	}
+	w.exec("UPDATE item SET thread=? WHERE inbox=? AND number=?", to, box, number)
+	w.exec("UPDATE work SET thread=? WHERE id=?", to, id)
+}
+
+// threadAbout is the conversation about a patient that one of the messages named belongs to, the nearest last; "" is none.
+func (w *writer) threadAbout(box string, refs []string, patient string) (thread string) {
+	for i := len(refs) - 1; i >= 0 && w.err == nil; i-- {
+		err := w.tx.QueryRow("SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS (SELECT 1 FROM work k WHERE k.inbox=i.inbox AND k.thread=i.thread AND k.patient=?) LIMIT 1",
+			box, refs[i], patient).Scan(&thread)
+		if err == nil {
+			return thread
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			w.err = fmt.Errorf("store: conversation: %w", err)
+		}
+	}
+	return ""
 }
 
 // doDesk runs one change of people's work inside the next group commit; pages that are open hear of it.

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/pool"
 	"postern/gateway/clinic/rule"
 	"postern/gateway/clinic/staff"
@@ -301,6 +303,44 @@ func TestWhatMayNotJoinIsReferredTo(t *testing.T) {
 		if err != nil || len(es) != 1 || es[0].Thread != s.thread || len(es[0].Refers) != s.refers {
 			t.Errorf("%s about patient %q: %+v, %v", s.id, s.patient, es, err)
 		}
+	}
+}
+
+// TestAPatientJoinsConversations: a message joins what it refers to once its patient is known to be the same, and
+// leaves it when that was a mistake.
+func TestAPatientJoinsConversations(t *testing.T) {
+	c := newTeams(t)
+	one := c.filed(t, "m-1", store.Place{})
+	it := item("m-2", addr.MustParse("x@evil.example"), "m-2@x", "m-2", "m-1@h")
+	c.must(t, store.Step{Items: []inbox.Item{it}, Places: []store.Place{{Kind: work.Message}}})
+	two := func() work.Entry {
+		es, err := c.WorkOfMessage(t.Context(), "o", "m-2")
+		ok(t, err)
+		return es[0]
+	}
+	link := func(id work.ID, p patient.ID) error {
+		return c.LinkPatient(t.Context(), "o", store.PatientLink{Work: id, Patient: p, How: "confirmed", By: "dana"}, store.AuditEntry{})
+	}
+	p, err := c.AddPatient(t.Context(), "o", chart.Patient{Name: chart.Name{Family: "Ruiz", Given: "Ana"}}, store.PatientLink{Work: one.ID, How: "provisional", By: "dana"}, store.AuditEntry{})
+	ok(t, err)
+	if e := two(); e.Thread != "m-2" || len(e.Refers) != 1 {
+		t.Fatalf("before: %+v", e)
+	}
+	ok(t, link(two().ID, p))
+	if e := two(); e.Thread != "m-1" || e.Patient != string(p) {
+		t.Errorf("of the same patient: thread %s of %s", e.Thread, e.Patient)
+	}
+	ok(t, c.UnlinkPatient(t.Context(), "o", two().ID, "dana", store.AuditEntry{}))
+	if e := two(); e.Thread != "m-2" || e.Patient != "" {
+		t.Errorf("undone: thread %s of %q", e.Thread, e.Patient)
+	}
+	// What people did with an item goes with it when its time is over.
+	c.now = c.now.Add(48 * time.Hour)
+	if n, err := c.ExpireItems(t.Context(), time.Hour, store.AuditEntry{}); err != nil || n != 2 {
+		t.Errorf("%d items went, %v", n, err)
+	}
+	if _, err := c.Work(t.Context(), "o", one.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("their work stayed: %v", err)
 	}
 }
 

@@ -83,7 +83,7 @@ func (d *desk) conversation(q *web.Request, h house, p *itemPage) error {
 		if err != nil {
 			return err
 		}
-		if q.Rights.On(e.Pool, e.Scope()) >= staff.Read {
+		if e.Thread != p.E.Thread && q.Rights.On(e.Pool, e.Scope()) >= staff.Read {
 			p.Refers = append(p.Refers, threadLine{At: e.Received, From: e.Sender.String(), Path: "/item/" + string(e.ID), State: stands(h, e)})
 		}
 	}

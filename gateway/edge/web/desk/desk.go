@@ -19,6 +19,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"postern/gateway/clinic/pool"
@@ -133,9 +134,19 @@ func (d *desk) house(q *web.Request) (house, error) {
 		return h, err
 	}
 	people, err := d.Store.People(q.Context(), q.Org)
+	answers := false // somebody could answer for a team
 	for _, p := range people {
 		h.People[p.ID] = p
+		answers = answers || !p.Disabled && (p.Admin || p.Role == staff.Manager)
 	}
+	if err != nil || len(h.Pools) > 0 && (!answers || !slices.ContainsFunc(h.Pools, func(p pool.Pool) bool { return p.Owner == "" })) {
+		return h, err
+	}
+	// The first visit to a new organisation: its first team is made, and gets somebody who answers for it.
+	if err := d.Store.EnsurePools(q.Context(), q.Org); err != nil {
+		return h, err
+	}
+	h.Pools, err = d.Store.Pools(q.Context(), q.Org)
 	return h, err
 }
 

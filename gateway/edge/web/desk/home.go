@@ -54,7 +54,8 @@ type homePage struct {
 	Hidden                                        []hidden
 	Mentions                                      []mention
 	Senders                                       []sender
-	CanSeeHeld, CanRule                           bool
+	CanSeeHeld                                    bool
+	Empty                                         []team // teams that nobody belongs to, for who can mend it
 	Quiet                                         bool
 }
 
@@ -94,7 +95,7 @@ func (p homePage) title() string {
 
 // homeOf gathers the home page for who asks.
 func (d *desk) homeOf(q *web.Request) (homePage, error) {
-	p := homePage{CanSeeHeld: q.Rights.Can(staff.SeeHeld), CanRule: q.Rights.Can(staff.ManageRules)}
+	p := homePage{CanSeeHeld: q.Rights.Can(staff.SeeHeld)}
 	h, err := d.house(q)
 	if err != nil {
 		return p, err
@@ -130,7 +131,18 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 			return p, err
 		}
 	}
-	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Hidden) == 0
+	if q.Rights.Can(staff.ManagePeople) {
+		members, err := d.Store.PoolMembers(q.Context(), q.Org)
+		if err != nil {
+			return p, err
+		}
+		for _, v := range h.Pools {
+			if members[v.ID] == 0 {
+				p.Empty = append(p.Empty, team{ID: v.ID, Name: v.Name})
+			}
+		}
+	}
+	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Hidden)+len(p.Empty) == 0
 	return p, nil
 }
 

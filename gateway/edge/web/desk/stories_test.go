@@ -431,3 +431,27 @@ func TestWhatIsKept(t *testing.T) {
 		t.Errorf("a manager gives up: %d", code)
 	}
 }
+
+// TestANewOrganisation: the first visit makes the first team, says that nobody belongs to it yet, and a message that
+// comes meanwhile is not lost.
+func TestANewOrganisation(t *testing.T) {
+	c := newClinic(t)
+	c.ok(c.AddOrg(t.Context(), store.Org{ID: "o-3", Name: "New", WrappedKey: []byte{1}}))
+	c.ok(c.EnsureInbox(t.Context(), "o-3", "referrals-o-3"))
+	c.arrives(mail{Subject: "Before anybody was there", Text: "x\n", Org: "o-3"})
+	first := staff.Person{ID: "p-first", Org: "o-3", Login: "first", Name: "First Person", Role: staff.Physician, Admin: true}
+	c.ok(c.AddPerson(t.Context(), first, "", store.AuditEntry{}))
+	b := c.as(first)
+	has(t, b.get("/"), "Nobody belongs to <strong>Front desk</strong> yet")
+	pools, err := c.Pools(t.Context(), "o-3")
+	if err != nil || len(pools) != 1 || pools[0].Owner != first.ID {
+		t.Fatalf("pools %+v, %v", pools, err)
+	}
+	at := "/teams/" + pools[0].ID
+	if code, _, _ := b.post(at, at+"/member", "person", string(first.ID), "level", "sign"); code != http.StatusSeeOther {
+		t.Fatalf("joining: %d", code)
+	}
+	body := b.get("/")
+	has(t, body, "Before anybody was there")
+	lacks(t, body, "Nobody belongs")
+}
