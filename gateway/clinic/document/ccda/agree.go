@@ -33,6 +33,9 @@ func (d *Document) compare(it *Item) {
 	if words := doseApart(it, w.row); words != "" {
 		it.differs(true, words)
 	}
+	if words := sideApart(it, w); words != "" {
+		it.differs(true, words)
+	}
 	if words := valueApart(it, w.row); words != "" {
 		it.differs((it.Kind == Results || it.Kind == Vitals) && !rounded(it.Value, w.row), words)
 		return
@@ -41,7 +44,7 @@ func (d *Document) compare(it *Item) {
 		it.differs(false, words)
 		return
 	}
-	if namedInText(it.Kind) && it.Code.Display != "" && len(w.row) < 300 && !share(it.Code.Display+" "+it.Code.Text, w.row) {
+	if namedInText(it.Kind) && it.Code.Display != "" && len(w.row) < 300 && !sameName(it, w.row) {
 		it.differs(false, fmt.Sprintf("the entry says “%s”, the text says “%s”", clip(it.Code.Display, 120), clip(it.Narrative, 120)))
 	}
 }
@@ -225,6 +228,36 @@ func namedInText(k Kind) bool {
 		return true
 	}
 	return false
+}
+
+// sameName says whether a text can name what an entry names. Medicines are told apart more finely: many
+// begin alike (hydralazine, hydroxyzine), and what they share may be no more than a salt.
+func sameName(it *Item, row string) bool {
+	name := it.Code.Display + " " + it.Code.Text
+	switch it.Kind {
+	case Medications, DischargeRx, AdmissionRx:
+	default:
+		return share(name, row)
+	}
+	var own, said []string
+	for _, w := range wordsOf(name) {
+		if len(w) >= 4 && !slight(w) && !shared(w) {
+			own = append(own, w)
+		}
+	}
+	for _, w := range wordsOf(clip(row, maxCell)) {
+		if len(w) >= 4 && !slight(w) && !shared(w) {
+			said = append(said, w)
+		}
+	}
+	for _, a := range own {
+		for _, b := range said {
+			if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+				return true
+			}
+		}
+	}
+	return len(own) == 0 || len(said) == 0
 }
 
 // share says whether two texts have a word of four letters or its stem in common, or the one is an

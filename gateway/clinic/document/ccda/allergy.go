@@ -35,6 +35,7 @@ func (d *Document) readAllergy(act, o node) Item {
 	kind := readCode(o.Child("value"))
 	it.Start, it.End = span(o.Child("effectiveTime"))
 	it.Status = allergyStatus(act, o, it.End)
+	it.byEnd = ownStatus(o) == ""
 	it.stand(o)
 	switch kind.Code {
 	case "716186003", "409137002", "160244002", "428607008", "429625007", "716184000":

@@ -229,7 +229,7 @@ func unitText(u string) string {
 	case "[iU]/mL":
 		return "IU/mL"
 	}
-	return strings.Trim(u, "{}")
+	return strings.NewReplacer("{", "", "}", "").Replace(u)
 }
 
 // readInterval reads an IVL_TS; a plain value is both start and end. A width stands for the end or the

@@ -49,6 +49,10 @@ type Document struct {
 
 	items []Item
 	told  map[string]told
+	row   struct {
+		of    int // the node of the row whose words are kept
+		words string
+	}
 	ids   map[string]xmltree.Node // narrative anchors by their ID, filled when first asked
 	twice map[string]bool         // those that more than one element bears
 }

@@ -31,6 +31,7 @@ type told struct {
 	itself, row string
 	struck      bool
 	long        bool // the anchor is on a row, table or list: its text is more than a name
+	whole       bool // the anchor is on a table, list or the whole text: it is about more than one thing
 }
 
 // maxTold is how many of them are remembered, so that many lines that point at one text cost one reading.
@@ -49,14 +50,24 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	}
 	w := told{struck: struckWithin(n)}
 	if !w.struck {
-		w.itself, w.row = Plain(n, maxWords), Plain(rowOf(n), maxWords)
+		w.itself, w.row = Plain(n, maxWords), d.rowWords(rowOf(n))
 	}
 	switch n.Name() {
-	case "tr", "table", "list", "text", "tbody":
+	case "table", "list", "text", "tbody":
+		w.long, w.whole = true, true
+	case "tr":
 		w.long = true
 	}
 	d.told[id] = w
 	return w, true
+}
+
+// rowWords is the text of a row; that of the last one is kept, for many lines may point into one row.
+func (d *Document) rowWords(row node) string {
+	if !row.OK() || d.row.words == "" || d.row.of != row.ID() {
+		d.row.of, d.row.words = row.ID(), Plain(row, maxWords)
+	}
+	return d.row.words
 }
 
 // maxAnchors is how many narrative anchors are indexed.
@@ -200,6 +211,7 @@ func readProblems(d *Document, act node) []Item {
 		}
 		it.Start, it.End = span(o.Child("effectiveTime"))
 		it.Status = problemStatus(act, o, it.End)
+		it.byEnd = ownStatus(o) == ""
 		it.stand(o)
 		if none := it.Code.Code == "160245001"; none || it.Negated && (it.Code.Code == "55607006" || it.Code.Zero() && (it.Narrative == "" || denies(it.Narrative))) && (it.Code.Text == "" || denies(it.Code.Text)) {
 			it.Negated = true

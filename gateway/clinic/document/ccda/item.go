@@ -33,7 +33,9 @@ type Item struct {
 	Anchor    string     `json:"anchor,omitempty"`      // ID of the narrative it refers to
 	Narrative string     `json:"narrative,omitempty"`   // that narrative's text
 	Conflict  string     `json:"conflict,omitempty"`    // where entry and narrative disagree, in words
-	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose or on a value
+	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose, a value or a side
+
+	byEnd bool // its status was concluded from its end alone
 }
 
 // Source is where an item was read.
@@ -72,6 +74,9 @@ func (i Item) Over() bool {
 		return true
 	case "active":
 		return i.outlived()
+	}
+	if i.Kind != Results && i.Kind != Vitals && overStatus(i.Status) != "" { // in the sender's words: "discontinued by patient"
+		return true
 	}
 	return !i.Running && i.Kind != Results && i.Kind != Vitals && i.Kind != Procedures && i.End.Precision > chart.Unknown
 }
@@ -154,6 +159,9 @@ func (d *Document) settle(s *Section, it *Item) {
 		it.Running = it.End.Precision > chart.Unknown && it.End.Last().After(d.Time.At)
 		it.Ended = it.End.Precision > chart.Unknown && !it.Running
 		it.Later = it.Start.Precision >= chart.Day && it.Start.At.After(d.Time.At.AddDate(0, 0, 1))
+	}
+	if it.byEnd && it.Running && it.Status == "resolved" {
+		it.Status = "" // its end is still to come
 	}
 	if it.Status == "active" && it.Ended && it.Start.Raw != it.End.Raw {
 		switch it.Kind {

@@ -314,6 +314,20 @@ func eventWord(code string) string {
 		return "after meals"
 	case "C":
 		return "with meals"
+	case "CM":
+		return "with breakfast"
+	case "CD":
+		return "with lunch"
+	case "CV":
+		return "with dinner"
+	case "IC":
+		return "between meals"
+	case "ICM":
+		return "between breakfast and lunch"
+	case "ICD":
+		return "between lunch and dinner"
+	case "ICV":
+		return "between dinner and bedtime"
 	case "ACM":
 		return "before breakfast"
 	case "ACD":

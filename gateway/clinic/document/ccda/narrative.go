@@ -22,45 +22,11 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 	if line.Under != "" && !covered(line.Under, s.Name()) {
 		it.Detail = joined(" · ", it.Detail, "under “"+clip(line.Under, 120)+"”")
 	}
-	for _, words := range []string{line.Status, line.Under} {
-		if over, active := statusWords(words); over != "" && active == "" && it.Status == "" {
-			it.Status = over
-		}
+	it.Status = overStatus(line.Status)
+	if over, active := statusWords(line.Under); over != "" && active == "" && it.Status == "" {
+		it.Status = over
 	}
 	return it
-}
-
-// uncoded are the lines of the text that no coded entry of the section speaks of: an entry list that is
-// shorter than the text must not hide what only the text says.
-func (d *Document) uncoded(s *Section, coded []Item) []Item {
-	if !decided(s.Kind) {
-		return nil
-	}
-	known := map[string]bool{}
-	none := true // the entries only deny, or say that nothing is known
-	for _, it := range coded {
-		none = none && (it.Negated || it.Null != "")
-		for _, words := range []string{it.Name, it.Code.Display, it.Code.Text, it.Narrative, it.Detail} {
-			for _, w := range wordsOf(clip(words, maxCell)) {
-				known[stem(w)] = true
-			}
-		}
-		if w, ok := d.wordsAt(it.Anchor); ok {
-			for _, x := range wordsOf(clip(w.row, maxCell)) {
-				known[stem(x)] = true
-			}
-		}
-	}
-	var out []Item
-	for _, line := range Lines(s, maxRows) {
-		if !line.Row && !line.Item || denies(line.Name) || spokenOf(line.Name, known) || none && negates(line.Name) {
-			continue
-		}
-		it := d.lineItem(s, line)
-		it.Conflict = "only the text says this, no coded entry does"
-		out = append(out, it)
-	}
-	return out
 }
 
 // decided says whether a section lists what a clinician decides on.
@@ -70,21 +36,6 @@ func decided(k Kind) bool {
 		return true
 	}
 	return false
-}
-
-// spokenOf says whether the first telling word of a line is among those known, or none is telling.
-func spokenOf(line string, known map[string]bool) bool {
-	judged := false
-	for _, w := range wordsOf(line) {
-		if len(w) < 4 || strings.ContainsFunc(w, unicode.IsDigit) || slight(w) {
-			continue
-		}
-		if known[stem(w)] {
-			return true
-		}
-		judged = true
-	}
-	return !judged
 }
 
 // slight says whether a word tells nothing of what a line is about.
@@ -128,6 +79,25 @@ func rowOf(n node) node {
 		}
 	}
 	return n
+}
+
+// overWords are phrases of a status, without punctuation, that say the thing does not hold now.
+var overWords = []string{"no longer", "not taking", "not taken", "not current", "not active", "entered in error", "erroneous", "ruled out", "refuted", "disproven", "past", "d c", "dc", "dcd", "expired", "obsolete", "voided", "removed", "deleted", "cancelled", "canceled", "aborted", "nullified"}
+
+// overStatus is the whole of a status in words when it says that a thing does not hold now, else "". It
+// is for what stands in the place of a status; in a sentence such words may be about something else.
+func overStatus(s string) string {
+	if over, active := statusWords(s); over != "" && active == "" {
+		return over
+	}
+	list := wordsOf(clip(s, 120))
+	said := " " + strings.Join(list, " ") + " "
+	for _, w := range overWords {
+		if strings.Contains(said, " "+w+" ") && len(list) <= 8 {
+			return tidy(strings.ToLower(clip(s, 120)))
+		}
+	}
+	return ""
 }
 
 // statusWords finds words that say a thing is over or going on.

@@ -192,10 +192,22 @@ func flagWord(code, display string) string {
 			return low
 		}
 		return ""
-	case "H":
+	case "H", "H>":
 		return "high"
-	case "L":
+	case "L", "L<":
 		return "low"
+	case "HU":
+		return "significantly high"
+	case "LU":
+		return "significantly low"
+	case "U":
+		return "significantly up"
+	case "D":
+		return "significantly down"
+	case "B":
+		return "better"
+	case "W":
+		return "worse"
 	case "HH":
 		return "critically high"
 	case "LL":

@@ -1,0 +1,125 @@
+package ccda
+
+import (
+	"strings"
+	"unicode"
+)
+
+// uncoded are the lines of the text that no coded entry of the section speaks of: an entry list that is
+// shorter than the text must not hide what only the text says. An entry speaks of a line when it holds
+// all of the line's telling words; one that shares only some speaks of one line, so that an insulin that
+// is coded does not hide another that is not, nor a shared reaction another allergy.
+func (d *Document) uncoded(s *Section, coded []Item) []Item {
+	if !decided(s.Kind) {
+		return nil
+	}
+	c := claims{words: map[string][]int{}, taken: make([]bool, len(coded))}
+	none := true // the entries only deny, or say that nothing is known
+	for i, it := range coded {
+		none = none && (it.Negated || it.Null != "")
+		c.index(i, it.Name, it.Code.Display, it.Code.Text, it.Detail)
+		if w, ok := d.wordsAt(it.Anchor); ok && !w.whole {
+			c.index(i, it.Narrative, w.row)
+		}
+	}
+	var lines []Line
+	for _, line := range Lines(s, maxRows) {
+		if (line.Row || line.Item) && !denies(line.Name) && !(none && negates(line.Name)) && !c.whole(line.Name) {
+			lines = append(lines, line)
+		}
+	}
+	var out []Item
+	for _, line := range lines {
+		if c.part(line.Name) {
+			continue
+		}
+		it := d.lineItem(s, line)
+		it.Conflict = "only the text says this, no coded entry does"
+		out = append(out, it)
+	}
+	return out
+}
+
+// maxPostings is how many entries are remembered for one word.
+const maxPostings = 500
+
+// claims are the words of the entries of a section, and which entries speak of a line already.
+type claims struct {
+	words map[string][]int // stem → the entries that hold it
+	taken []bool
+}
+
+func (c *claims) index(i int, texts ...string) {
+	for _, text := range texts {
+		for _, w := range wordsOf(clip(text, maxCell)) {
+			k := stem(w)
+			if list := c.words[k]; len(list) < maxPostings && (len(list) == 0 || list[len(list)-1] != i) {
+				c.words[k] = append(list, i)
+			}
+		}
+	}
+}
+
+// whole says whether one entry holds every telling word of a line, or the line has none.
+func (c *claims) whole(line string) bool {
+	tell := telling(line)
+	held := map[int]int{}
+	for _, w := range tell {
+		for _, i := range c.words[stem(w)] {
+			held[i]++
+		}
+	}
+	found := len(tell) == 0
+	for i, n := range held {
+		if n == len(tell) {
+			c.taken[i], found = true, true
+		}
+	}
+	return found
+}
+
+// part takes the entry that shares most words with a line and speaks of no other line yet.
+func (c *claims) part(line string) bool {
+	held := map[int]int{}
+	best, most := -1, 0
+	for _, w := range telling(line) {
+		for _, i := range c.words[stem(w)] {
+			if c.taken[i] || shared(w) {
+				continue
+			}
+			if held[i]++; held[i] > most || held[i] == most && i < best {
+				best, most = i, held[i]
+			}
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	c.taken[best] = true
+	return true
+}
+
+// telling are the words that say what a line is about, those of one stem once.
+func telling(line string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, w := range wordsOf(line) {
+		if k := stem(w); len(w) >= 4 && !strings.ContainsFunc(w, unicode.IsDigit) && !slight(w) && !seen[k] {
+			seen[k] = true
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// shared says whether a word is one that different things have in common: a salt, a form, a reaction.
+func shared(w string) bool {
+	switch w {
+	case "sodium", "potassium", "calcium", "magnesium", "chloride", "hydrochloride", "succinate", "tartrate", "sulfate", "sulphate", "acetate", "maleate", "phosphate", "citrate", "acid", "besylate",
+		"mesylate", "fumarate", "bromide", "nitrate", "extended", "release", "delayed", "solution", "injection", "injectable", "suspension", "inhaler", "inhalation", "cream", "ointment", "patch",
+		"spray", "drops", "unit", "units", "dose", "every", "twice", "needed", "mouth", "rash", "hives", "nausea", "vomiting", "anaphylaxis", "swelling", "itching", "pruritus", "urticaria",
+		"diarrhea", "severe", "moderate", "mild", "left", "right", "acute", "chronic", "type", "stage", "unspecified", "since":
+		return true
+	}
+	return false
+}
