@@ -118,10 +118,38 @@ func (a Admin) PersonAdd(ctx context.Context, in PersonArg) (out PersonMade, err
 	if err := a.s.Store.AddPerson(ctx, out.Person, record, entry); err != nil {
 		return out, err
 	}
+	if err := a.settle(ctx, out.Person); err != nil {
+		return out, err
+	}
 	if record == "" {
 		return a.invite(ctx, out.Person)
 	}
 	return out, nil
+}
+
+// settle gives an organisation its first pool, the pool its owner, and the owner what it takes to work there: nobody
+// answers for what they cannot open.
+func (a Admin) settle(ctx context.Context, p staff.Person) error {
+	if err := a.s.Store.EnsurePools(ctx, p.Org); err != nil {
+		return err
+	}
+	pools, err := a.s.Store.Pools(ctx, p.Org)
+	if err != nil {
+		return err
+	}
+	for _, pl := range pools {
+		if pl.Owner != p.ID {
+			continue
+		}
+		m := staff.Membership{Pool: pl.ID, Level: staff.Send}
+		if p.Role == staff.Physician {
+			m.Level = staff.Sign
+		}
+		if err := a.s.Store.SetMemberships(ctx, p, pl.ID, []staff.Membership{m}, a.personEntry(p, "person.rights", map[string]any{"pool": pl.ID, "levels": map[string]string{"all": m.Level.String()}})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newRecord(password string, p staff.Person) (string, error) {

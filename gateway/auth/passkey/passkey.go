@@ -60,6 +60,9 @@ type Person struct {
 // New makes a service for the host of the public URL. It fails for a host that passkeys cannot be bound to: an IP
 // address, for one.
 func New(host, origin, name string, clock func() time.Time) (*Service, error) {
+	if host == "" {
+		return nil, errors.New("passkey: no host")
+	}
 	lib, err := webauthn.New(&webauthn.Config{RPID: host, RPDisplayName: name, RPOrigins: []string{origin},
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementRequired,
