@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"postern/gateway"
 	"postern/gateway/clinic/compose"
+	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/pool"
 	"postern/gateway/clinic/rule"
 	"postern/gateway/clinic/staff"
@@ -74,6 +76,28 @@ func TestWhereAMessageGoesAndWhy(t *testing.T) {
 	}
 	if words, ok := w.clinic.Pipeline.WordsOf(w.ctx, arrivals[1].Blob, "x"); !ok || !strings.Contains(words, "is the troponin back?") {
 		t.Errorf("its words are %q, %v", words, ok)
+	}
+}
+
+// TestAPatientOfOurs: a rule can ask for patients that the clinic knows, told by what the document says of them.
+func TestAPatientOfOurs(t *testing.T) {
+	w := newWorld(t, "")
+	_, nurses := w.people()
+	w.rules(rule.Rule{ID: "r-1", Name: "Ours", When: rule.When{Patient: rule.Known}, Pool: nurses.ID})
+	w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	first := w.entry(1)
+	if !first.Why.OnlyCatchAll() {
+		t.Fatalf("before she was known: %+v", first.Why)
+	}
+	it, err := w.clinic.Store.Item(w.ctx, "intake", 1)
+	w.ok(err)
+	var stated chart.Patient
+	w.ok(json.Unmarshal(it.Documents[0].Patient, &stated))
+	_, err = w.clinic.Store.AddPatient(w.ctx, w.clinic.Org, stated, store.PatientLink{Work: first.ID, How: "provisional", By: "x"}, store.AuditEntry{})
+	w.ok(err)
+	w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	if e := w.entry(2); e.Pool != nurses.ID || e.Why.Because[0] != "its patient is one of ours" || e.Patient != "" {
+		t.Errorf("placed %+v", e)
 	}
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/mailhtml"
 	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/rule"
 	"postern/gateway/clinic/search"
 	"postern/gateway/clinic/work"
@@ -33,7 +35,7 @@ func (p *Pipeline) place(ctx context.Context, step *store.Step) {
 }
 
 func (p *Pipeline) placeItem(ctx context.Context, step store.Step, it inbox.Item) (at store.Place) {
-	facts := rule.Facts{Recipient: it.Recipient, Also: it.Also, Sender: it.Sender, Patient: namesPatient(it)}
+	facts := rule.Facts{Recipient: it.Recipient, Also: it.Also, Sender: it.Sender, Patient: p.patientOf(ctx, it)}
 	defer func() {
 		if r := recover(); r != nil {
 			p.Log.Error("a message could not be placed by the rules; it went to the catch-all", "message", it.Message, "error", r, "stack", string(debug.Stack()))
@@ -87,11 +89,26 @@ func (p *Pipeline) WordsOf(ctx context.Context, blob, subject string) (string, b
 	return allWords(src, src.Size(), func() (string, bool) { return strings.ToLower(subject), true })
 }
 
-func namesPatient(it inbox.Item) rule.Match {
+// patientOf says whether a message names a patient, and whether that is one of the clinic's beyond doubt. It only
+// tells rules so: whose message it is, a person says.
+func (p *Pipeline) patientOf(ctx context.Context, it inbox.Item) rule.Match {
 	for _, d := range it.Documents {
-		if len(d.Patient) > 0 {
+		if len(d.Patient) == 0 {
+			continue
+		}
+		var stated chart.Patient
+		if json.Unmarshal(d.Patient, &stated) != nil {
 			return rule.Named
 		}
+		known, err := p.Store.Acquainted(ctx, it.Org, stated)
+		if err != nil {
+			p.Log.Warn("whether a patient is known could not be asked; the message counts as one that names a patient", "message", it.Message, "error", err)
+			return rule.Named
+		}
+		if _, ok := patient.Only(patient.Candidates(stated, known, patient.MaxCandidates)); ok {
+			return rule.Known
+		}
+		return rule.Named
 	}
 	return rule.NoPatient
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
 )
@@ -21,6 +22,9 @@ func (d *desk) live(q *web.Request, id string, make func() (web.Replace, string,
 		for first := true; ; first = false {
 			work, people := d.Store.DeskChanged(), d.here.wait()
 			q.Now = d.Clock().UTC()
+			if err := d.refresh(q); err != nil {
+				return err
+			}
 			piece, title, err := make()
 			if err != nil {
 				return err
@@ -44,6 +48,21 @@ func (d *desk) live(q *web.Request, id string, make func() (web.Replace, string,
 			}
 		}
 	})
+}
+
+// refresh works out the rights anew: a page that stays open shows nothing that was taken from its reader meanwhile.
+func (d *desk) refresh(q *web.Request) error {
+	p, err := d.Store.Person(q.Context(), q.Org, q.Person.ID)
+	if err != nil {
+		return err
+	}
+	ms, err := d.Store.Memberships(q.Context(), q.Org, p.ID)
+	if err != nil {
+		return err
+	}
+	emergency, err := d.Store.Emergencies(q.Context(), q.Org, p.ID)
+	q.Person, q.Rights = p, staff.Of(p, ms, emergency, q.Now)
+	return err
 }
 
 // pause waits for a time or one of two signs; it is false when the browser left.
@@ -92,6 +111,9 @@ func (d *desk) liveItem(q *web.Request) error {
 		e, err := d.Store.Work(q.Context(), q.Org, id)
 		if err != nil {
 			return web.Replace{}, "", err
+		}
+		if q.Rights.On(e.Pool, e.Scope()) < staff.Read {
+			return web.Replace{}, "", web.ErrNotFound
 		}
 		p, err := d.nowOf(q, e, seen)
 		if err != nil {

@@ -351,34 +351,66 @@ func TestTeams(t *testing.T) {
 	}
 }
 
-// TestLive: what comes in appears on an open page by itself, and the stream ends with the browser.
-func TestLive(t *testing.T) {
-	c := newClinic(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	b := c.as(c.dana)
+// listen opens a live page; next waits for what it sends and gives it, until false.
+func (b *browser) listen(path string) (next func(says string) bool, leave func()) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	pr, pw := io.Pipe()
-	w := &stream{header: http.Header{}, to: pw}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.server.Handler().ServeHTTP(w, b.request(ctx, "GET", "/live", nil))
+		b.server.Handler().ServeHTTP(&stream{header: http.Header{}, to: pw}, b.request(ctx, "GET", path, nil))
 		pw.Close()
 	}()
 	lines := bufio.NewScanner(pr)
 	lines.Buffer(nil, 1<<20)
 	lines.Scan() // the first sign: the stream is open
+	next = func(says string) bool {
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "data:") && strings.Contains(lines.Text(), says) {
+				return true
+			}
+		}
+		return false
+	}
+	return next, func() {
+		cancel()
+		_, _ = io.Copy(io.Discard, pr)
+		<-ended
+	}
+}
+
+// TestLive: what comes in appears on an open page by itself; what is taken from its reader goes, and the stream ends
+// with the browser.
+func TestLive(t *testing.T) {
+	c := newClinic(t)
+	next, leave := c.as(c.dana).listen("/live")
+	defer leave()
 	c.arrives(mail{Subject: "Just came in", Text: "x\n"})
-	seen := false
-	for !seen && lines.Scan() {
-		seen = strings.HasPrefix(lines.Text(), "data:") && strings.Contains(lines.Text(), "Just came in") && strings.Contains(lines.Text(), `"id":"home"`)
+	if !next("Just came in") {
+		t.Fatal("the page never heard of it")
 	}
-	if !seen {
-		t.Fatalf("the page never heard of it: %v", ctx.Err())
+	c.ok(c.SetMemberships(t.Context(), c.dana, c.desk.ID, nil, store.AuditEntry{}))
+	c.arrives(mail{Subject: "Not for her any more", Text: "x\n"})
+	if !next("Nothing needs a person now.") {
+		t.Fatal("what was taken from her is still there")
 	}
-	cancel()
-	_, _ = io.Copy(io.Discard, pr)
-	<-ended
+}
+
+// TestALiveItemEndsWithTheRight: an open message says who else is there, and is closed to whoever may no longer see it.
+func TestALiveItemEndsWithTheRight(t *testing.T) {
+	c := newClinic(t)
+	e := c.arrives(mail{Subject: "x", Text: "x\n"})
+	next, leave := c.as(c.dana).listen("/item/" + string(e.ID) + "/live")
+	defer leave()
+	c.as(c.sam).act(e.ID, "act", "take")
+	if !next("Sam Ito has this") {
+		t.Fatal("the page never heard that Sam took it")
+	}
+	c.as(c.nora).act(e.ID, "act", "sensitive", "sensitive", "yes")
+	if next("Sam") {
+		t.Error("the page goes on about what its reader may not see")
+	}
 }
 
 // stream is a browser that reads as it is written.
