@@ -11,6 +11,7 @@ import (
 
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/ccda"
+	"postern/gateway/clinic/document/view"
 	"postern/gateway/clinic/document/xdm"
 )
 
@@ -59,14 +60,16 @@ Example: postern document inspect referral.xml
 					Package *xdm.Package `json:"package,omitempty"` // the metadata of an XDM package
 				}{1, &d.Summary, d.XDM})
 			}
-			printSummary(c.out, &d.Summary, "")
-			return nil
+			var text strings.Builder
+			printSummary(&text, &d.Summary, "")
+			_, err = io.WriteString(c.out, text.String())
+			return err
 		},
 	}
 }
 
 // printSummary prints a summary for people; what is inside a container is indented.
-func printSummary(w io.Writer, s *document.Summary, indent string) {
+func printSummary(w *strings.Builder, s *document.Summary, indent string) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s%-11s %s\n", indent, name, plainLine(value))
@@ -112,8 +115,10 @@ func printSummary(w io.Writer, s *document.Summary, indent string) {
 	}
 }
 
+// itemText is a coded line on one line; what it does not state as a fact about the patient now is said.
 func itemText(it ccda.Item) string {
-	parts := []string{it.Name}
+	stands := view.Standing(it)
+	parts := []string{stands + it.Name}
 	for _, x := range []string{it.Value, it.Flag, it.Detail, it.Status, it.Start.Date(), it.Conflict} {
 		if x != "" {
 			parts = append(parts, x)
@@ -121,6 +126,12 @@ func itemText(it ccda.Item) string {
 	}
 	if it.Negated {
 		parts = append(parts, "stated not to be so")
+	}
+	switch {
+	case it.Over():
+		parts = append(parts, "no longer current")
+	case it.Later:
+		parts = append(parts, "starts later")
 	}
 	return strings.Join(parts, " · ")
 }
@@ -171,11 +182,19 @@ Example: postern document render referral.xml --compare january.xml > page.html
 			defer done()
 			var o document.RenderOptions
 			if *older != "" {
+				if files[0] == "-" && *older == "-" {
+					return usagef("standard input can be read once: give FILE or OLDER by name")
+				}
 				before, done, err := openDocument(ctx, c, *older)
 				if err != nil {
 					return err
 				}
 				defer done()
+				if is, err := d.Clinical(); err != nil {
+					return err
+				} else if is == nil {
+					return fmt.Errorf("%s holds no clinical document to compare with another; leave --compare out", files[0])
+				}
 				o.Older = before
 			}
 			return d.Render(c.out, o)
@@ -198,18 +217,18 @@ func openDocument(ctx context.Context, c *console, name string) (*document.Docum
 		d, err := document.OpenBytes(b, hint)
 		return d, func() {}, err
 	}
+	st, err := os.Stat(name) // before it is opened: opening a pipe waits for its writer
+	if err != nil {
+		return nil, nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is no regular file; use - and standard input for a pipe", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file; use - and standard input for a pipe", name)
-	}
-	var d *document.Document
-	if err == nil {
-		d, err = document.Open(f, st.Size(), hint)
-	}
+	d, err := document.Open(f, st.Size(), hint)
 	if err != nil {
 		f.Close()
 		return nil, nil, err

@@ -82,11 +82,32 @@ func TestDocumentUsedWrongly(t *testing.T) {
 		{"two files", []string{"render", note, note}, exitUsage, "2 were given"},
 		{"file not there", []string{"inspect", note + ".gone"}, exitRefused, "no such file"},
 		{"a folder", []string{"render", filepath.Dir(note)}, exitRefused, "no regular file"},
+		{"nothing to compare", []string{"render", file(t, "t.txt", []byte("hello")), "--compare", note}, exitRefused, "holds no clinical document to compare"},
+		{"one input for both", []string{"render", "-", "--compare", "-"}, exitUsage, "standard input can be read once"},
 		{"nothing to compare with", []string{"render", note, "--compare", file(t, "t.txt", []byte("hello"))}, exitRefused, "no clinical document to compare with"},
 	} {
 		code, out, errOut := invoke(t, append([]string{"document"}, c.args...)...)
 		if code != c.code || out != "" || !strings.Contains(errOut, c.says) {
 			t.Errorf("%s: exit %d, stdout %.60q, stderr %q", c.situation, code, out, errOut)
+		}
+	}
+}
+
+// A line for people says who it is about and whether it is so, as the page does.
+func TestDocumentInspectTextSaysHowALineStands(t *testing.T) {
+	section := func(code, entry string) string {
+		return `<component><section><code code="` + code + `"/><text>x</text><entry>` + entry + `</entry></section></component>`
+	}
+	cda := `<ClinicalDocument xmlns="urn:hl7-org:v3"><effectiveTime value="20260810"/><component><structuredBody>` +
+		section("11450-4", `<act><subject><relatedSubject><code code="FTH" displayName="Father"/></relatedSubject></subject><entryRelationship><observation><value code="1" displayName="Chorea"/></observation></entryRelationship></act>`) +
+		section("30954-2", `<observation moodCode="RQO"><code code="2" displayName="Potassium"/></observation>`) +
+		section("10160-0", `<substanceAdministration><statusCode code="completed"/><effectiveTime><low value="2020"/><high value="2021"/></effectiveTime><consumable><manufacturedProduct><manufacturedMaterial><code code="3" displayName="Aspirin"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration>`) +
+		section("48765-2", `<observation negationInd="true"><value code="4" displayName="Allergy"/><participant typeCode="CSM"><participantRole><playingEntity><code code="5" displayName="Latex"/></playingEntity></participantRole></participant></observation>`) +
+		`</structuredBody></component></ClinicalDocument>`
+	_, out, _ := invoke(t, "document", "inspect", file(t, "x.xml", []byte(cda)))
+	for _, want := range []string{"Father: Chorea", "Requested, not done: Potassium", "Aspirin · completed · 2020 · no longer current", "No allergy to: Latex"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("does not say %q:\n%s", want, out)
 		}
 	}
 }

@@ -86,18 +86,41 @@ func TestLongListsAreCutAndCounted(t *testing.T) {
 	}
 }
 
+// A medicine that one document codes and the other only writes is called unchanged only where both give
+// the same amount.
+func TestCodedMedicinesAreComparedWithWrittenOnes(t *testing.T) {
+	dosed := strings.Replace(med("1", "Metformin", "500", `<effectiveTime xsi:type="PIVL_TS"><period value="12" unit="h"/></effectiveTime>`), `value="500"`, `value="500" unit="mg"`, 1)
+	for name, c := range map[string]struct{ row, want string }{
+		"another dose":   {`<td>Metformin</td><td>1000 mg twice daily</td>`, "changed Metformin was “Metformin 500 mg, every 12 h”"},
+		"another rhythm": {`<td>Metformin</td><td>500 mg once daily</td>`, "changed Metformin was “Metformin 500 mg, every 12 h”"},
+		"no dose":        {`<td>Metformin</td><td>as before</td>`, "changed Metformin was “Metformin 500 mg, every 12 h”; one of the two gives no dose to compare"},
+		"the same":       {`<td>Metformin</td><td>0.5 g twice daily</td>`, ""},
+	} {
+		written := `<component><section><code code="10160-0"/><title>Medications</title><text><table><tbody><tr>` + c.row + `</tr></tbody></table></text></section></component>`
+		got := brief.Compare(read(t, doc(meds(dosed))), read(t, doc(written)))
+		var out []string
+		for _, ch := range got.Sides[0].Changes {
+			out = append(out, strings.TrimSpace(string(ch.Kind)+" "+ch.Item.Name+" "+ch.What))
+		}
+		if s := strings.Join(out, "; "); s != c.want {
+			t.Errorf("%s: %q, want %q", name, s, c.want)
+		}
+	}
+}
+
 func TestMedicinesAreCompared(t *testing.T) {
 	const ended = `<statusCode code="completed"/><effectiveTime xsi:type="IVL_TS"><low value="2020"/><high value="20260901"/></effectiveTime>`
 	for name, c := range map[string]struct{ older, newer, want string }{
-		"same":               {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ""), ""},
-		"new":                {"", med("1", "Aspirin 81 MG", "1", ""), "new Aspirin 81 MG"},
-		"stopped":            {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ended), "stopped Aspirin 81 MG ended 1 Sep 2026"},
-		"silent about it":    {med("1", "Aspirin 81 MG", "1", ""), "", "not-listed Aspirin 81 MG"},
-		"other dose":         {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "2", ""), "changed Aspirin 81 MG dose was 1, is 2"},
-		"other strength":     {med("1", "Aspirin 81 MG Oral Tablet", "1", ""), med("2", "Aspirin 325 MG Oral Tablet", "1", ""), "changed Aspirin 325 MG Oral Tablet was Aspirin 81 MG Oral Tablet"},
-		"other code, a name": {med("1", "Aspirin 81 MG", "1", ""), med("9", "ASPIRIN  81 mg", "1", ""), ""},
-		"over in both":       {med("1", "Aspirin 81 MG", "1", ended), med("1", "Aspirin 81 MG", "1", ended), ""},
-		"current again":      {med("1", "Aspirin 81 MG", "1", ended), med("1", "Aspirin 81 MG", "1", ""), "changed Aspirin 81 MG was over, is listed as current again"},
+		"same":                         {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ""), ""},
+		"new":                          {"", med("1", "Aspirin 81 MG", "1", ""), "new Aspirin 81 MG"},
+		"stopped":                      {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ended), "stopped Aspirin 81 MG ended 1 Sep 2026"},
+		"silent about it":              {med("1", "Aspirin 81 MG", "1", ""), "", "not-listed Aspirin 81 MG"},
+		"other dose":                   {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "2", ""), "changed Aspirin 81 MG dose was 1, is 2"},
+		"other strength":               {med("1", "Aspirin 81 MG Oral Tablet", "1", ""), med("2", "Aspirin 325 MG Oral Tablet", "1", ""), "changed Aspirin 325 MG Oral Tablet was Aspirin 81 MG Oral Tablet"},
+		"other code, a name":           {med("1", "Aspirin 81 MG", "1", ""), med("9", "ASPIRIN  81 mg", "1", ""), ""},
+		"over in both":                 {med("1", "Aspirin 81 MG", "1", ended), med("1", "Aspirin 81 MG", "1", ended), ""},
+		"an old course beside the new": {med("1", "Aspirin 81 MG", "1", ""), med("1", "Aspirin 81 MG", "1", ended) + med("1", "Aspirin 81 MG", "2", ""), "changed Aspirin 81 MG dose was 1, is 2"},
+		"current again":                {med("1", "Aspirin 81 MG", "1", ended), med("1", "Aspirin 81 MG", "1", ""), "changed Aspirin 81 MG was over, is listed as current again"},
 	} {
 		filler := med("7", "Metformin 500 MG", "1", "")
 		got := brief.Compare(read(t, doc(meds(c.older, filler))), read(t, doc(meds(c.newer, filler))))

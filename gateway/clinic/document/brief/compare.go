@@ -145,12 +145,22 @@ func general(items []ccda.Item) string {
 }
 
 // pair finds which line of the newer list is about the same as which of the older: by code and all that
-// is said of it, by code, by name, and for medicines by ingredient.
+// is said of it, by code, by name, and for medicines by ingredient; each time what is current in both
+// first, so that an old course listed beside the new one is not taken for its end.
 func pair(subject Subject, older, newer []ccda.Item) (was map[int]int, used []bool) {
 	was = map[int]int{} // index in newer → index in older
 	used = make([]bool, len(older))
-	exact := func(it ccda.Item) string { return key(it) + "|" + it.Detail + "|" + fmt.Sprint(it.Negated) }
-	for _, name := range []func(ccda.Item) string{exact, key, plainName, ingredientOf(subject)} {
+	exact := func(it ccda.Item) string { return fmt.Sprint(key(it), "|", it.Detail, "|", it.Negated, it.Over()) }
+	current := func(name func(ccda.Item) string) func(ccda.Item) string {
+		return func(it ccda.Item) string {
+			if !it.Current() {
+				return ""
+			}
+			return name(it)
+		}
+	}
+	ingredient := ingredientOf(subject)
+	for _, name := range []func(ccda.Item) string{exact, current(key), current(plainName), key, plainName, current(ingredient), ingredient} {
 		index := map[string][]int{}
 		for i, it := range older {
 			if k := name(it); !used[i] && k != "" {
@@ -230,6 +240,9 @@ func (s *Side) differences(was, is ccda.Item) string {
 		}
 	}
 	coded := was.Source == ccda.FromEntry && is.Source == ccda.FromEntry
+	if s.Subject == Medicines && was.Source != is.Source {
+		return amounts(was, is)
+	}
 	same := was.Code.Code != "" && was.Code.Code == is.Code.Code && was.Code.System == is.Code.System
 	if s.Subject == Medicines && plainName(was) != plainName(is) && (!same || numbers(was.Name) != numbers(is.Name)) {
 		out = append(out, "was "+was.Name)
@@ -246,6 +259,20 @@ func (s *Side) differences(was, is ccda.Item) string {
 		apart("it", was.Detail, is.Detail)
 	}
 	return strings.Join(out, "; ")
+}
+
+// amounts compares a medicine that one document codes and the other only writes: what cannot be told to
+// be the same is given in both ways, never called unchanged.
+func amounts(was, is ccda.Item) string {
+	words := func(it ccda.Item) string { return strings.Trim(it.Name+" "+it.Detail, " ") }
+	same, told := ccda.SameAmounts(words(was), words(is))
+	switch {
+	case told && same:
+		return ""
+	case told:
+		return "was “" + words(was) + "”"
+	}
+	return "was “" + words(was) + "”; one of the two gives no dose to compare"
 }
 
 // status leaves out what goes without saying of a current line.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -102,6 +103,26 @@ func apart(m measure, text []measure) bool {
 		}
 	}
 	return same
+}
+
+// SameAmounts compares two texts about one medicine: whether every amount the second names stands in the
+// first, or is made of its amounts, and their rhythms do not differ. It is not told where one of them
+// names no amount.
+func SameAmounts(a, b string) (same, told bool) {
+	first, second := measures(a), measures(b)
+	if len(first) == 0 || len(second) == 0 {
+		return false, false
+	}
+	for _, m := range second {
+		if !slices.ContainsFunc(first, func(x measure) bool { return x.unit == m.unit }) || apart(m, first) {
+			return false, true
+		}
+	}
+	before, after := rhythms(a), rhythms(b)
+	if len(before) > 0 && len(after) > 0 && !slices.ContainsFunc(after, func(h float64) bool { return holds(before, h) }) {
+		return false, true
+	}
+	return true, true
 }
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 0.001*math.Max(math.Abs(a), math.Abs(b)) }

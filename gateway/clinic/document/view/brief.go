@@ -20,7 +20,7 @@ func writeBrief(p *page.Writer, b brief.Brief, c *brief.Comparison, names map[st
 	writeTexts(p, why)
 	for _, it := range why.Items {
 		p.Open(page.P, page.Cls(page.Detail))
-		p.Text(join(" · ", standing(it)+it.Name, it.Detail, statusText(it), period(it.Start, it.End)))
+		p.Text(join(" · ", Standing(it)+it.Name, it.Detail, statusText(it), period(it.Start, it.End)))
 		p.Close()
 	}
 	p.Close()
@@ -188,7 +188,7 @@ func writeItem(p *page.Writer, it ccda.Item, o itemOptions) {
 }
 
 func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
-	name := standing(it) + it.Name
+	name := Standing(it) + it.Name
 	if len(name) > 420 {
 		name = strings.ToValidUTF8(name[:420], "") + "…"
 	}
@@ -229,8 +229,9 @@ func itemBody(p *page.Writer, it ccda.Item, o itemOptions) {
 	}
 }
 
-// standing is what stands in front of a line's name when it does not state a fact about the patient.
-func standing(it ccda.Item) string {
+// Standing is what must stand in front of a line's name when it does not state a fact about the patient:
+// "Father: ", "No allergy to: ", "Requested, not done: ".
+func Standing(it ccda.Item) string {
 	out := ""
 	if it.Subject != "" {
 		out = strings.ToUpper(it.Subject[:1]) + it.Subject[1:] + ": "
