@@ -44,9 +44,11 @@ func (c *Checker) answered(ctx context.Context, url, key string, q Query) (asked
 	if json.Unmarshal(value, &k) != nil || k.Version != 1 {
 		return asked{}, false, nil
 	}
-	a, err := judgeOCSP(k.Response, url, q)
-	if err != nil {
-		return asked{}, false, nil
+	a, err := judgeOCSP(k.Response, url, q, q.Time)
+	if err != nil { // a withdrawal outlives the certificate of the responder, which lives for days
+		if a, err = judgeOCSP(k.Response, url, q, k.At); err != nil || !a.final {
+			return asked{}, false, nil
+		}
 	}
 	got = asked{answer: a, newest: a.Evidence[0].ThisUpdate, until: k.At.Add(AskAgain)}
 	if a.Until.Before(got.until) {

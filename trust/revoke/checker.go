@@ -101,10 +101,12 @@ func (c *Checker) Check(ctx context.Context, q Query) Answer {
 	if len(urls) == 0 && len(responders) == 0 {
 		return i.nothing()
 	}
-	for _, u := range urls {
-		if a, ok := i.fromList(ctx, u, false); ok {
+	if a, ok := i.listed(ctx, urls); ok {
+		u, contradicted := i.withdrawnSince(ctx, a, responders)
+		if !contradicted {
 			return a
 		}
+		responders = append([]string{u}, responders...) // it is asked first, and what it said holds until it says otherwise
 	}
 	for _, u := range responders {
 		if a, ok := i.fromResponder(ctx, u); ok {
@@ -223,9 +225,43 @@ func httpOnly(urls []string) []string {
 	return out
 }
 
+// listed is what the lists at hand say, the newest of them.
+func (i *inquiry) listed(ctx context.Context, urls []string) (best Answer, found bool) {
+	for _, u := range urls {
+		a, ok := i.fromList(ctx, u, false)
+		if ok && (!found || a.after(best) || a.State == Revoked && !best.after(a)) {
+			best, found = a, true
+		}
+	}
+	return best, found
+}
+
+// after says that an answer was made later than another one.
+func (a Answer) after(b Answer) bool { return a.Evidence[0].ThisUpdate.After(b.Evidence[0].ThisUpdate) }
+
+// withdrawnSince is the responder that withdrew the certificate no earlier than the list was made that clears it: a
+// list at hand, or one that came in for another certificate, must not bring this one back to life.
+func (i *inquiry) withdrawnSince(ctx context.Context, list Answer, responders []string) (url string, yes bool) {
+	if list.State != Good {
+		return "", false
+	}
+	for _, u := range responders {
+		got, ok, err := i.c.answered(ctx, u, i.responderKey(u), i.q)
+		if err == nil && ok && got.err == nil && got.answer.State == Revoked && got.holds(i.q.Time) && !list.after(got.answer) {
+			return u, true
+		}
+	}
+	return "", false
+}
+
+// responderKey is what an answer about the certificate, and the failure to get one, is known by.
+func (i *inquiry) responderKey(url string) string {
+	return url + "\x00" + i.q.voucher() + string(i.q.Cert.SerialNumber.Bytes())
+}
+
 // fromResponder asks one OCSP responder, or remembers what it said.
 func (i *inquiry) fromResponder(ctx context.Context, url string) (Answer, bool) {
-	key := url + "\x00" + i.q.voucher() + string(i.q.Cert.SerialNumber.Bytes())
+	key := i.responderKey(url)
 	now := i.c.cfg.Clock()
 	got, ok, err := i.c.answered(ctx, url, key, i.q)
 	if err != nil {

@@ -155,8 +155,9 @@ func (c *Checker) remember(url string, q Query) {
 	}
 }
 
-// fetchList fetches a URL and takes the list over when its issuer signed it and it is no older than
-// the one at hand: an old list played back must not bring a withdrawn certificate to life.
+// fetchList fetches a URL and takes the list over when its issuer signed it, it is no older than the one at hand
+// and about the same certificates: neither an old list played back nor another one of the same issuer must bring a
+// withdrawn certificate to life.
 func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 	inner, cancel := context.WithTimeout(ctx, ListTimeout)
 	defer cancel()
@@ -171,7 +172,7 @@ func (c *Checker) fetchList(ctx context.Context, url string, q Query) held {
 		if h.list != nil && l.ThisUpdate.Before(h.list.ThisUpdate) && h.list.vouched(q) == nil {
 			return fmt.Errorf("revoke: the list of %s is older than the one at hand of %s", stamp(l.ThisUpdate), stamp(h.list.ThisUpdate))
 		}
-		return nil
+		return h.list.yields(l, q)
 	})
 	if ctx.Err() != nil {
 		return h

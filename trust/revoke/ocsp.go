@@ -42,7 +42,7 @@ func askOCSP(ctx context.Context, f fetch.Fetcher, url string, q Query) (Answer,
 
 // readOCSP judges one response that has just come: it must be authentic, and fresh unless it withdraws for good.
 func readOCSP(b []byte, from string, q Query) (Answer, error) {
-	a, err := judgeOCSP(b, from, q)
+	a, err := judgeOCSP(b, from, q, q.Time)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -56,8 +56,8 @@ func readOCSP(b []byte, from string, q Query) (Answer, error) {
 }
 
 // judgeOCSP judges all but the freshness of one response. The library parses and checks the signature against the certificate
-// inside, or against the issuer; whether that signer may speak for the issuer is decided here.
-func judgeOCSP(b []byte, from string, q Query) (Answer, error) {
+// inside, or against the issuer; whether that signer may speak for the issuer, and might at that instant, is decided here.
+func judgeOCSP(b []byte, from string, q Query, at time.Time) (Answer, error) {
 	r, err := ocsp.ParseResponseForCert(b, q.Cert, nil)
 	if err != nil {
 		var status ocsp.ResponseError
@@ -66,7 +66,7 @@ func judgeOCSP(b []byte, from string, q Query) (Answer, error) {
 		}
 		return Answer{}, fmt.Errorf("revoke: OCSP response: %w", err)
 	}
-	if err := responderMaySpeak(r, q); err != nil {
+	if err := responderMaySpeak(r, q, at); err != nil {
 		return Answer{}, err
 	}
 	if !aboutThis(r.TBSResponseData, q) {
@@ -113,7 +113,7 @@ func (e *responderError) temporary() bool {
 // responderMaySpeak is RFC 6960 §4.2.2.2: the issuer itself, or a certificate the issuer signed
 // directly for this purpose. The library has checked the response's signature when a certificate came
 // with it; without one it is checked here.
-func responderMaySpeak(r *ocsp.Response, q Query) error {
+func responderMaySpeak(r *ocsp.Response, q Query, at time.Time) error {
 	if weak(r.SignatureAlgorithm) && !q.Legacy {
 		return fmt.Errorf("revoke: the OCSP response is signed with %s", r.SignatureAlgorithm)
 	}
@@ -131,7 +131,7 @@ func responderMaySpeak(r *ocsp.Response, q Query) error {
 		return errors.New("revoke: the signer of the OCSP response was not appointed as a responder")
 	case !chain.SameName(c.RawIssuer, q.Issuer.RawSubject) || chain.Verify(q.Issuer, c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil:
 		return errors.New("revoke: the OCSP responder was not appointed by the issuer of the certificate")
-	case q.Time.Before(c.NotBefore) || q.Time.After(c.NotAfter):
+	case at.Before(c.NotBefore) || at.After(c.NotAfter):
 		return errors.New("revoke: the OCSP responder's certificate is outside its dates")
 	}
 	return nil

@@ -12,6 +12,8 @@
 //     nobody, but whom it withdrew stays Revoked until the same issuer says otherwise in a newer one: an attacker
 //     who holds a stolen key must not get it back by cutting us off from the issuer. A certificate on hold
 //     (reason 6) may be released again, so a stale hold is Unknown.
+//   - Of a list at hand and a responder the newer word counts. A list that withdraws somebody gives way only to one
+//     about the same certificates, never to a delta, another part or one for some reasons.
 //   - Lists and OCSP answers live through restarts (Store, Answers) and are judged again when they are read. The
 //     lists that decisions rest on stay at hand by the SHA-256 that the decision names, OCSP answers in it.
 //   - A responder is asked once an hour at most, a list is fetched when a tenth of its life is left.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"fmt"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -174,4 +175,35 @@ func (s scope) covers(c *x509.Certificate, points []point) string {
 		}
 	}
 	return "it is another distribution point's part"
+}
+
+// same says that two lists are about the same certificates, for the same reasons.
+func (s scope) same(o scope) bool {
+	return slices.Equal(s.names, o.names) && s.relative == o.relative && s.onlyUser == o.onlyUser && s.onlyCA == o.onlyCA &&
+		s.onlyAttr == o.onlyAttr && s.someReasons == o.someReasons && s.indirect == o.indirect
+}
+
+// yields is nil when a list that withdraws certificates may give way to another of its issuer: one of the same scope,
+// of none, or one that is about the certificate asked about as this one is. Whoever holds the line could otherwise serve another
+// part, a delta or the list of the CAs in the place of the one that names a stolen key. A list that withdraws
+// nobody, or that cannot be used, has nothing to lose.
+func (l *List) yields(next *List, q Query) error {
+	if l == nil || l.unusable != "" || l.Entries() == 0 || l.vouched(q) != nil {
+		return nil
+	}
+	points := pointsOf(q.Cert)
+	why := next.unusable
+	switch {
+	case why != "" || next.scope.same(l.scope):
+	case next.scope.someReasons && !l.scope.someReasons:
+		why = "it covers only some reasons"
+	case next.scope.present:
+		if why = next.scope.covers(q.Cert, points); why == "" {
+			why = l.scope.covers(q.Cert, points)
+		}
+	}
+	if why != "" {
+		return fmt.Errorf("revoke: the list of %s does not take the place of the one at hand of %s: %s", stamp(next.ThisUpdate), stamp(l.ThisUpdate), why)
+	}
+	return nil
 }
