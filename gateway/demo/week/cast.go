@@ -199,7 +199,7 @@ func (p *player) book() error {
 		at(directory.Department, "Laboratory", "Mercy General Hospital", lab.String(), "+1 555 555 0165", ""),
 		at(directory.Department, "Medical records", "Mercy General Hospital", records.String(), "+1 555 555 0168", "+1 555 555 0169"),
 		at(directory.Department, "Cardiac surgery", "Mercy General Hospital", "cardiac-surgery@"+Hospital.String(), "+1 555 555 0172", "+1 555 555 0173"),
-		at(directory.Department, "Surgical admissions", "Mercy General Hospital", surgeons.String(), "+1 555 555 0170", ""),
+		at(directory.Department, "Cardiac surgery, admissions", "Mercy General Hospital", surgeons.String(), "+1 555 555 0170", ""),
 	}
 	if err := p.clinic.Store.SaveBook(p.ctx, p.clinic.Org, entries, p.entry("book.import", "")); err != nil {
 		return err

@@ -189,6 +189,13 @@ func (p *player) today() []step {
 			return mail{Name: "urgent", From: okonjo, To: "referrals", Subject: "Urgent referral: new atrial fibrillation", Text: "Dear Dr Lindqvist,\n\nthis is urgent: two near-faints, paroxysmal atrial fibrillation on the recording. Started on apixaban. Can you see her this week?\n\nSent by Jonas Whitlock, RN, for Dr Okonjo-Reyes\n", Purpose: "referral",
 				Files: []file{{"referral-note.xml", moved(sample.Referral, time.Date(2026, 10, 2, 0, 0, 0, 0, time.UTC), p.clock.Now().AddDate(0, 0, -1))}}}
 		}))},
+		{"a letter that is not finished", in(back(30*time.Minute), func() error {
+			p.out.Acts++
+			return p.hands.by(p.ctx, "lee", func(b *browser) error {
+				_, err := b.upload(p.ctx, "/write/new", "/write/new", "to", okonjo.String(), "subject", "After the stress test", "text", "Dear colleague,\n\n", "category", "result", "team", p.pools["Clinical"], "from", "results@"+Clinic.String(), "do", "save")
+				return err
+			})
+		})},
 		{"a colleague's word", in(back(22*time.Minute), p.forms("sam", "marchetti", "", "/note", "note", "@dana she prefers Tuesdays. I look for a slot."))},
 	}
 }
