@@ -39,7 +39,10 @@ type AnchorAdded struct {
 // AnchorAdd makes certificates trust anchors of a domain: they bite from the moment it returns.
 func (a Admin) AnchorAdd(ctx context.Context, in AnchorAdd) ([]store.Anchor, error) {
 	var file []byte
-	for _, der := range in.Certificates {
+	for i, der := range in.Certificates {
+		if _, err := x509.ParseCertificate(der); err != nil {
+			return nil, fmt.Errorf("gateway: certificate %d cannot be read: %w", i+1, err)
+		}
 		file = append(file, der...)
 	}
 	rows, err := a.anchorRows(in, file)

@@ -140,6 +140,11 @@ func TestABundlesChangeIsSeenBeforeItBites(t *testing.T) {
 	if len(d.Touched.Lost) != 1 || d.Touched.Lost[0].Domain != "hospital.example" || d.Touched.Lost[0].Reasons[0] != "untrusted" || d.Touched.LostN < 3 {
 		t.Errorf("touched: %+v", d.Touched)
 	}
+	if !slices.ContainsFunc(w.clinic.Check(w.ctx), func(f gateway.Finding) bool {
+		return f.About == "bundle community" && strings.Contains(f.Text, "waits since")
+	}) {
+		t.Errorf("check does not say that it waits: %+v", w.clinic.Check(w.ctx))
+	}
 	if got, want := w.word(), "Trust bundle community has changed"; !strings.Contains(got, want) {
 		t.Errorf("the postmaster reads %q", got)
 	}

@@ -33,6 +33,7 @@ func (s *Site) Check(ctx context.Context) []Finding {
 	} else if len(copies) > 0 {
 		add("ok", "dns", "zones are copied by %s", strings.Join(slices.Sorted(maps.Keys(s.Config.DNS.Secondary)), ", "))
 	}
+	s.checkBundles(ctx, add)
 	domains, err := s.Store.Domains(ctx)
 	if err != nil {
 		add("error", "database", "%v", err)

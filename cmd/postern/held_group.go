@@ -70,7 +70,7 @@ func (c *console) printHeldGroup(g gateway.HeldGroup) {
 	if g.Claimed {
 		partner += " (as it says; no signature proves it)"
 	}
-	fmt.Fprintf(c.out, "%s  %d messages from %s to %s: %s\n", g.Group, g.Messages, partner, g.Domain, g.Reason)
+	fmt.Fprintf(c.out, "%s  %s from %s to %s: %s\n", g.Group, many(int64(g.Messages), "message"), partner, g.Domain, g.Reason)
 	fmt.Fprintf(c.out, "  from     %s\n  held     since %s, last %s; the first is let go on %s\n", strings.Join(g.Senders, ", "), g.First.Local().Format(time.DateTime),
 		g.Last.Local().Format(time.DateTime), g.Goes.Format(time.DateOnly))
 	if g.Subject != "" {
@@ -136,7 +136,7 @@ func (c *console) printCandidates(out gateway.HeldTrusted) {
 	}
 	fmt.Fprintln(c.out, "These would vouch for it:")
 	for _, k := range out.Candidates {
-		fmt.Fprintf(c.out, "  %s  until %s  %s\n      %s; %d of the messages would pass\n", k.Fingerprint[:16], k.Expires.Format(time.DateOnly), k.Subject, k.From, k.Messages)
+		fmt.Fprintf(c.out, "  %s  until %s  %s\n      %s; %s would pass\n", k.Fingerprint[:16], k.Expires.Format(time.DateOnly), k.Subject, k.From, many(int64(k.Messages), "message"))
 	}
 }
 
@@ -146,11 +146,11 @@ func (c *console) printHeldTrusted(out gateway.HeldTrusted) {
 	}
 	switch {
 	case out.Applied && out.Released > 0:
-		fmt.Fprintf(c.out, "It is an anchor of %s now; %d held messages are released and checked again.\n", out.Group.Domain, out.Released)
+		fmt.Fprintf(c.out, "It is an anchor of %s now; %s released and checked again.\n", out.Group.Domain, many(int64(out.Released), "held message"))
 	case out.Applied:
-		fmt.Fprintf(c.out, "It is an anchor of %s now; %d held messages would pass: postern held release.\n", out.Group.Domain, len(out.Passes))
+		fmt.Fprintf(c.out, "It is an anchor of %s now; %s would pass: postern held release.\n", out.Group.Domain, many(int64(len(out.Passes)), "held message"))
 	default:
-		fmt.Fprintf(c.out, "It would let %d held messages in; %d of this group would stay. Nothing is changed: --apply.\n", len(out.Passes), out.Stays)
+		fmt.Fprintf(c.out, "It would let %s in; %d of this group would stay. Nothing is changed: --apply.\n", many(int64(len(out.Passes)), "held message"), out.Stays)
 	}
 	c.printTouched(out.Touched, out.Applied)
 }

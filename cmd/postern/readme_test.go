@@ -39,8 +39,8 @@ func TestTrustYear(t *testing.T) {
 	}
 	out := runPage(t, root, "cmd/postern/docs/trust.md", "trust-year")
 	for _, want := range []string{"none of them would have come out differently", "No domain believes them yet", "a newer version waits", "1 removed", "community: applied",
-		"would be refused\n", "rule revocable", "signs from", "--force signs with the new one now", "decrypts until", "1 messages from direct.hospital.example",
-		"untrusted", "add that community's anchor", "letter.eml: to postmaster@direct.clinic.example", "It would let 1 held messages in", "1 held messages are released", "accepted then, would have been refused",
+		"would be refused\n", "rule revocable", "signs from", "--force signs with the new one now", "decrypts until", "1 message from direct.hospital.example",
+		"untrusted", "add that community's anchor", "letter.eml: to postmaster@direct.clinic.example", "It would let 1 held message in", "1 held message released", "accepted then, would have been refused",
 		"anchor.remove", "trust.undo"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output does not say %q:\n%s", want, out)
@@ -63,7 +63,9 @@ func runPage(t *testing.T, root, page, mark string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	// Job control (-m) is what %1 and %2 need; an error in any line ends the script.
-	cmd := exec.CommandContext(ctx, "bash", "-m", "-euo", "pipefail", "-c", script)
+	// What a failing script leaves running is ended with it, and does not keep the test waiting for its output.
+	cmd := exec.CommandContext(ctx, "bash", "-m", "-euo", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"+script)
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -165,7 +165,7 @@ func runBundleAdd(ctx context.Context, c *console, args []string) error {
 				gateway.BundleAdded
 			}{1, out})
 		}
-		fmt.Fprintf(c.out, "%s: %d anchors. No domain believes them yet: postern trust bundle subscribe %s --domain D\n", out.Bundle.Name, out.Bundle.Anchors, out.Bundle.Name)
+		fmt.Fprintf(c.out, "%s: %s. No domain believes them yet: postern trust bundle subscribe %s --domain D\n", out.Bundle.Name, many(int64(out.Bundle.Anchors), "anchor"), out.Bundle.Name)
 		c.printFindings(out.Findings)
 		return nil
 	})
@@ -238,7 +238,7 @@ func (c *console) printBundle(b store.Bundle) {
 	if from == "" {
 		from = "a file given by hand"
 	}
-	fmt.Fprintf(c.out, "%s: %d anchors, from %s\n", b.Name, b.Anchors, from)
+	fmt.Fprintf(c.out, "%s: %s, from %s\n", b.Name, many(int64(b.Anchors), "anchor"), from)
 	l := b.Look
 	if !l.Succeeded.IsZero() {
 		fmt.Fprintf(c.out, "  last good look %s", l.Succeeded.Local().Format(time.DateTime))
@@ -248,7 +248,7 @@ func (c *console) printBundle(b store.Bundle) {
 		fmt.Fprintln(c.out)
 	}
 	if l.Failures > 0 {
-		fmt.Fprintf(c.out, "  FAILED %d times since: %s\n", l.Failures, l.Detail)
+		fmt.Fprintf(c.out, "  FAILED %s since: %s\n", many(int64(l.Failures), "time"), l.Detail)
 	}
 	if l.Seen != l.Checksum {
 		fmt.Fprintf(c.out, "  a newer version waits: postern trust bundle diff %s\n", b.Name)

@@ -14,18 +14,29 @@ import (
 // maxLines bounds the partners named on a terminal; JSON has all of them.
 const maxLines = 20
 
+// many is a number of things in words: "1 message", "2 messages".
+func many(n int64, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "s"):
+		return fmt.Sprintf("%d %ses", n, thing)
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // printTouched says what a change would have done to real decisions; done is how it is said of one that is made.
 func (c *console) printTouched(t gateway.Touched, done bool) {
 	would := "would have been"
 	if done {
 		would = "are from now on"
 	}
-	fmt.Fprintf(c.out, "Held against the %d decisions of the last %d days:\n", t.Messages, t.Days)
+	fmt.Fprintf(c.out, "Held against %s of the last %s:\n", many(t.Messages, "decision"), many(int64(t.Days), "day"))
 	if t.LostN+t.WonN == 0 {
 		fmt.Fprintf(c.out, "  none of them would have come out differently\n")
 	}
-	c.printPartners(fmt.Sprintf("accepted then, %s refused: %d messages", would, t.LostN), "-", t.LostN, t.Lost)
-	c.printPartners(fmt.Sprintf("refused then, %s accepted: %d messages", would, t.WonN), "+", t.WonN, t.Won)
+	c.printPartners(fmt.Sprintf("accepted then, %s refused: %s", would, many(t.LostN, "message")), "-", t.LostN, t.Lost)
+	c.printPartners(fmt.Sprintf("refused then, %s accepted: %s", would, many(t.WonN, "message")), "+", t.WonN, t.Won)
 	if t.Left > 0 {
 		fmt.Fprintf(c.out, "  %d more hung on revocation or on what was fetched, and were not judged again\n", t.Left)
 	}
@@ -38,10 +49,10 @@ func (c *console) printPartners(title, mark string, n int64, list []rehearsal.Pa
 	fmt.Fprintf(c.out, "  %s\n", title)
 	for i, p := range list {
 		if i == maxLines {
-			fmt.Fprintf(c.out, "    and %d partners more (--json names them)\n", len(list)-i)
+			fmt.Fprintf(c.out, "    and %s more (--json names them)\n", many(int64(len(list)-i), "partner"))
 			return
 		}
-		fmt.Fprintf(c.out, "    %s %-32s %d messages of %d addresses", mark, p.Domain, p.Messages, p.Addresses)
+		fmt.Fprintf(c.out, "    %s %-32s %s of %s", mark, p.Domain, many(p.Messages, "message"), many(int64(p.Addresses), "address"))
 		if len(p.Reasons) > 0 {
 			fmt.Fprintf(c.out, " (%s)", strings.Join(p.Reasons, ", "))
 		}
@@ -54,7 +65,7 @@ func (c *console) printTouches(mark, verb string, list []gateway.AnchorTouch) {
 	for _, a := range list {
 		fmt.Fprintf(c.out, "%s %s  until %s  %s\n", mark, a.Fingerprint[:16], a.Expires.Format(time.DateOnly), a.Subject)
 		if a.Messages > 0 {
-			fmt.Fprintf(c.out, "      %d partners, %d messages%s\n", a.Partners, a.Messages, changedWords(a, verb))
+			fmt.Fprintf(c.out, "      %s, %s%s\n", many(int64(a.Partners), "partner"), many(a.Messages, "message"), changedWords(a, verb))
 		}
 	}
 }

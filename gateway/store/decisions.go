@@ -72,7 +72,7 @@ func (w *writer) number(query string, args ...any) (n int64) {
 	if w.err != nil {
 		return 0
 	}
-	if err := w.tx.QueryRow(query, args...).Scan(&n); err != nil && err != sql.ErrNoRows {
+	if err := w.row(query, args...).Scan(&n); err != nil && err != sql.ErrNoRows {
 		w.err = fmt.Errorf("store: %w", err)
 	}
 	return n
