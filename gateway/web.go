@@ -128,7 +128,23 @@ func (v visitors) Visit(ctx context.Context, hash string) (web.Visit, error) {
 	if out.Memberships, err = v.db.Memberships(ctx, session.Org, id); err != nil {
 		return web.Visit{}, err
 	}
-	out.Emergency, err = v.db.Emergencies(ctx, session.Org, id)
+	if out.Emergency, err = v.db.Emergencies(ctx, session.Org, id); err != nil {
+		return web.Visit{}, err
+	}
+	out.Alerts, err = v.alerts(ctx, out)
+	return out, err
+}
+
+// alerts is what a person is told on every page: what they opened in an emergency, and what others did of theirs.
+func (v visitors) alerts(ctx context.Context, visit web.Visit) ([]web.Alert, error) {
+	var out []web.Alert
+	for _, e := range visit.Emergency {
+		out = append(out, web.Alert{Text: "You have emergency access until " + e.Until.In(visit.Person.Location()).Format("15:04") + ". Every page you open is on record.", Path: "/emergency"})
+	}
+	n, err := v.db.UnseenEmergencies(ctx, visit.Person.Org, visit.Person.ID)
+	if n > 0 {
+		out = append(out, web.Alert{Text: "Somebody took emergency access to messages you answer for. Have a look.", Path: "/emergency"})
+	}
 	return out, err
 }
 

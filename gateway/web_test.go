@@ -251,6 +251,50 @@ func TestTwoOrganisations(t *testing.T) {
 	}
 }
 
+// TestEmergencyAccessIsSeen: a nurse who belongs to no team opens one, and who answers for it is told on every page.
+func TestEmergencyAccessIsSeen(t *testing.T) {
+	w := newWorld(t, "\n[web]\nlisten = \"127.0.0.1:0\"\n")
+	for _, p := range []gateway.PersonArg{{Login: "kim", Name: "Kim", Role: "manager"}, {Login: "mia", Name: "Mia", Role: "nurse"}, {Login: "sam", Name: "Sam", Role: "nurse"}} {
+		p.Password = webPassword
+		w.verb("person.add", p, nil)
+	}
+	_, err := w.hospital.Send(w.ctx, w.compose(compose.Message{From: w.dr, To: []addr.Address{w.intake}, Subject: "Rivermark", Text: "x\n"}), w.dr, w.intake)
+	w.ok(err)
+	items, err := w.clinic.Items(w.ctx, "intake", 1)
+	w.ok(err)
+	e, err := w.clinic.Store.WorkOfItem(w.ctx, w.clinic.Org, "intake", items[0].Number)
+	w.ok(err)
+	kim, mia, sam := w.visitor(w.web()).signIn("kim"), w.visitor(w.web()).signIn("mia"), w.visitor(w.web()).signIn("sam")
+	if mia.get("/item/" + string(e.ID)); mia.code != http.StatusNotFound {
+		t.Fatalf("before: %d", mia.code)
+	}
+	mia.get("/emergency").post("/emergency", "pool", e.Pool, "reason", "patient in the emergency room now")
+	if mia.get("/item/" + string(e.ID)); mia.code != http.StatusOK || !strings.Contains(mia.page, "You have emergency access until") {
+		t.Errorf("in the emergency: %d", mia.code)
+	}
+	if mia.post("/item/"+string(e.ID)+"/act", "act", "take", "version", "1"); mia.code != http.StatusNotFound {
+		t.Errorf("it lets one read and no more: %d", mia.code)
+	}
+	const told = "Somebody took emergency access"
+	if kim.get("/work"); !strings.Contains(kim.page, told) {
+		t.Error("who answers for the team is not told")
+	}
+	if sam.get("/work"); strings.Contains(sam.page, told) {
+		t.Error("somebody else is told")
+	}
+	which := regexp.MustCompile(`name="which" value="(e-[a-z0-9]+)"`).FindStringSubmatch(kim.get("/emergency").page)
+	if which == nil {
+		t.Fatal("the owner's page does not list it")
+	}
+	if kim.post("/emergency/seen", "which", which[1]); strings.Contains(kim.page, told) {
+		t.Error("told again after it was seen")
+	}
+	w.Clock.Set(staff.BreakGlassTime)
+	if mia.signIn("mia").get("/item/" + string(e.ID)); mia.code != http.StatusNotFound {
+		t.Errorf("an hour later: %d", mia.code)
+	}
+}
+
 // draftOf begins an answer to an entry and is the draft's id.
 func (w *world) draftOf(v *visitor, e work.Entry) string {
 	w.Helper()

@@ -45,6 +45,14 @@ func (s *Store) EmergenciesSince(ctx context.Context, org string, since time.Tim
 	})
 }
 
+// UnseenEmergencies is how often others took emergency access to what the person answers for, and the person has not
+// said that they saw it.
+func (s *Store) UnseenEmergencies(ctx context.Context, org string, owner staff.PersonID) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM break_glass b JOIN pool p ON p.id=b.pool AND p.org=b.org
+		WHERE b.org=? AND b.answered='' AND b.person<>? AND p.owner=?`, org, owner, owner).Scan(&n)
+	return n, err
+}
+
 // AnswerEmergency says that who answers for the pool has seen it.
 func (s *Store) AnswerEmergency(ctx context.Context, org, id string, by staff.Person, entry AuditEntry) error {
 	return s.do(ctx, func(tx *sql.Tx) error {

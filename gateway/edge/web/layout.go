@@ -32,6 +32,7 @@ func rooms() []room {
 type layoutData struct {
 	Title, Org, Notice, Refused string
 	Rooms                       []room
+	Alerts                      []Alert
 	Anyone                      bool // nobody is signed in
 	Find                        bool // there is a page to search
 	Data                        any
@@ -64,6 +65,6 @@ func (q *Request) layout(title string, data any) layoutData {
 		}
 		d.Rooms = append(d.Rooms, r)
 	}
-	d.Find = q.s.has("/find")
+	d.Find, d.Alerts = q.s.has("/find"), q.alerts
 	return d
 }

@@ -47,6 +47,7 @@ type Request struct {
 	secret string // what the token of forms is made of
 	fault  error  // of the form that is shown again
 	parts  *multipart.Reader
+	alerts []Alert
 	wrote  bool
 }
 

@@ -27,7 +27,11 @@ type Visit struct {
 	OrgName     string
 	Memberships []staff.Membership
 	Emergency   []staff.BreakGlass
+	Alerts      []Alert
 }
+
+// Alert is what a person is told on every page until they have looked: that somebody reads what they answer for.
+type Alert struct{ Text, Path string }
 
 // Visitors knows the sessions. Visit's error is ErrNotFound for a hash that is none.
 type Visitors interface {
@@ -50,6 +54,7 @@ func (s *Server) identify(q *Request) error {
 		case v.Session.Alive(q.Now):
 			q.secret, q.Session = token, v.Session
 			if v.Session.Stage == auth.Full && !v.Person.Disabled {
+				q.alerts = v.Alerts
 				q.Person, q.Org, q.OrgName = v.Person, v.Person.Org, v.OrgName
 				q.Rights = staff.Of(v.Person, v.Memberships, v.Emergency, q.Now)
 				return s.touch(q)

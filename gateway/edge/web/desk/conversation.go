@@ -93,7 +93,7 @@ func (d *desk) conversation(q *web.Request, h house, p *itemPage) error {
 // began adds the message of ours that began the conversation, where it did.
 func (d *desk) began(q *web.Request, h house, p *itemPage, told map[message.ID]bool) error {
 	id := message.ID(p.E.Thread)
-	if p.E.Kind == work.Failure && p.E.About != "" {
+	if (p.E.Kind == work.Failure || p.E.Kind == work.Unconfirmed) && p.E.About != "" {
 		id = p.E.About
 	}
 	m, err := d.Store.Message(q.Context(), id)
@@ -161,9 +161,11 @@ func rungWords(k track.Kind) string {
 		track.NoProcessed: "No confirmation in time", track.NoDispatched: "No confirmation of delivery in time", track.Deferred: "Put off, tried again", track.DeadlinePassed: "Its deadline passed"}[k]
 }
 
-// failure is a message of ours that did not arrive, and what can be done instead.
+// failure is a message of ours that did not arrive, or that nobody confirmed in time, and what can be done instead.
 type failure struct {
 	Known   bool
+	Asked   bool // it is not known to have failed: somebody is to telephone
+	Over    bool // nobody is left to be telephoned
 	Subject string
 	At      time.Time
 	Failed  []failed
@@ -174,13 +176,14 @@ type failure struct {
 // failed is one recipient that was not reached.
 type failed struct {
 	To, Words, Reason, Remedy string
+	Settled                   bool     // confirmed since
 	Phone, Fax, Name          string   // of the address book
 	Others                    []string // other addresses of the same partner, from the address book
 }
 
 // failureOf explains a failure and lists the alternatives.
 func (d *desk) failureOf(q *web.Request, e work.Entry) (*failure, error) {
-	f := &failure{}
+	f := &failure{Asked: e.Kind == work.Unconfirmed, Over: true}
 	m, err := d.Store.Message(q.Context(), e.About)
 	if errors.Is(err, store.ErrNotFound) || err == nil && m.Submission.Org != q.Org {
 		return f, nil
@@ -206,10 +209,11 @@ func (d *desk) failureOf(q *web.Request, e work.Entry) (*failure, error) {
 	ladders := track.Fold(events)
 	for _, r := range m.Submission.Recipients {
 		l := ladders[track.Key{Message: m.ID, Recipient: r.Key()}]
-		if l.State != track.StateFailed && !l.ImportFailed {
+		if f.Asked && !l.Overdue || !f.Asked && l.State != track.StateFailed && !l.ImportFailed {
 			continue
 		}
-		v := failed{To: r.String(), Words: l.Words}
+		v := failed{To: r.String(), Words: l.Words, Settled: f.Asked && !l.NeedsCall() && l.State != track.StateFailed}
+		f.Over = f.Over && !l.NeedsCall()
 		v.Reason, v.Remedy = reasonOf(l)
 		if err := d.alternatives(q, r, &v); err != nil {
 			return nil, err

@@ -102,7 +102,7 @@ func (d *desk) itemOf(q *web.Request) (*itemPage, error) {
 	if err := d.around(q, h, p); err != nil {
 		return nil, err
 	}
-	if e.Kind == work.Failure {
+	if e.Kind == work.Failure || e.Kind == work.Unconfirmed {
 		if p.Failure, err = d.failureOf(q, e); err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (d *desk) itemOf(q *web.Request) (*itemPage, error) {
 func because(e work.Entry) []string {
 	out := slices.Clone(e.Why.Because)
 	switch {
-	case e.Why.Fault != "" || e.Why.Rule == "" || e.Why.Rule == "conversation" || e.Why.Rule == "failure":
+	case e.Why.Fault != "" || e.Why.Rule == "" || e.Why.Rule == "conversation" || e.Why.Rule == "failure" || e.Why.Rule == "deadline":
 	case e.Why.RuleName != "":
 		out = append([]string{"the rule “" + e.Why.RuleName + "” took it"}, out...)
 	}
@@ -251,6 +251,8 @@ func historyWords(action string, detail json.RawMessage, h house) string {
 	switch action {
 	case "work.view":
 		return "opened it"
+	case "work.answered":
+		return map[bool]string{true: "finished it: it has failed, which is an entry of its own", false: "finished it: everybody has confirmed"}[v.How == "failed"]
 	case "work.note":
 		return "wrote a note"
 	case "work.document":

@@ -169,5 +169,8 @@ func stands(h house, e work.Entry) string {
 	case work.Waiting:
 		return h.Person(e.Owner) + " waits for something"
 	}
+	if e.Owner == "" {
+		return "finished; nobody had it"
+	}
 	return h.Person(e.Owner) + " finished this"
 }

@@ -39,7 +39,7 @@ func (t trustIn) Words() string {
 
 // trusted reads from the ladder how the sender was verified.
 func (d *desk) trusted(q *web.Request, e work.Entry) (trustIn, error) {
-	t := trustIn{Sender: e.Sender.String(), Own: e.Kind == work.Failure && e.About != "", Notice: e.Kind == work.Notice}
+	t := trustIn{Sender: e.Sender.String(), Own: (e.Kind == work.Failure || e.Kind == work.Unconfirmed) && e.About != "", Notice: e.Kind == work.Notice}
 	events, err := d.Store.Events(q.Context(), e.Message)
 	for _, v := range events {
 		if v.Kind != track.Trusted || !v.Recipient.SameMailbox(e.Recipient) {

@@ -23,7 +23,7 @@ const (
 func (d *door) emergencies() []web.Route {
 	return []web.Route{
 		{Method: "GET", Pattern: "/emergency", Need: web.SignedIn(), Handle: d.showEmergency,
-			Setting: web.Setting{Name: "Emergency access", Text: "Read a pool that is not yours, for a reason, for one hour", Icon: "alert"}},
+			Setting: web.Setting{Name: "Emergency access", Text: "Read what a team has that is not yours, for a reason, for one hour", Icon: "alert"}},
 		{Method: "POST", Pattern: "/emergency", Need: web.SignedIn(), Fresh: true, Handle: d.takeEmergency},
 		{Method: "POST", Pattern: "/emergency/end", Need: web.SignedIn(), Handle: d.endEmergency},
 		{Method: "POST", Pattern: "/emergency/seen", Need: web.SignedIn(), Handle: d.answerEmergency},
@@ -104,7 +104,7 @@ func (d *door) takeEmergency(q *web.Request) error {
 	}
 	switch n := utf8.RuneCountInString(reason); {
 	case !known:
-		err = &web.Invalid{Field: "pool", Text: "Choose a pool."}
+		err = &web.Invalid{Field: "pool", Text: "Choose a team."}
 	case n < MinReason || n > MaxReason:
 		err = &web.Invalid{Field: "reason", Text: "Say in a sentence why you need it now. Name no patient."}
 	}
@@ -116,7 +116,7 @@ func (d *door) takeEmergency(q *web.Request) error {
 	if err := d.Store.AddEmergency(q.Context(), q.Org, b, e); err != nil {
 		return err
 	}
-	return q.See("/emergency", "You may read that pool for one hour. Who answers for it is told.")
+	return q.See("/emergency", "You may read what that team has for one hour. Who answers for it is told.")
 }
 
 func (d *door) endEmergency(q *web.Request) error {
