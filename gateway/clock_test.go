@@ -54,7 +54,9 @@ func TestDeadlineIsAnAlarmOnly(t *testing.T) {
 	if !l.Overdue || l.State == track.StateFailed || !has(l, track.DeadlinePassed) {
 		t.Errorf("after 16 minutes: overdue %v, %s", l.Overdue, l.State)
 	}
-	w.items(w.hospital, "dr", 0)
+	if it := w.items(w.hospital, "dr", 1)[0]; it.Subject != "Not confirmed in 15 minutes: telephone them (About a patient)" {
+		t.Errorf("the sender is asked: %q", it.Subject)
+	}
 	overdue := func() []gateway.MessageLine {
 		list, err := w.hospital.Admin().Messages(w.ctx, store.Query{Overdue: true})
 		w.ok(err)

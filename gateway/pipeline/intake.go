@@ -35,9 +35,9 @@ func (p *Pipeline) Accept(ctx context.Context, sub message.Submission, f message
 	}
 	for _, r := range sub.Recipients {
 		step.Events = append(step.Events, p.begun(m, r)...)
-		if due := p.clocksFor(m).Deadline; due > 0 && m.Direction == store.Out && m.Kind == message.Mail {
-			step.Jobs = append(step.Jobs, p.clock(m, r, due))
-		}
+	}
+	if due := p.clocksFor(m).Deadline; due > 0 && m.Direction == store.Out && m.Kind == message.Mail {
+		step.Jobs = append(step.Jobs, p.clock(m, due, sub.Recipients...)) // one for all: the sender is asked once to telephone
 	}
 	step.Messages, step.Jobs = []store.Message{m}, append(step.Jobs, job)
 	if _, err := p.Store.Commit(ctx, queue.Lease{}, step); err != nil {

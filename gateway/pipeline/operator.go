@@ -32,7 +32,7 @@ func (p *Pipeline) Tell(ctx context.Context, org string, word Word) error {
 	id := ""
 	b, err := p.write(ctx, org, func(w io.Writer) error {
 		id, err = compose.Message{From: postmaster, To: []addr.Address{postmaster}, Subject: word.Subject,
-			Text: strings.ReplaceAll(word.Text, "\r\n", "\n"), Now: p.Now()}.Write(io.MultiWriter(w, &ins))
+			Text: strings.ReplaceAll(word.Text, "\r\n", "\n"), Now: p.Now(), Auto: true}.Write(io.MultiWriter(w, &ins))
 		return err
 	})
 	if err != nil {

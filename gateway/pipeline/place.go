@@ -58,6 +58,9 @@ func (p *Pipeline) placeItem(ctx context.Context, step store.Step, it inbox.Item
 	case at.Kind == work.Failure: // about something of ours: whoever sent it, or the catch-all
 		at.Placement = rule.Set{CatchAll: set.CatchAll}.Place(facts)
 		at.Placement.Because = []string{"something sent from here did not arrive"}
+	case at.Kind == work.Unconfirmed:
+		at.Placement = rule.Set{CatchAll: set.CatchAll}.Place(facts)
+		at.Placement.Because = []string{"something sent from here was not confirmed in its time"}
 	default:
 		at.Placement = set.Place(facts)
 	}
@@ -135,7 +138,11 @@ func (p *Pipeline) about(ctx context.Context, step store.Step, it inbox.Item) (w
 	switch it.Origin.String() {
 	case "system":
 		for _, m := range step.Messages {
-			if m.ID == it.Message {
+			switch {
+			case m.ID != it.Message:
+			case m.Kind == message.Mail && m.About != "":
+				return work.Unconfirmed, m.About
+			default:
 				return work.Failure, m.About
 			}
 		}

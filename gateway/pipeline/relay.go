@@ -77,7 +77,7 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 		case o.Status == relay.Delivered:
 			step.Events = append(step.Events, p.event(m.ID, o.To, track.Handed, "relay", evidence))
 			if m.Kind == message.Mail {
-				step.Jobs = append(step.Jobs, p.clock(m, o.To, p.Clocks.T1))
+				step.Jobs = append(step.Jobs, p.clock(m, p.Clocks.T1, o.To))
 			}
 		case o.Status == relay.Temporary && p.Now().Before(p.giveUp(m)):
 			again, words = append(again, o.To), o.Text
@@ -100,9 +100,9 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 	return step, p.refuse(ctx, &step, m, refused)
 }
 
-// clock is the job that looks whether a recipient's confirmation came in time.
-func (p *Pipeline) clock(m store.Message, r addr.Address, after time.Duration) queue.Job {
-	return queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Timer, Recipients: []addr.Address{r}, Due: p.Now().Add(after)}
+// clock is the job that looks whether the confirmations of recipients came in time.
+func (p *Pipeline) clock(m store.Message, after time.Duration, rs ...addr.Address) queue.Job {
+	return queue.Job{Org: m.Submission.Org, Message: m.ID, Kind: queue.Timer, Recipients: rs, Due: p.Now().Add(after)}
 }
 
 // localEvidence is what is kept of mail that stays here; another organisation is not told the sender's own id of it.
@@ -131,7 +131,7 @@ func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d 
 		known[mb.Org] = append(known[mb.Org], r)
 		step.Events = append(step.Events, p.event(m.ID, r, track.Handed, "local", map[string]any{"host": p.Hostname, "local": true}))
 		if m.Kind == message.Mail {
-			step.Jobs = append(step.Jobs, p.clock(m, r, p.Clocks.T1))
+			step.Jobs = append(step.Jobs, p.clock(m, p.Clocks.T1, r))
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(known)) {

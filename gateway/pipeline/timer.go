@@ -49,6 +49,7 @@ func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (sto
 	}
 	now, clocks := p.Now(), p.clocksFor(m)
 	var refused []refusal
+	var quiet []track.Ladder // whom somebody must telephone
 	var next time.Time
 	ladders := track.Fold(events)
 	for _, r := range j.Recipients {
@@ -65,12 +66,15 @@ func (p *Pipeline) timer(ctx context.Context, j queue.Job, m store.Message) (sto
 				refused = append(refused, silence(l, due.What, clocks))
 			case track.RaiseAlarm:
 				step.Events = append(step.Events, track.Settle(l, due.What, clocks, now)...)
-				p.Log.Warn("deadline passed without confirmation; telephone the recipient", "message", m.ID, "purpose", m.Submission.Purpose)
+				quiet = append(quiet, l)
 			}
 		}
 	}
 	if !next.IsZero() {
 		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: next}
+	}
+	if err := p.unconfirmed(ctx, &step, m, quiet); err != nil {
+		return step, err
 	}
 	return step, p.refuse(ctx, &step, m, refused)
 }

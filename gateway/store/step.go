@@ -70,7 +70,8 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 	for _, j := range step.Jobs {
 		work = append(work, j.Class())
 	}
-	err := s.enqueue(ctx, &change{wakes: true, work: work, desk: len(step.Items)+len(step.Held)+len(step.Messages)+len(step.Released)+len(step.Discarded) > 0, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+	c := &change{wakes: true, work: work, desk: len(step.Items)+len(step.Held)+len(step.Messages)+len(step.Released)+len(step.Discarded) > 0, reply: make(chan error, 1)}
+	c.apply = func(tx *sql.Tx) error {
 		out = Outcome{}
 		w := &writer{tx: tx, s: s}
 		w.settle(lease, step.Settle)
@@ -100,6 +101,7 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 				out.Duplicates++
 			}
 		}
+		c.desk = w.calls(step.Events) || c.desk
 		for _, h := range step.Held {
 			w.held(h)
 		}
@@ -125,7 +127,8 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 			w.audit(a)
 		}
 		return w.err
-	}})
+	}
+	err := s.enqueue(ctx, c)
 	return out, err
 }
 

@@ -19,7 +19,7 @@ import (
 type Place struct {
 	work.Placement
 	Kind    work.Kind
-	About   message.ID // a failure: the message of ours it is about
+	About   message.ID // a failure, or what is unconfirmed: the message of ours it is about
 	Patient string     // "" or a patient's id, where the item's own words leave no doubt
 }
 
@@ -97,15 +97,20 @@ func (w *writer) continued(e *work.Entry) {
 	}
 }
 
-// failed gives a failure to whoever sent the message that did not arrive, in the team it was sent for, else that
-// whose message it answered, else one of their own.
+// failed gives a failure, or what nobody has confirmed, to whoever sent the message, in the team it was sent for, else
+// that whose message it answered, else one of their own.
 func (w *writer) failed(e *work.Entry) {
-	if w.err != nil || e.Kind != work.Failure {
+	if w.err != nil || e.Kind != work.Failure && e.Kind != work.Unconfirmed {
 		return
 	}
+	what, why := "did not arrive", "something sent from here did not arrive"
 	e.Why.Rule, e.Why.RuleName = "failure", "what did not arrive comes back"
+	if e.Kind == work.Unconfirmed {
+		what, why = "nobody has confirmed", "something sent from here was not confirmed in its time"
+		e.Why.Rule, e.Why.RuleName = "deadline", "what nobody confirms comes back"
+	}
 	if e.Urgency < work.Urgent {
-		e.Urgency, e.Why.Urgency, e.Why.UrgencyWhy = work.Urgent, work.Urgent, "something sent from here did not arrive"
+		e.Urgency, e.Why.Urgency, e.Why.UrgencyWhy = work.Urgent, work.Urgent, why
 	}
 	if e.About == "" || e.Owner != "" {
 		return
@@ -121,7 +126,7 @@ func (w *writer) failed(e *work.Entry) {
 		w.err = fmt.Errorf("store: failure: %w", err)
 		return
 	}
-	e.Why.Because = append([]string{"its owner sent the message that did not arrive"}, e.Why.Because...)
+	e.Why.Because = append([]string{"its owner sent the message that " + what}, e.Why.Because...)
 	for _, p := range strings.Fields(pools) {
 		if w.levelOf(e.Org, e.Owner, p, e.Scope()) >= staff.Draft {
 			e.Pool = p

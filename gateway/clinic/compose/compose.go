@@ -49,6 +49,7 @@ type Message struct {
 	InReplyTo     string   // without brackets
 	References    []string // what InReplyTo refers to itself, nearest last (RFC 5322 §3.6.4); the last MaxReferences are named
 	FinalDelivery bool     // ask for notice of final delivery (DN-10)
+	Auto          bool     // written by a program: nobody's program answers it (RFC 3834 §5)
 	Now           time.Time
 }
 
@@ -106,6 +107,9 @@ func (m Message) header(id string) mail.Header {
 	if m.InReplyTo != "" {
 		h.Set("References", m.references())
 		h.Set("In-Reply-To", "<"+m.InReplyTo+">")
+	}
+	if m.Auto {
+		h.Set("Auto-Submitted", "auto-generated")
 	}
 	h.SetSubject(m.Subject)
 	set("Cc", m.Cc)

@@ -74,6 +74,9 @@ const (
 	Message Kind = "message" // somebody wrote to the clinic
 	Failure Kind = "failure" // something the clinic sent did not arrive: a person must choose another way
 	Notice  Kind = "notice"  // a report about a message that this gateway does not know, for people to read
+
+	// Unconfirmed: nobody has confirmed in its time what the clinic sent, and it may have arrived: a person must telephone.
+	Unconfirmed Kind = "unconfirmed"
 )
 
 // Urgency is how soon a message asks to be seen. It comes from the sender's own words or codes, or from a
@@ -137,7 +140,7 @@ type Entry struct {
 	Inbox     string
 	Number    int64      // of the item in its inbox
 	Message   message.ID // the item's message
-	About     message.ID // a failure: the message of ours that did not arrive
+	About     message.ID // a failure, or what is unconfirmed: the message of ours
 	Sender    addr.Address
 	Recipient addr.Address
 	Pool      string

@@ -76,6 +76,16 @@ func (k Kind) incoming() bool {
 	return false
 }
 
+// Answers reports whether the event may end the wait for word of a message: it is confirmed, or it is known that it
+// will not be.
+func (k Kind) Answers() bool {
+	switch k {
+	case Processed, Dispatched, DispatchedBare, Failed, Refused, Rejected, NoProcessed, NoDispatched:
+		return true
+	}
+	return false
+}
+
 // fromPeer reports whether the event is what a peer's notice said.
 func (k Kind) fromPeer() bool {
 	switch k {
