@@ -99,7 +99,7 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 		if s.fetches == MaxIssuerFetches {
 			return nil
 		}
-		if !s.inquiry.q.Budget.takeIssuer() { // other questions used it up: the next try finds their answers at hand
+		if !s.inquiry.q.Budget.takeIssuer(s.inquiry.key.peer) { // other questions used it up: the next try finds their answers at hand
 			s.failed = errNoFetchLeft
 			return nil
 		}

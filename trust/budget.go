@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"postern/trust/revoke"
@@ -14,11 +15,21 @@ const (
 
 // Budget is the fetches that Questions about one message have together: for missing issuers, and for lists and
 // responders, so that a message with many signers or many recipients causes no more than a fixed number. No
-// Question of them makes more than MaxIssuerFetches and MaxRevocationFetches. Answers that are at hand cost
+// peer's certificates, however many it publishes, cause more than MaxIssuerFetches and MaxRevocationFetches of them: a
+// hostile recipient does not use up what the others need. Answers that are at hand cost
 // nothing, and a Question that finds the Budget used up is put off: the next try finds what this one fetched. The
 // zero Budget is used up. It is safe for concurrent use.
 type Budget struct {
 	issuers    atomic.Int64
+	revocation *revoke.Budget
+
+	mu     sync.Mutex
+	shares map[string]*share // by peer
+}
+
+// share is what one peer's certificates may still fetch of a Budget.
+type share struct {
+	issuers    int
 	revocation *revoke.Budget
 }
 
@@ -38,5 +49,38 @@ func newBudget(issuers, revocation int) *Budget {
 	return b
 }
 
-// takeIssuer uses one fetch of an issuer up, if one is left.
-func (b *Budget) takeIssuer() bool { return b.issuers.Add(-1) >= 0 }
+// of is the peer's share. The lock is held.
+func (b *Budget) of(peer string) *share {
+	s := b.shares[peer]
+	if s == nil {
+		whole := b.revocation
+		if whole == nil {
+			whole = &revoke.Budget{} // used up
+		}
+		s = &share{MaxIssuerFetches, revoke.NewBudget(MaxRevocationFetches, whole)}
+		if b.shares == nil {
+			b.shares = map[string]*share{}
+		}
+		b.shares[peer] = s
+	}
+	return s
+}
+
+// takeIssuer uses one fetch of an issuer up, if one is left for the peer.
+func (b *Budget) takeIssuer(peer string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.of(peer)
+	if s.issuers == 0 {
+		return false
+	}
+	s.issuers--
+	return b.issuers.Add(-1) >= 0
+}
+
+// revocations is what is left for the peer to ask whether its certificates have been withdrawn.
+func (b *Budget) revocations(peer string) *revoke.Budget {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(peer).revocation
+}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"postern/smime/addr"
 	"postern/trust"
 	"postern/trust/internal/testpki"
 )
@@ -88,6 +89,12 @@ func TestBudgetOfAMessageToMany(t *testing.T) {
 			e := networked(store{in: []*x509.Certificate{root.Cert}}, fetcher())
 			budget := trust.NewMessageBudget(c.recipients)
 			var wg sync.WaitGroup
+			from := func(i int, by *testpki.Authority, o testpki.Option) trust.Question {
+				peer := fmt.Sprintf("dr%d@clinic.example", i)
+				q := incoming(by.Leaf(t, peer, o).Cert)
+				q.Peer = addr.MustParse(peer)
+				return q
+			}
 			ask := func(q trust.Question) {
 				q.Budget = budget
 				wg.Go(func() {
@@ -98,19 +105,55 @@ func TestBudgetOfAMessageToMany(t *testing.T) {
 			}
 			for i := range 12 {
 				gone := testpki.Root(t, fmt.Sprintf("Gone %d", i))
-				ask(incoming(gone.Leaf(t, "dr@clinic.example", aia(fmt.Sprintf("%s/%d/a", w.URL, i), fmt.Sprintf("%s/%d/b", w.URL, i))).Cert))
+				ask(from(i, gone, aia(fmt.Sprintf("%s/%d/a", w.URL, i), fmt.Sprintf("%s/%d/b", w.URL, i))))
 			}
 			wg.Wait()
 			if w.count() != c.issuers {
 				t.Errorf("%d fetches of issuers, want %d", w.count(), c.issuers)
 			}
 			for i := range 40 {
-				ask(incoming(root.Leaf(t, "dr@clinic.example", crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))).Cert))
+				ask(from(i, root, crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))))
 			}
 			wg.Wait()
 			if n := w.count() - c.issuers; n != c.lists {
 				t.Errorf("%d fetches of lists, want %d", n, c.lists)
 			}
 		})
+	}
+}
+
+// TestOneRecipientDoesNotUseUpTheOthers: a recipient who publishes many certificates, each of whose issuers and lists
+// is said to be at places of its own, leaves the others of the message what they need.
+func TestOneRecipientDoesNotUseUpTheOthers(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	sub := root.Sub(t, "Sub")
+	w := newWeb(t)
+	w.put("/sub.cer", sub.Cert.Raw)
+	w.put("/sub.crl", sub.List(t, nil))
+	e := networked(store{in: []*x509.Certificate{root.Cert}}, fetcher())
+	budget := trust.NewMessageBudget(2)
+	for i := range 20 {
+		gone := testpki.Root(t, fmt.Sprintf("Gone %d", i))
+		for _, c := range []*testpki.Authority{
+			gone.Leaf(t, "mallory@evil.example", aia(fmt.Sprintf("%s/%d/a", w.URL, i), fmt.Sprintf("%s/%d/b", w.URL, i))),
+			root.Leaf(t, "mallory@evil.example", crlAt(fmt.Sprintf("%s/busy/%d/a", w.URL, i), fmt.Sprintf("%s/busy/%d/b", w.URL, i))),
+		} {
+			q := incoming(c.Cert)
+			q.Peer, q.Budget = addr.MustParse("mallory@evil.example"), budget
+			decide(t, e, q)
+		}
+	}
+	if want := trust.MaxIssuerFetches + trust.MaxRevocationFetches; w.count() != want {
+		t.Errorf("one recipient caused %d fetches, at most %d", w.count(), want)
+	}
+	q := incoming(sub.Leaf(t, "dr@clinic.example", aia(w.URL+"/sub.cer"), crlAt(w.URL+"/sub.crl")).Cert)
+	q.Budget = budget
+	if d := decide(t, e, q); !d.OK() || d.SoftFailed {
+		t.Errorf("%s: %s, soft %v", d.Reason, d.Detail, d.SoftFailed)
+	}
+	q = incoming(root.Leaf(t, "dr@clinic.example", crlAt(w.URL+"/none.crl")).Cert)
+	q.Budget = &trust.Budget{} // used up: what was not asked does not pass
+	if d := decide(t, e, q); d.Reason != trust.RevocationUnknown || !d.Temporary {
+		t.Errorf("%+v", d)
 	}
 }

@@ -24,7 +24,6 @@ type inquiry struct {
 	bound       string
 	path        []*x509.Certificate
 	evidence    []revoke.Evidence
-	fetches     *revoke.Budget // for revocation; nil until the first
 	soft        bool
 	temporary   bool
 	from, until time.Time // when the same answer would be given again

@@ -19,7 +19,7 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate) verd
 		i.note("is it revoked", "", "not asked: this evaluation has no source of revocation")
 		return verdict{}
 	}
-	fetches := i.revocations()
+	fetches := i.q.Budget.revocations(i.key.peer) // over all the paths, and all the peer's certificates
 	var evidence []revoke.Evidence
 	soft := false
 	until := time.Time{}
@@ -45,14 +45,6 @@ func (i *inquiry) revocation(ctx context.Context, path []*x509.Certificate) verd
 		i.shorten(until)
 	}
 	return verdict{}
-}
-
-// revocations is what this question may still fetch, over all the paths it tries.
-func (i *inquiry) revocations() *revoke.Budget {
-	if i.fetches == nil {
-		i.fetches = revoke.NewBudget(MaxRevocationFetches, i.q.Budget.revocation)
-	}
-	return i.fetches
 }
 
 // judge applies the domain's setting to one answer.

@@ -16,8 +16,8 @@
 // anchors (the caller's store) or refresh bundles (trust/bundle). The public root store is irrelevant.
 //
 // Limits: those of trust/chain for a path; 10 searches for a path, 4 AIA and 16 revocation fetches a decision, or all the
-// decisions about a message that share a Budget (16 and 64 for a message to many); 100 steps a
-// Trace; an Approval lives 10 minutes; 20,000 approvals are cached.
+// decisions about a message that share a Budget (16 and 64 for a message to many, 4 and 16 of them for one recipient's
+// certificates); 100 steps a Trace; an Approval lives 10 minutes; 20,000 approvals are cached.
 package trust
 
 import (
