@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"postern/gateway/clinic/document/charset"
 )
@@ -27,11 +28,26 @@ type rtf struct {
 	mark     string // the mark that is open in out
 	fallback int    // characters still to be skipped behind \uN
 	pictures int
+	script   int // how the last word stands: raised 1, lowered -1
+	fonts    map[int]rtfFont
+	font     int // the one being described in the font table
+	usual    int // \deff
+}
+
+// maxFonts is how many fonts of the table are told apart.
+const maxFonts = 1000
+
+// rtfFont is a font of the table: in one of signs, and in one of another script, bytes mean other letters.
+type rtfFont struct {
+	name string
+	page int // code page, 0 = the document's
 }
 
 // rtfState is what a group's end sets back.
 type rtfState struct {
 	skip, struck, deleted, hidden, star bool
+	table                               bool   // in the font table
+	script, font                        int    // raised 1, lowered -1; \f
 	uc                                  int    // how many characters stand in for one \uN
 	close                               string // what is written at the group's end
 }
@@ -39,7 +55,7 @@ type rtfState struct {
 // rtfWords is the text of RTF with its struck and hidden words marked, and how many pictures and objects
 // were left out.
 func rtfWords(b []byte) (words string, pictures int) {
-	r := &rtf{b: b, page: 1252, state: rtfState{uc: 1}}
+	r := &rtf{b: b, page: 1252, state: rtfState{uc: 1}, fonts: map[int]rtfFont{}}
 	for i := 0; i < len(b); {
 		switch c := b[i]; c {
 		case '{':
@@ -94,12 +110,16 @@ func (r *rtf) char(c byte) {
 		r.fallback--
 		return
 	}
+	if r.state.table {
+		r.naming(c)
+	}
 	if r.state.skip {
 		return
 	}
 	if m := r.state.mark(); len(r.raw) == 0 || m != r.mark {
 		r.remark(m)
 	}
+	r.level(rune(c))
 	r.raw = append(r.raw, c)
 }
 
@@ -130,7 +150,21 @@ func (r *rtf) remark(mark string) {
 // flush decodes the bytes gathered so far.
 func (r *rtf) flush() {
 	if len(r.raw) > 0 {
-		r.out.WriteString(charset.CodePage(r.raw, r.page))
+		f := r.fonts[r.state.font]
+		page := r.page
+		if f.page != 0 {
+			page = f.page
+		}
+		if _, signs := charset.Sign("", f.name); signs {
+			words := make([]rune, len(r.raw))
+			for i, c := range r.raw {
+				words[i] = rune(c)
+			}
+			s, _ := charset.Sign(string(words), f.name)
+			r.out.WriteString(s)
+		} else {
+			r.out.WriteString(charset.CodePage(r.raw, page))
+		}
 		r.raw = r.raw[:0]
 	}
 }
@@ -142,6 +176,10 @@ func (r *rtf) text(s string) {
 	}
 	if !r.state.skip {
 		r.remark(r.state.mark())
+		if c, _ := utf8.DecodeRuneInString(s); c > ' ' {
+			r.level(c)
+			s, _ = charset.Sign(s, r.fonts[r.state.font].name)
+		}
 		r.out.WriteString(s)
 	}
 }
@@ -230,7 +268,20 @@ func (r *rtf) word(word string, number int, given bool) {
 	case "v":
 		r.state.hidden = on
 	case "plain":
-		r.state.struck, r.state.hidden = false, false
+		r.flush()
+		r.state.struck, r.state.hidden, r.state.script, r.state.font = false, false, 0, r.usual
+	case "deff":
+		r.usual, r.state.font = number, number
+	case "f":
+		r.setFont(number)
+	case "fcharset":
+		r.describe(number)
+	case "super", "up":
+		r.state.script = raised(on, 1)
+	case "sub", "dn":
+		r.state.script = raised(on, -1)
+	case "nosupersub":
+		r.state.script = 0
 	default:
 		r.destination(word, star)
 	}
@@ -276,13 +327,15 @@ func (r *rtf) destination(word string, star bool) {
 			r.pictures++
 		}
 		r.state.skip = true
-	case "shpinst", "shptxt", "result": // text boxes, and what an object looks like
-	case "fonttbl", "colortbl", "stylesheet", "info", "themedata", "listtable", "listoverridetable", "revtbl", "sp", "sn", "sv", "shprslt", "nonshppict", "objclass", "objname",
+	case "shpinst", "shptxt", "result", "shppict": // text boxes, what an object looks like, and the newer of two ways to hold a picture
+	case "fonttbl":
+		r.state.skip, r.state.table = true, true
+	case "colortbl", "stylesheet", "info", "themedata", "listtable", "listoverridetable", "revtbl", "sp", "sn", "sv", "shprslt", "nonshppict", "objclass", "objname",
 		"atnid", "atnauthor", "atntime", "atndate", "xe", "tc", "rxe", "bkmkstart", "bkmkend", "filetbl", "generator", "latentstyles", "datastore", "xmlnstbl", "rsidtbl", "mmathPr", "fldinst":
 		r.state.skip = true
 	default:
 		if star {
-			r.state.skip = true
+			r.state.skip, r.state.table = true, false
 		}
 	}
 }

@@ -28,6 +28,12 @@ func TestRichTextKeepsItsWords(t *testing.T) {
 		"binary in it":          {`{\pict\bin5 }}{{{}text`, "text"},
 		"unknown destination":   {`{\*\foo gone}kept`, "kept"},
 		"tables":                {`a\cell b\cell\row c`, "a\tb\t\nc"},
+		"raised digits":         {`10{\super 9}/L {\super 9}10{\super 9}`, "10^9/L 9 10^9"},
+		"raised and set back":   {`2 x 10\super 12\nosupersub /L, 1{\super st}, 10\up6 -3\up0 5`, "2 x 10^12/L, 1st, 10^-3 5"},
+		"lowered digits":        {`CO{\sub 2}, HbA{\sub 1c}, 10{\sub 2}`, "CO2, HbA1c, 10_2"},
+		"micrograms in Symbol":  {`{\fonttbl{\f3\froman\fcharset2{\*\panose 05}Symbol;}}5 {\f3 m}g, INR {\f3 \'a3} 3, {\f3 \u-3987\'6d}g`, "5 µg, INR ≤ 3, µg"},
+		"a tick in Wingdings":   {`{\fonttbl{\f4\fnil\fcharset2 Wingdings;}}{\f4 \'fc} yes {\f4 A}`, "✓ yes [sign]"},
+		"a Cyrillic font":       {`{\fonttbl{\f5\fcharset204 Times;}}\f5 \'cd\'e5\'f2\plain  x`, "Нет x"},
 		"braces":                {`\{a\}\\`, `{a}\`},
 	} {
 		in := `{\rtf1\ansi{\fonttbl{\f0 Arial;}}` + c.in + `}`
@@ -43,7 +49,7 @@ func TestRichTextKeepsItsWords(t *testing.T) {
 			t.Errorf("%s: %q", name, shown)
 		}
 	}
-	s := inspect(t, []byte(`{\rtf1 {\pict 00ff}{\pict 00}x}`), document.Hint{})
+	s := inspect(t, []byte(`{\rtf1 {\*\shppict{\pict 00ff}}{\nonshppict{\pict 00ff}}{\pict 00}x}`), document.Hint{})
 	if !strings.Contains(remarks(s), "2 pictures or objects in the text are not shown") {
 		t.Errorf("%q", remarks(s))
 	}

@@ -60,6 +60,26 @@ func TestStruckAndHiddenWordsAreMarked(t *testing.T) {
 	}
 }
 
+// What a font or a style makes of letters is kept: µ is no m, and ten to the ninth is not 109.
+func TestSignsAndRaisedDigitsAreKept(t *testing.T) {
+	for in, want := range map[string]string{
+		`5 <span style='font-family:Symbol'>m</span>g`:                                          `5 <span>µ</span>g`,
+		`<font face="Symbol">a &amp; &#163;</font> b`:                                           `α &amp; ≤ b`,
+		`<p style="font-family: 'Symbol', serif">b <i style="font-family:Arial">b</i> b</p>`:    `<p>β <i>b</i> β</p>`,
+		`<span style='font-family:Wingdings'>&uuml;</span> done`:                                `<span>✓</span> done`,
+		`<span style='font-family:Symbol'>·<span style='font:7.0pt "Times New Roman"'>m</span>`: `<span>•<span>m</span>`,
+		`10<span style="vertical-align:super">9</span>/L`:                                       `10<span><sup>9</sup></span>/L`,
+		`10<span style="position:relative;mso-text-raise:3.0pt">9</span>`:                       `10<span><sup>9</sup></span>`,
+		`CO<span style="vertical-align: sub">2</span>`:                                          `CO<span><sub>2</sub></span>`,
+		`<span style="vertical-align:baseline">5</span>`:                                        `<span>5</span>`,
+		`<td style="vertical-align:super">5</td>`:                                               `<td>5</td>`,
+	} {
+		if got, _ := mailhtml.Reduce(in); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("%s:\n%q, want\n%q", in, got, want)
+		}
+	}
+}
+
 func FuzzReduce(f *testing.F) {
 	f.Add(`<p style="text-decoration:line-through">a<p>b<table><tr hidden><td>c<s>`)
 	f.Add(`<style>.x,#y{text-decoration:line-through}</style><i class=x id=y>a</i></b></s>`)

@@ -22,6 +22,8 @@ type opened struct {
 	name  string
 	mark  string // what its content is, "" = plain
 	wrote bool   // the mark stands in the output and wants its end
+	font  string // the font of its text, which may be one of signs
+	level string // "sup" or "sub" where its style raises or lowers it
 }
 
 // marker writes HTML again with struck and hidden words marked: a frame without styles would show them
@@ -52,6 +54,8 @@ func markStruck(source string) (marked string, lost bool) {
 		case html.EndTagToken:
 			raw := string(z.Raw())
 			m.end(z.Token().Data, raw)
+		case html.TextToken:
+			m.text(string(z.Raw()))
 		default:
 			m.out.Write(z.Raw())
 		}
@@ -76,7 +80,10 @@ func (m *marker) start(t html.Token, raw string) {
 		return
 	}
 	m.marks = m.marks || mark != ""
-	o := opened{name: t.Data, mark: mark}
+	o := opened{name: t.Data, mark: mark, font: m.fontOf(t), level: levelOf(t)}
+	if o.level != "" {
+		m.out.WriteString("<" + o.level + ">")
+	}
 	if mark != "" && !structural(t.Data) {
 		o.wrote = true
 		m.out.WriteString("[" + mark + ": ")
@@ -114,6 +121,9 @@ func (m *marker) shut() {
 			m.out.WriteString("</del>")
 		}
 		m.out.WriteString("]")
+	}
+	if o.level != "" {
+		m.out.WriteString("</" + o.level + ">")
 	}
 }
 
