@@ -106,6 +106,7 @@ func (d *desk) liveItem(q *web.Request) error {
 	id, who := q.Work.ID, q.Person.ID
 	defer d.here.leave(id, who)
 	seen := q.Work
+	var began *now
 	return d.live(q, "now", func() (web.Replace, string, error) {
 		d.here.look(id, who, q.Now)
 		e, err := d.Store.Work(q.Context(), q.Org, id)
@@ -119,6 +120,10 @@ func (d *desk) liveItem(q *web.Request) error {
 		if err != nil {
 			return web.Replace{}, "", err
 		}
+		if began == nil {
+			began = &p
+		}
+		p.since(*began)
 		html, err := q.Render(d.itemLive, p)
 		return web.Replace{HTML: html}, "", err
 	})
@@ -130,7 +135,18 @@ type now struct {
 	Looking []string
 	Writing []string
 	Answers int
-	Changed string // what changed since the page was opened; "" is nothing
+	Notes   int
+	Changed []string // what changed since the page was opened, in sentences
+}
+
+// since says what came since the page was opened.
+func (n *now) since(began now) {
+	if n.Answers > began.Answers {
+		n.Changed = append(n.Changed, "An answer was sent.")
+	}
+	if n.Notes > began.Notes {
+		n.Changed = append(n.Changed, "There is a new note.")
+	}
 }
 
 func (d *desk) nowOf(q *web.Request, e, seen work.Entry) (now, error) {
@@ -152,9 +168,13 @@ func (d *desk) nowOf(q *web.Request, e, seen work.Entry) (now, error) {
 		}
 	}
 	answers, err := d.Store.AnswersTo(q.Context(), q.Org, e.ID)
-	n.Answers = len(answers)
+	if err != nil {
+		return n, err
+	}
+	notes, err := d.Store.Notes(q.Context(), q.Org, e.ID)
+	n.Answers, n.Notes = len(answers), len(notes)
 	if e.Version != seen.Version {
-		n.Changed = "Meanwhile " + stands(h, e) + "."
+		n.Changed = append(n.Changed, "Meanwhile "+stands(h, e)+".")
 	}
 	return n, err
 }

@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"postern/gateway/clinic/compose"
+	"postern/gateway/clinic/directory"
 	"postern/gateway/clinic/document/sample"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/delivery/track"
 	"postern/gateway/store"
+	"postern/smime/addr"
 )
 
 func TestHomeSaysWhatNeedsAPersonNow(t *testing.T) {
@@ -407,6 +409,14 @@ func TestALiveItemEndsWithTheRight(t *testing.T) {
 	if !next("Sam Ito has this") {
 		t.Fatal("the page never heard that Sam took it")
 	}
+	c.ok(c.AddNote(t.Context(), work.Note{ID: work.NewNoteID(), Org: org, Work: e.ID, By: c.sam.ID, At: c.now, Text: "called them"}, store.AuditEntry{}))
+	if !next("There is a new note.") {
+		t.Fatal("the page never heard of the note")
+	}
+	c.answers(c.sam, e)
+	if !next("An answer was sent.") {
+		t.Fatal("the page never heard of the answer")
+	}
 	c.as(c.nora).act(e.ID, "act", "sensitive", "sensitive", "yes")
 	if next("Sam") {
 		t.Error("the page goes on about what its reader may not see")
@@ -486,4 +496,39 @@ func TestANewOrganisation(t *testing.T) {
 	body := b.get("/")
 	has(t, body, "Before anybody was there")
 	lacks(t, body, "Nobody belongs")
+}
+
+// TestWhatMayNotJoinIsReferredTo: a message of somebody else that names ours is shown beside the conversation, not in it.
+func TestWhatMayNotJoinIsReferredTo(t *testing.T) {
+	c := newClinic(t)
+	one := c.arrives(mail{Subject: "The first", Text: "x\n"})
+	it, err := c.Store.Item(t.Context(), one.Inbox, one.Number)
+	c.ok(err)
+	two := c.arrives(mail{From: "x@stranger.example", Subject: "Re: The first", Text: "x\n", InReplyTo: it.RFCID})
+	three := c.arrives(mail{Subject: "More of it", Text: "x\n", InReplyTo: it.RFCID})
+	b := c.as(c.dana)
+	body := b.get("/item/" + string(two.ID))
+	has(t, body, "Refers to", "/item/"+string(one.ID), "does not belong to these conversations")
+	body = b.get("/item/" + string(three.ID))
+	has(t, body, `<a href="/item/`+string(one.ID)+`">dr@hospital.example</a>`)
+	lacks(t, body, "Refers to", "stranger.example")
+}
+
+// TestAFailureNamesOtherWays: what did not arrive shows why, a number to call and other addresses of the partner.
+func TestAFailureNamesOtherWays(t *testing.T) {
+	c := newClinic(t)
+	entries := []directory.Entry{
+		{ID: "ab-1", Org: org, Kind: directory.Department, Name: "Ward 3", Organization: "General Hospital", Address: addr.MustParse("dr@hospital.example"), Phone: "+1 555 0100", Source: directory.Typed, Changed: c.now},
+		{ID: "ab-2", Org: org, Kind: directory.Department, Name: "Records", Organization: "General Hospital", Address: addr.MustParse("records@hospital.example"), Source: directory.Typed, Changed: c.now}}
+	c.ok(c.SaveBook(t.Context(), org, entries, store.AuditEntry{}))
+	e := c.arrives(mail{Subject: "Question", Text: "x\n"})
+	id := c.answers(c.dana, e, track.Handed, track.NoProcessed)
+	f := c.arrives(mail{From: "postmaster@clinic.example", Subject: "Not confirmed", Text: "x\n", Place: store.Place{Kind: work.Failure, About: id}})
+	if f.Owner != c.dana.ID || f.Pool != e.Pool || f.Urgency != work.Urgent {
+		t.Errorf("the task is %s's, in %s, urgency %d", f.Owner, f.Pool, f.Urgency)
+	}
+	has(t, c.as(c.dana).get("/item/"+string(f.ID)), "Something sent from here did not arrive", "Ward 3 — dr@hospital.example", "did not confirm it in time", "1 555 0100", "records@hospital.example",
+		"/sent/"+string(id), "/item/"+string(e.ID), "its owner sent the message that did not arrive")
+	has(t, c.as(c.dana).get("/"), "did not arrive", "You")
+	lacks(t, c.as(c.mo).get("/"), "No rule wanted it</span>")
 }
