@@ -10,7 +10,8 @@
 // github.com/go-ldap/ldap/v3 was taken for requests, filters and responses; it sees a server only
 // through a connection that checks each message's size, depth and number of elements first.
 //
-// Limits: 10 servers a domain, 4 addresses a server, 5 s to connect, 5 s an operation, 8 s a server,
+// Limits: 10 servers a domain, 4 addresses a server, 5 s to connect, 5 s an operation, 8 s a server (less where the
+// caller's time would not reach for all of them: each gets its turn),
 // 20 base DNs, 10 entries a search, 50 certificates, 512 KiB a message and 20,000 elements in it, 16
 // levels, 2 MiB a server.
 package ldapcert
@@ -116,7 +117,7 @@ func (f *Finder) Find(ctx context.Context, domain addr.Domain, mail string) (Ans
 			continue
 		}
 		name := net.JoinHostPort(s.Target, strconv.Itoa(int(s.Port)))
-		found, err := f.server(ctx, &a, s, mail)
+		found, err := f.server(ctx, &a, s, mail, share(ctx, min(len(servers), MaxServers)-i, ServerTimeout))
 		if ctx.Err() != nil {
 			return a, fmt.Errorf("%w: %v", ErrTemporary, ctx.Err())
 		}
@@ -142,9 +143,18 @@ func (f *Finder) Find(ctx context.Context, domain addr.Domain, mail string) (Ans
 // a stranger's mail or web server. Directories use 389 or, in test beds, a port from 1024 up.
 func directoryPort(p uint16) bool { return p == 389 || p >= 1024 }
 
+// share is how long one of several that are still to be tried may take: so long that each gets its turn before
+// ctx ends, and no longer than most.
+func share(ctx context.Context, several int, most time.Duration) time.Duration {
+	if end, ok := ctx.Deadline(); ok && several > 0 {
+		return min(most, time.Until(end)/time.Duration(several))
+	}
+	return most
+}
+
 // server asks one server at the first of its addresses that can be reached.
-func (f *Finder) server(ctx context.Context, a *Answer, s dnsclient.SRV, mail string) ([]*x509.Certificate, error) {
-	ctx, cancel := context.WithTimeout(ctx, ServerTimeout)
+func (f *Finder) server(ctx context.Context, a *Answer, s dnsclient.SRV, mail string, limit time.Duration) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	addrs, err := f.cfg.Resolver.Addrs(ctx, s.Target)
 	if err != nil {
@@ -158,7 +168,7 @@ func (f *Finder) server(ctx context.Context, a *Answer, s dnsclient.SRV, mail st
 		if i == MaxAddrs {
 			break
 		}
-		conn, err := f.connect(ctx, netip.AddrPortFrom(ip, s.Port).String())
+		conn, err := f.connect(ctx, netip.AddrPortFrom(ip, s.Port).String(), share(ctx, min(len(addrs), MaxAddrs)-i, ConnectTimeout))
 		if err != nil {
 			failed = err
 			continue
@@ -171,8 +181,8 @@ func (f *Finder) server(ctx context.Context, a *Answer, s dnsclient.SRV, mail st
 	return nil, failed
 }
 
-func (f *Finder) connect(ctx context.Context, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+func (f *Finder) connect(ctx context.Context, address string, limit time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := f.cfg.Dial(ctx, "tcp", address)
 	if err != nil {

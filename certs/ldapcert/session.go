@@ -56,23 +56,39 @@ func (s *session) search(a *Answer, mail string) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	var found []*x509.Certificate
+	var closed error
+	open := 0
 	for i, base := range bases { // CD-35: every value
 		if i == MaxBases {
 			a.note("only %d of %d base DNs were searched", MaxBases, len(bases))
 			break
 		}
 		more, err := s.entries(a, base, mail)
-		if err != nil {
+		switch {
+		case ldap.IsErrorAnyOf(err, closedCodes...):
+			closed = fmt.Errorf("search under %q: %w", clip(base), err)
+			a.note("%v", closed)
+			continue
+		case err != nil:
 			return nil, fmt.Errorf("search under %q: %w", clip(base), s.because(err))
 		}
+		open++
 		for _, c := range more {
 			if len(found) < MaxCerts && !contains(found, c) {
 				found = append(found, c)
 			}
 		}
 	}
+	if open == 0 && closed != nil {
+		return nil, closed
+	}
 	return found, nil
 }
+
+// closedCodes are how servers say that a base is not for strangers. Directories that name their own configuration
+// among their bases close those and leave the one with the certificates open (QUIRK: Active Directory, ApacheDS).
+var closedCodes = []uint16{ldap.LDAPResultOperationsError, ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired,
+	ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform}
 
 // bind is anonymous: empty DN and password (CD-34).
 func (s *session) bind() error {
