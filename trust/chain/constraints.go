@@ -2,6 +2,7 @@ package chain
 
 import (
 	"crypto/x509"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -99,7 +100,7 @@ func standsFor(as string) []generalName {
 	if !ok {
 		return nil
 	}
-	return []generalName{{tag: tagEmail, text: as}, {tag: tagDNS, text: domain}}
+	return []generalName{{tag: tagEmail, text: as}, {tag: tagDNS, text: domain, implied: true}}
 }
 
 // judge holds one certificate's names against one issuer's constraints.
@@ -109,7 +110,11 @@ func (s subtrees) judge(issuer, c *x509.Certificate, names []generalName, budget
 		if *budget < 0 {
 			return fault(Limit, c, "more than %d comparisons of names with name constraints", MaxComparisons)
 		}
-		if hit, known := anyWithin(n, s.excluded, true); hit || !known {
+		excluded := s.excluded
+		if n.implied { // "no DNS names at all" is about what is issued, not about where the address is
+			excluded = slices.DeleteFunc(slices.Clone(excluded), func(g generalName) bool { return g.tag == tagDNS && g.text == "" })
+		}
+		if hit, known := anyWithin(n, excluded, true); hit || !known {
 			return fault(NameConstraints, c, "%s excludes the name %s of %s", Label(issuer), n.show(), Label(c))
 		}
 		if !constrains(s.permitted, n.tag) {

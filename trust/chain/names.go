@@ -26,6 +26,8 @@ type generalName struct {
 	text  string   // e-mail, DNS name, URI or, for a constraint on URIs, a host; lower case but for URIs
 	parts []string // directory name, one canonical text an RDN
 	raw   []byte   // IP address, or address and mask; content of the kinds we do not match
+
+	implied bool // the domain of an address that the certificate names: not a name in the certificate
 }
 
 func readGeneralName(in *cryptobyte.String) (generalName, bool) {
