@@ -70,16 +70,16 @@ type desk struct {
 	here *board // who looks at what
 
 	home, homeLive, list, listLive, item, itemLive, document, finish, collision *web.Template
-	teams, team, rules, ruleEdit, trial, handOver, refusedAct                   *web.Template
+	teams, team, rules, ruleEdit, trial, handOver                               *web.Template
 }
 
 // Routes are the pages of this package.
 func Routes(s Services) []web.Route {
 	d := &desk{Services: s, here: newBoard()}
 	lines := func(names ...string) *web.Template { return web.Parse(files, append(names, "lines.html")...) }
-	d.home, d.homeLive = lines("home.html", "home_live.html"), lines("home_live.html")
-	d.list, d.listLive = lines("list.html", "list_live.html"), lines("list_live.html")
-	d.item, d.itemLive = web.Parse(files, "item.html", "item_live.html"), web.Parse(files, "item_live.html")
+	d.home, d.homeLive = web.Parse(files, "home.html"), lines("home_live.html")
+	d.list, d.listLive = web.Parse(files, "list.html"), lines("list_live.html")
+	d.item, d.itemLive = web.Parse(files, "item.html"), web.Parse(files, "item_live.html")
 	d.document, d.finish, d.collision = web.Parse(files, "document.html"), web.Parse(files, "finish.html"), web.Parse(files, "collision.html")
 	d.teams, d.team, d.handOver = web.Parse(files, "teams.html"), web.Parse(files, "team.html"), lines("handover.html")
 	d.rules, d.ruleEdit, d.trial = web.Parse(files, "rules.html"), web.Parse(files, "rule.html"), web.Parse(files, "trial.html")

@@ -162,7 +162,6 @@ func (c *clinic) Patient(context.Context, string, string, staff.Rights) error { 
 type browser struct {
 	*clinic
 	token string
-	said  string // the one-time notice
 }
 
 func (c *clinic) as(p staff.Person) *browser {

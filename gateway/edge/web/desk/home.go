@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"html/template"
 	"slices"
 	"strconv"
 	"time"
@@ -57,6 +58,8 @@ type homePage struct {
 	CanSeeHeld                                    bool
 	Empty                                         []team // teams that nobody belongs to, for who can mend it
 	Quiet                                         bool
+	Body                                          template.HTML // the live piece, and how it is recognised
+	Seen                                          string
 }
 
 // hidden is a sensitive message as those see it who may not open it.
@@ -82,6 +85,10 @@ func (d *desk) showHome(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	if p.Body, err = q.Render(d.homeLive, p); err != nil {
+		return err
+	}
+	p.Seen = fingerprint(p.Body)
 	return q.Page(d.home, p.title(), p)
 }
 

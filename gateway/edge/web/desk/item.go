@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ type itemPage struct {
 	Notes   []noteLine
 	History []historyLine
 	Now     now
+	NowHTML template.HTML // the live piece, and how it is recognised
+	NowSeen string
 	Failure *failure
 
 	Categories []staff.Category
@@ -110,6 +113,10 @@ func (d *desk) itemOf(q *web.Request) (*itemPage, error) {
 	if p.Now, err = d.nowOf(q, e, e); err != nil {
 		return nil, err
 	}
+	if p.NowHTML, err = q.Render(d.itemLive, p.Now); err != nil {
+		return nil, err
+	}
+	p.NowSeen = fingerprint(p.NowHTML)
 	return p, d.ways(q, h, p)
 }
 

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"errors"
+	"html/template"
 	"slices"
 
 	"postern/gateway/clinic/pool"
@@ -31,6 +32,7 @@ type listPage struct {
 	Hidden []hidden
 	Empty  string
 	Live   string
+	Body   template.HTML // the live piece
 }
 
 func (p listPage) title() string { return p.Name }
@@ -61,6 +63,10 @@ func (d *desk) showList(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	if p.Body, err = q.Render(d.listLive, p); err != nil {
+		return err
+	}
+	p.Live += "&seen=" + fingerprint(p.Body)
 	return q.Page(d.list, p.title(), p)
 }
 

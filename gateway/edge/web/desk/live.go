@@ -2,6 +2,9 @@ package desk
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
+	"html/template"
+	"strconv"
 	"time"
 
 	"postern/gateway/clinic/staff"
@@ -15,11 +18,18 @@ const (
 	liveBeat = 30 * time.Second
 )
 
-// live sends the element again whenever it looks different, until the browser leaves.
+// fingerprint is how a live piece is recognised: the page names what it shows, so that nothing is missed between the page
+// and its stream, and nothing is sent that is there already.
+func fingerprint(h template.HTML) string {
+	sum := sha256.Sum256([]byte(h))
+	return hex.EncodeToString(sum[:8])
+}
+
+// live sends the element again whenever it looks different from what the page shows, until the browser leaves.
 func (d *desk) live(q *web.Request, id string, make func() (web.Replace, string, error)) error {
+	last := q.URL.Query().Get("seen")
 	return q.Stream(func(send func(event string, data any) error) error {
-		var last [32]byte
-		for first := true; ; first = false {
+		for {
 			work, people := d.Store.DeskChanged(), d.here.wait()
 			q.Now = d.Clock().UTC()
 			if err := d.refresh(q); err != nil {
@@ -30,16 +40,14 @@ func (d *desk) live(q *web.Request, id string, make func() (web.Replace, string,
 				return err
 			}
 			piece.ID = id
-			if sum := sha256.Sum256([]byte(piece.HTML)); sum != last {
+			if sum := fingerprint(piece.HTML); sum != last {
 				last = sum
-				if !first { // what the page has already is not sent again
-					if err := send("replace", piece); err != nil {
+				if err := send("replace", piece); err != nil {
+					return err
+				}
+				if title != "" {
+					if err := send("title", title+" · Postern"); err != nil {
 						return err
-					}
-					if title != "" {
-						if err := send("title", title+" · Postern"); err != nil {
-							return err
-						}
 					}
 				}
 			}
@@ -105,7 +113,14 @@ func (d *desk) liveList(q *web.Request) error {
 func (d *desk) liveItem(q *web.Request) error {
 	id, who := q.Work.ID, q.Person.ID
 	defer d.here.leave(id, who)
-	seen := q.Work
+	seen := q.Work // as the page showed it
+	count := func(name string, or int) int {
+		if n, err := strconv.Atoi(q.URL.Query().Get(name)); err == nil {
+			return n
+		}
+		return or
+	}
+	seen.Version = int64(count("version", int(seen.Version)))
 	var began *now
 	return d.live(q, "now", func() (web.Replace, string, error) {
 		d.here.look(id, who, q.Now)
@@ -121,7 +136,7 @@ func (d *desk) liveItem(q *web.Request) error {
 			return web.Replace{}, "", err
 		}
 		if began == nil {
-			began = &p
+			began = &now{Notes: count("notes", p.Notes), Answers: count("answers", p.Answers)}
 		}
 		p.since(*began)
 		html, err := q.Render(d.itemLive, p)

@@ -28,7 +28,7 @@ func TestHomeSaysWhatNeedsAPersonNow(t *testing.T) {
 	ids := week(c)
 	dana := c.as(c.dana).get("/")
 	has(t, dana, "<title>Home (4) · Postern</title>", "Ottilie Maren Brandvold", "URGENT: new atrial fibrillation", "its subject says “URGENT”", "oldest <time", ">41 min</time>", "did not arrive", "Notes that name you", "Sam Ito",
-		"Sensitive — for the clinicians of Front desk", "due again", "No rule wanted it", `data-stream="/live"`)
+		"Sensitive — for the clinicians of Front desk", "due again", "No rule wanted it", `data-stream="/live?seen=`)
 	lacks(t, dana, "Confidential", "mindwell", string(ids["sensitive"]), "newpartner.example", "Lab report")
 	mo := c.as(c.mo).get("/")
 	has(t, mo, "office@newpartner.example", "held aside", "Other teams", "Lab report")
@@ -386,8 +386,14 @@ func (b *browser) listen(path string) (next func(says string) bool, leave func()
 // with the browser.
 func TestLive(t *testing.T) {
 	c := newClinic(t)
-	next, leave := c.as(c.dana).listen("/live")
+	dana := c.as(c.dana)
+	at := regexp.MustCompile(`data-stream="([^"]+)"`).FindStringSubmatch(dana.get("/"))[1]
+	c.arrives(mail{Subject: "Between the page and its stream", Text: "x\n"})
+	next, leave := dana.listen(at)
 	defer leave()
+	if !next("Between the page and its stream") {
+		t.Fatal("what came before the stream was open is not shown")
+	}
 	c.arrives(mail{Subject: "Just came in", Text: "x\n"})
 	if !next("Just came in") {
 		t.Fatal("the page never heard of it")
@@ -403,7 +409,9 @@ func TestLive(t *testing.T) {
 func TestALiveItemEndsWithTheRight(t *testing.T) {
 	c := newClinic(t)
 	e := c.arrives(mail{Subject: "x", Text: "x\n"})
-	next, leave := c.as(c.dana).listen("/item/" + string(e.ID) + "/live")
+	dana := c.as(c.dana)
+	at := regexp.MustCompile(`data-stream="([^"]+)"`).FindStringSubmatch(dana.get("/item/" + string(e.ID)))[1]
+	next, leave := dana.listen(strings.ReplaceAll(at, "&amp;", "&"))
 	defer leave()
 	c.as(c.sam).act(e.ID, "act", "take")
 	if !next("Sam Ito has this") {
