@@ -10,11 +10,11 @@ import (
 // line that denies by its own name.
 func (s *sorting) line(x entry) (chart.Line, bool) {
 	e := x.e
-	l := chart.Line{Name: concept(at(e, "code")).Words(), Code: concept(at(e, "code"))}
+	l := chart.Line{Name: codeWords(concept(at(e, "code"))), Code: concept(at(e, "code"))}
 	switch e.kind() {
 	case "Condition":
 		l.Group, l.Time = "Diagnoses", when(e, "onsetDateTime", "onsetPeriod", "recordedDate", "dateRecorded")
-		l.Note = join(" · ", label("", str(e, "onsetString"), "since ", ""), concepts(e.get("severity")), concepts(e.get("bodySite")), ended(e), notes(e))
+		l.Note = join(" · ", label("", str(e, "onsetString"), "since ", ""), label("", quantity(at(e, "onsetAge")), "since the age of ", ""), concepts(e.get("severity")), sites(e), stages(e), ended(e), notes(e))
 		denial(&l)
 	case "AllergyIntolerance":
 		allergy(&l, e)
@@ -28,10 +28,10 @@ func (s *sorting) line(x entry) (chart.Line, bool) {
 		l.Value, l.Note = first(str(e, "conclusion"), concepts(e.get("conclusionCode")), concepts(e.get("codedDiagnosis"))), notes(e)
 	case "Procedure":
 		l.Group, l.Time = "Procedures", when(e, "performedDateTime", "performedPeriod", "performedString", "occurrenceDateTime", "occurrencePeriod")
-		l.Note = join(" · ", reason(e), label("outcome ", concept(at(e, "outcome")).Words(), "", ""), notes(e))
+		l.Note = join(" · ", sites(e), reason(e), label("complication ", concepts(e.get("complication")), "", ""), label("outcome ", concept(at(e, "outcome")).Words(), "", ""), notes(e))
 	case "Immunization":
 		l.Group, l.Code, l.Time = "Immunizations", concept(at(e, "vaccineCode")), when(e, "occurrenceDateTime", "occurrenceString", "date")
-		l.Name, l.Note = l.Code.Words(), join(" · ", reason(e), notes(e))
+		l.Name, l.Note = codeWords(l.Code), join(" · ", quantity(at(e, "doseQuantity")), sites(e), label("lot ", str(e, "lotNumber"), "", ""), reason(e), notes(e))
 		if str(e, "isSubpotent") == "true" {
 			l.Flag = "subpotent dose"
 		}
@@ -55,7 +55,7 @@ func (s *sorting) affair(l chart.Line, x entry) (chart.Line, bool) {
 		if l.Name == "" {
 			l.Name = concept(at(e, "code", "concept")).Words()
 		}
-		l.Note = join(" · ", str(e, "priority"), concepts(e.get("orderDetail")), reason(e), str(e, "description"), notes(e))
+		l.Note = join(" · ", str(e, "priority"), sites(e), concepts(e.get("orderDetail")), str(e, "patientInstruction"), reason(e), str(e, "description"), notes(e))
 	case "Task":
 		l.Group, l.Time = "Referral", when(e, "lastModified", "authoredOn")
 		l.Name = first(join(", ", l.Name, str(e, "description")), "Task")
@@ -75,10 +75,11 @@ func (s *sorting) affair(l chart.Line, x entry) (chart.Line, bool) {
 		l.Note = join(" · ", reason(e), label("until ", chart.ParseTime(str(e, "period", "end")).String(), "", ""))
 	case "Goal":
 		l.Group, l.Name, l.Time = "Goals", concept(at(e, "description")).Words(), when(e, "startDate")
+		l.Value = targets(e)
 		l.Note = join(" · ", concept(at(e, "achievementStatus")).Words(), notes(e))
 	case "CarePlan":
 		l.Group, l.Name, l.Time = "Plan", first(str(e, "title"), str(e, "description"), concepts(e.get("category"))), when(e, "period", "created")
-		l.Note = notes(e)
+		l.Note = join(" · ", activities(e), notes(e))
 	case "Flag":
 		l.Group, l.Time = "Alerts", when(e, "period")
 	case "List":
@@ -150,7 +151,7 @@ func allergy(l *chart.Line, e element) {
 		if w == "" {
 			w = concept(at(r, "manifestation", "concept")).Words()
 		}
-		out = append(out, join(" ", w, label("", str(r, "severity"), "(", ")"), str(r, "description")))
+		out = append(out, join(" ", label("", concept(at(r, "substance")).Words(), "to ", ":"), w, label("", str(r, "severity"), "(", ")"), str(r, "description")))
 	}
 	l.Note = join(" · ", strings.Join(out, ", "), notes(e))
 	denial(l)
@@ -160,11 +161,11 @@ func (s *sorting) medicine(l *chart.Line, x entry) {
 	e := x.e
 	l.Group = "Medicines"
 	l.Code = concept(first2(at(e, "medicationCodeableConcept"), at(e, "medication", "concept")))
-	if l.Name = l.Code.Words(); l.Name == "" {
+	if l.Name = codeWords(l.Code); l.Name == "" {
 		ref := first2(at(e, "medicationReference"), at(e, "medication", "reference"))
 		if med := s.follow(ref, x); med != nil {
 			l.Code = concept(at(med, "code"))
-			l.Name = l.Code.Words()
+			l.Name = codeWords(l.Code)
 		}
 		if l.Name == "" && ref != nil {
 			l.Name = first(str(ref, "display"), str(ref, "reference"))
@@ -187,7 +188,7 @@ func observation(l *chart.Line, e element) {
 	if f := at(e, "focus"); f != nil { // R4: what was observed when it is not the subject: a fetus, a donor
 		about = "about " + first(str(f, "display"), str(f, "reference"), "somebody or something else") + ", not the patient"
 	}
-	l.Note = join(" · ", about, usual(e), concept(at(e, "bodySite")).Words(), notes(e))
+	l.Note = join(" · ", about, usual(e), sites(e), label("by ", concept(at(e, "method")).Words(), "", ""), notes(e))
 }
 
 // relative is the illness of a relative, whose name stands first so that nobody takes it for the patient's.
@@ -197,7 +198,7 @@ func (s *sorting) relative(l *chart.Line, e element) {
 	var out []string
 	for i, c := range e.get("condition") {
 		if i < maxParts {
-			out = append(out, join(", ", concept(at(c, "code")).Words(), concept(at(c, "outcome")).Words(), notes(c)))
+			out = append(out, join(", ", codeWords(concept(at(c, "code"))), label("", quantity(at(c, "onsetAge")), "at the age of ", ""), str(c, "onsetString"), concept(at(c, "outcome")).Words(), notes(c)))
 		}
 	}
 	l.Value, l.Note = strings.Join(out, "; "), notes(e)

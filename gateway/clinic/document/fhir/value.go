@@ -2,7 +2,9 @@ package fhir
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 
 	"postern/gateway/clinic/document/chart"
 )
@@ -20,6 +22,32 @@ func concept(e element) chart.Code {
 	return chart.Code{Text: str(e, "text"), Code: str(e, "coding", "code"), System: str(e, "coding", "system"), Display: str(e, "coding", "display")}
 }
 
+// codeWords are the words of a code: the sender's own, and the display name where it says more or other
+// things: a side, another drug.
+func codeWords(c chart.Code) string {
+	switch {
+	case c.Text == "" || c.Display == "" || chart.NoneKnown(c) || holdsWords(c.Text, c.Display):
+		return c.Words()
+	case holdsWords(c.Display, c.Text):
+		return c.Display
+	}
+	return c.Text + " (coded as " + c.Display + ")"
+}
+
+// holdsWords says whether every word of part stands in whole.
+func holdsWords(whole, part string) bool {
+	words := func(s string) []string {
+		return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	}
+	in := words(whole)
+	for _, w := range words(part) {
+		if !slices.Contains(in, w) {
+			return false
+		}
+	}
+	return true
+}
+
 // concepts are the words of a list of concepts.
 func concepts(list []element) string {
 	var out []string
@@ -28,7 +56,7 @@ func concepts(list []element) string {
 			out = append(out, fmt.Sprintf("and %d more", len(list)-i))
 			break
 		}
-		if w := concept(c).Words(); w != "" {
+		if w := codeWords(concept(c)); w != "" {
 			out = append(out, w)
 		}
 	}
@@ -70,7 +98,7 @@ func value(e element) string {
 		return quantity(q)
 	}
 	if c := at(e, "valueCodeableConcept"); c != nil {
-		return concept(c).Words()
+		return codeWords(concept(c))
 	}
 	for _, n := range []string{"valueString", "valueInteger", "valueTime"} {
 		if v := str(e, n); v != "" {
@@ -166,35 +194,6 @@ func notes(e element) string {
 	return strings.Join(out, " · ")
 }
 
-// dosages are the instructions in words, or put together from their parts.
-func dosages(e element) string {
-	var out []string
-	for _, name := range []string{"dosageInstruction", "dosage"} {
-		for i, d := range e.get(name) {
-			if i >= maxParts {
-				break
-			}
-			s := str(d, "text")
-			if s == "" {
-				dose := at(d, "doseAndRate", "doseQuantity")
-				if dose == nil {
-					dose = first2(at(d, "doseQuantity"), at(d, "dose"))
-				}
-				s = join(" ", quantity(dose), bounds2(at(d, "doseAndRate", "doseRange")), concept(at(d, "route")).Words(), timing(at(d, "timing")))
-			}
-			if str(d, "asNeededBoolean") == "true" || str(d, "asNeeded") == "true" {
-				s = join(", ", s, "as needed")
-			} else if c := concept(at(d, "asNeededCodeableConcept")).Words(); c != "" {
-				s = join(", ", s, "as needed for "+c)
-			}
-			if s = join(", ", s, str(d, "patientInstruction")); s != "" {
-				out = append(out, s)
-			}
-		}
-	}
-	return strings.Join(out, "; then ")
-}
-
 func first2(a, b element) element {
 	if a != nil {
 		return a
@@ -207,18 +206,4 @@ func bounds2(r element) string {
 		return ""
 	}
 	return bounds(r)
-}
-
-func timing(t element) string {
-	if t == nil {
-		return ""
-	}
-	if w := concept(at(t, "code")).Words(); w != "" {
-		return w
-	}
-	r := at(t, "repeat")
-	if r == nil || str(r, "period") == "" {
-		return ""
-	}
-	return join(" ", first(str(r, "frequency"), "once")+"×", "per", str(r, "period"), str(r, "periodUnit"))
 }
