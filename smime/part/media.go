@@ -52,8 +52,9 @@ func MediaType(value string) string {
 }
 
 type scan struct {
-	in  string
-	pos int
+	in     string
+	pos    int
+	looked int // octets searched for an equals sign: the work done, for tests of linear cost
 }
 
 // until copies text up to stop, dropping comments (RFC 2045 §5.1).
@@ -90,8 +91,12 @@ func (s *scan) until(stop byte) string {
 // param reads one name=value and the semicolon behind it.
 func (s *scan) param() (name, value string, ok bool) {
 	start := s.pos
-	eq, semi := strings.IndexByte(s.in[s.pos:], '='), strings.IndexByte(s.in[s.pos:], ';')
-	if eq < 0 || semi >= 0 && semi < eq {
+	rest := s.in[s.pos:]
+	if semi := strings.IndexByte(rest, ';'); semi >= 0 {
+		rest = rest[:semi] // or a flood of semicolons would be searched to its end once for each
+	}
+	s.looked += len(rest)
+	if strings.IndexByte(rest, '=') < 0 {
 		name = strings.TrimSpace(s.until(';'))
 		if s.pos == start {
 			s.pos++
