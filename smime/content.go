@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"postern/smime/cms"
 	"postern/smime/part"
@@ -17,14 +18,26 @@ import (
 // maxSignature bounds the encoded signature part; certificates make up most of it.
 const maxSignature = 4 << 20
 
+// maxFront bounds what stands in front of the signed part: the header of the encrypted message and a preamble.
+const maxFront = 512 << 10
+
 // content reads the decrypted message: its root header decides what the rest is.
 func (x *opening) content() error {
 	head, err := x.rootHeader()
 	if err != nil {
 		return err
 	}
+	if !isText(head.start[:head.header.Size]) {
+		if x.plain.Info.Type == cms.TypeEnveloped { // what a wrong key makes: the same answer as for one (CMS-31)
+			return x.refuseAfter(fail(cms.ReasonUndecryptable, ""))
+		}
+		return x.refuseAfter(notText("header"))
+	}
 	typ, params, _ := part.ParseMedia(head.header.Get("Content-Type"))
 	if typ == "multipart/signed" && params["boundary"] != "" {
+		if len(params["boundary"]) > maxBoundary {
+			return x.refuseAfter(fail(ReasonStructure, "a boundary that is too long"))
+		}
 		return x.detached(head, params)
 	}
 	if is, odd := isPKCS7(head.header); is {
@@ -49,8 +62,31 @@ type root struct {
 	start  []byte
 }
 
-// rootHeader reads pieces of plaintext until the header is whole.
+// isText tells text from what a wrong cipher block decrypts to: UTF-8 without control characters.
+//
+// In CBC whoever can alter a genuine message can put blocks into it that decrypt to what he cannot foresee. Where
+// nothing is signed, which is everywhere but in the signed part, a reader that passes over such octets answers
+// questions about them (is there a line end? how many of them are base64?), and with enough of those gives the
+// message away (CMS-31, CMS-32). Two blocks of 16 octets, the fewest there can be, are text once in 10^11.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.Valid(b)
+}
+
+func notText(where string) error {
+	return fail(ReasonStructure, "octets that are not text in the "+where+", which is encrypted but not signed")
+}
+
+// rootHeader reads pieces of plaintext until the header is whole; it holds no more than a header may have.
 func (x *opening) rootHeader() (root, error) {
+	limit := int64(part.DefaultHeader)
+	if x.lim.Header != 0 {
+		limit = x.lim.Header
+	}
 	var start []byte
 	for {
 		b, err := x.plain.Next()
@@ -64,10 +100,13 @@ func (x *opening) rootHeader() (root, error) {
 		}
 		h, ok, perr := part.ParseHeader(start, err != nil, x.lim)
 		if perr != nil {
-			return root{}, &Error{Reason: cms.ReasonLimit, Detail: perr.Error(), Err: perr}
+			return root{}, x.refuseAfter(&Error{Reason: cms.ReasonLimit, Detail: perr.Error(), Err: perr})
 		}
 		if ok {
 			return root{own(h), start}, nil
+		}
+		if int64(len(start)) > limit { // one line without an end
+			return root{}, x.refuseAfter(fail(cms.ReasonLimit, "header too long"))
 		}
 		start = bytes.Clone(start) // the next piece overwrites this one
 	}
@@ -194,7 +233,10 @@ func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
 	if !split.closed {
 		x.out.Report.lenient(LenientNotClosed)
 	}
-	sd, err := x.signaturePart(io.NewSectionReader(s, split.second.from, split.second.to-split.second.from), split.closed)
+	if err := x.preamble(s, split); err != nil {
+		return err
+	}
+	sd, err := x.signaturePart(io.NewSectionReader(s, split.second.from, split.second.to-split.second.from))
 	if err != nil {
 		return err
 	}
@@ -206,15 +248,37 @@ func (x *opening) signedParts(s Scratch, split *splitter, k known) error {
 	return x.inner(form)
 }
 
-// signaturePart reads the second part: a detached SignedData. Where the part's end is not marked, everything to
-// the end of the message is in it, so nothing in it may be passed over: see oddInside.
-func (x *opening) signaturePart(sec *io.SectionReader, closed bool) (*cms.Signed, error) {
+// preamble checks the text in front of the signed part, which is dropped.
+func (x *opening) preamble(s Scratch, split *splitter) error {
+	if split.first.from > maxFront {
+		return fail(cms.ReasonLimit, "too much in front of the signed part")
+	}
+	text := make([]byte, split.first.from)
+	if _, err := s.ReadAt(text, 0); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("smime: scratch: %w", err)
+	}
+	defer clear(text)
+	if !isText(text) {
+		return notText("text in front of the signed part")
+	}
+	return nil
+}
+
+// signaturePart reads the second part: a detached SignedData. Nothing in it may be passed over: see oddInside.
+func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
 	if sec.Size() > maxSignature {
 		return nil, fail(cms.ReasonLimit, "signature part too long")
 	}
 	h, err := part.ReadHeader(sec, sec.Size(), x.lim)
 	if err != nil {
 		return nil, &Error{Reason: cms.ReasonLimit, Detail: err.Error(), Err: err}
+	}
+	head := make([]byte, h.Size)
+	if _, err := sec.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("smime: scratch: %w", err)
+	}
+	if !isText(head) {
+		return nil, notText("header of the signature")
 	}
 	typ := part.MediaType(h.Get("Content-Type"))
 	switch typ {
@@ -249,19 +313,16 @@ func (x *opening) signaturePart(sec *io.SectionReader, closed bool) (*cms.Signed
 		return nil, lift(err)
 	}
 	if b, ok := body.(*part.Base64Reader); ok && b.Odd() > 0 {
-		if !closed {
-			return nil, oddInside()
-		}
-		x.out.Report.lenient(LenientBase64)
+		return nil, oddInside()
 	}
 	return sd, nil
 }
 
-// oddInside refuses characters that are no base64 at the end of what was encrypted. No relay can have put them
-// there; and were they passed over, whoever adds cipher blocks to a genuine message would learn from its
-// acceptance whether their padding is right (CMS-31, CMS-32).
+// oddInside refuses characters that are no base64 in what was encrypted. No relay can have put them there; and were
+// they passed over, whoever adds cipher blocks to a genuine message would learn from its acceptance whether their
+// padding is right, and how many of their octets are base64 (CMS-31, CMS-32).
 func oddInside() error {
-	return fail(ReasonStructure, "characters that are not base64 at the end of the encrypted content")
+	return fail(ReasonStructure, "characters that are not base64 in the signature, which is encrypted")
 }
 
 // opaque reads application/pkcs7-mime inside the envelope: SignedData around its content.

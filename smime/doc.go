@@ -16,8 +16,8 @@
 //   - "media_type" QUIRK: application/x-pkcs7-mime and x-pkcs7-signature of older Java agents;
 //     application/octet-stream with a .p7m or .p7s name from relays and edge systems (TestReceiveMediaTypes)
 //   - "transfer_encoding" QUIRK: base64 that does not say so (TestReceiveMediaTypes)
-//   - "base64" QUIRK: characters outside the alphabet, from relays that wrap or mark lines; never at the end of what
-//     was encrypted, where no relay can be and where they could hide added cipher blocks (TestReceiveMediaTypes)
+//   - "base64" QUIRK: characters outside the alphabet, from relays that wrap or mark lines; never in what was
+//     encrypted, where no relay can be and where they could hide added cipher blocks (TestReceiveMediaTypes)
 //   - "pkcs1_v1_5" QUIRK: key transport of .NET, OpenSSL, GnuPG and NSS by default (TestReceiveKeyTransport)
 //   - "signing_only_key" QUIRK: senders that do not look at key usage (TestReceiveRecipients)
 //   - "unwrapped" QUIRK: agents before Applicability Statement 1.3; From, To and Subject are then the
@@ -36,13 +36,17 @@
 //   - "legacy": SHA-1 or 3DES, where the caller allows it (TestReceiveContentEncryption, TestReceiveSignatureAlgorithms)
 //   - "skipped_certificates": certificates in the message that do not parse (TestReceiveSigners)
 //
+// What is encrypted and not signed (the header and the preamble of the encrypted message, the header of its
+// signature part) must be text, UTF-8 without control characters: what altered cipher blocks decrypt to is not, and
+// must not be passed over (TestAlteredBlocksAnswerNothing).
+//
 // Accepted without a mark, because standards allow it: BER instead of DER in the structures, indefinite
 // and over-long lengths, octet strings in segments; zero octets and line ends behind the structure;
 // missing, reordered, unquoted or differently spelt parameters; absent or NULL algorithm parameters;
 // names and serial numbers that are equal in meaning; text before and after the signed parts, which is
 // dropped; 8-bit text, long lines, bare CR and LF inside the signed message.
 //
-// Limits: headers 256 KiB, authenticated (GCM) contents 64 MiB, signature part 4 MiB; see packages cms
+// Limits: headers 256 KiB, text in front of the signed part 512 KiB with the header, boundary 998 octets, authenticated (GCM) contents 64 MiB, signature part 4 MiB; see packages cms
 // and part for the rest. Memory does not grow with the message, GCM excepted: about 0.7 MiB for each
 // message in flight.
 package smime

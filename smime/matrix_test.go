@@ -228,7 +228,7 @@ func TestReceiveRecipients(t *testing.T) {
 		{name: "unsupported entry beside a good one of ours", msg: with(ktri(t, to, ktriOptions{alg: alg("1.2.3")}), ours), lenient: pkcs1},
 		{name: "no recipients", msg: with(), want: cms.ReasonNoKey},
 		{name: "only others", msg: with(ktri(t, other, ktriOptions{}), ecInfo), want: cms.ReasonNoKey},
-		{name: "17 entries for one key", msg: with(bytes.Split(bytes.Repeat(append(ours, 0xff, 0xfe, 0xfd, 0xfc), 17), []byte{0xff, 0xfe, 0xfd, 0xfc})[:17]...), want: cms.ReasonLimit},
+		{name: "17 entries for one key", msg: with(bytes.Split(bytes.Repeat(append(ours, 0xff, 0xfe, 0xfd, 0xfc), 17), []byte{0xff, 0xfe, 0xfd, 0xfc})[:17]...), lenient: pkcs1},
 		{name: "1001 recipients", msg: with(slices.Repeat([][]byte{ctx(9)}, 1001)...), want: cms.ReasonLimit},
 		{name: "1000 recipients and ours among them", msg: with(append(slices.Repeat([][]byte{ctx(9)}, 999), ours)...), lenient: unknown},
 	}, to.decrypt())

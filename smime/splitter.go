@@ -8,6 +8,9 @@ import (
 // maxPadding is how many blanks may stand behind a delimiter.
 const maxPadding = 256
 
+// maxBoundary is the longest boundary that is taken for one, as in package part; RFC 2046 §5.1.1 allows 70.
+const maxBoundary = 998
+
 // splitter finds the two parts of a multipart/signed in octets that stream by, digesting the first
 // part on the way. Only a few octets are kept from one piece to the next. Every octet is looked at
 // once, delimiter look-alikes included.
@@ -18,6 +21,7 @@ type splitter struct {
 	off    int64  // stream offset of the first octet of carry
 	start  bool   // off stands at the start of a line
 	skip   int64  // octets of a delimiter line still to pass over
+	looked int64  // places that look like a delimiter: the work done, for tests of linear cost
 
 	state  splitState
 	first  span
@@ -101,8 +105,11 @@ func (s *splitter) scan(b []byte, upto int) {
 			break
 		}
 		i += pos
-		pos = i + 1
+		s.looked++
 		if !s.lineStart(b, i) {
+			if pos = nextLine(b, i); pos < 0 {
+				break
+			}
 			continue
 		}
 		from := i - lineEnd(b[:i])
@@ -114,6 +121,9 @@ func (s *splitter) scan(b []byte, upto int) {
 		}
 		next, closing, ok := s.delimiter(b, i)
 		if !ok {
+			if pos = nextLine(b, i); pos < 0 {
+				break
+			}
 			continue
 		}
 		s.content(b[done:from])
@@ -138,6 +148,17 @@ func (s *splitter) lineStart(b []byte, i int) bool {
 		return s.start
 	}
 	return b[i-1] == '\n'
+}
+
+// nextLine is where the line after the one at i begins; -1 when there is none. A delimiter stands at the start of a
+// line, so what looks like one inside a line is passed over with the whole line, not octet by octet: a line of
+// look-alikes would cost its length times the boundary's.
+func nextLine(b []byte, i int) int {
+	n := bytes.IndexByte(b[i:], '\n')
+	if n < 0 {
+		return -1
+	}
+	return i + n + 1
 }
 
 // lineEnd is the length of the line end at the end of b.

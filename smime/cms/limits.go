@@ -7,7 +7,7 @@ const (
 	MaxRecipients     = 1000      // RecipientInfos, and recipients of one key agreement
 	MaxRecipientInfo  = 256 << 10 // octets of one RecipientInfo
 	MaxRecipientBytes = 4 << 20   // octets of all RecipientInfos
-	MaxMatches        = 16        // RecipientInfos tried with keys of ours
+	MaxMatches        = 16        // RecipientInfos tried with keys of ours; more are passed over
 	MaxCertificates   = 100       // certificates of one SignedData
 	MaxCertificate    = 64 << 10  // octets of one certificate
 	MaxCertBytes      = 1 << 20   // octets of all certificates

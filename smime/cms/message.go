@@ -54,7 +54,8 @@ type Message struct {
 	s    *ber.Scanner
 	typ  Type
 	oid  oid
-	open int // containers open around the content
+	open int  // containers open around the content
+	full bool // nothing may stand in them behind what was read
 	pad  [128]byte
 }
 
@@ -171,6 +172,13 @@ func (m *Message) version() error {
 // line ends that some senders append (CMS-63). At most maxPadding octets of those are read.
 func (m *Message) finish() error {
 	for m.open > 0 {
+		if m.full {
+			if _, more, err := m.s.Next(); err != nil {
+				return wrap("end of the structure", err)
+			} else if more {
+				return failf(ReasonMalformed, "more in %s than belongs there", m.typ)
+			}
+		}
 		if err := m.leave("end of the structure"); err != nil {
 			return err
 		}

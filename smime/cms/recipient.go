@@ -127,7 +127,8 @@ func (rs *recipients) keyTrans(e ber.Element, keys []Key) error {
 	if err != nil {
 		return wrap("encrypted key", err)
 	}
-	return rs.keep(id, share{alg: alg, encrypted: encrypted}, keys)
+	rs.keep(id, share{alg: alg, encrypted: encrypted}, keys)
+	return nil
 }
 
 // keyAgree reads KeyAgreeRecipientInfo (RFC 5652 §6.2.2, RFC 5753 §3.1.1).
@@ -206,12 +207,16 @@ func parseOriginator(e ber.Element) (*agreement, error) {
 
 // agreed reads RecipientEncryptedKeys.
 func (rs *recipients) agreed(list ber.Element, s share, keys []Key) error {
-	for c := list.Children(); !c.Empty(); {
+	first := true // counted already, as the RecipientInfo it is in
+	for c := list.Children(); !c.Empty(); first = false {
 		item, err := c.Expect(ber.TagSequence)
 		if err != nil {
 			return wrap("recipient encrypted key", err)
 		}
-		if rs.count++; rs.count > MaxRecipients {
+		if !first {
+			rs.count++
+		}
+		if rs.count > MaxRecipients {
 			return failf(ReasonLimit, "more than %d recipients", MaxRecipients)
 		}
 		k := item.Children()
@@ -230,9 +235,7 @@ func (rs *recipients) agreed(list ber.Element, s share, keys []Key) error {
 		if s.encrypted, err = enc.Octets(); err != nil {
 			return wrap("wrapped key", err)
 		}
-		if err := rs.keep(id, s, keys); err != nil {
-			return err
-		}
+		rs.keep(id, s, keys)
 	}
 	return nil
 }
@@ -260,8 +263,9 @@ func parseAgreeIdentifier(e ber.Element) (identifier, error) {
 
 // keep adds one share for each key of ours that the identifier names. Two of our certificates may answer to
 // one identifier: each key is tried, and of certificates with the same key (a renewed one beside its
-// predecessor, named by key id) the newest stands for it, once.
-func (rs *recipients) keep(id identifier, s share, keys []Key) error {
+// predecessor, named by key id) the newest stands for it, once. A message to many of ours names many keys; any of
+// them opens it, so those over MaxMatches are not tried.
+func (rs *recipients) keep(id identifier, s share, keys []Key) {
 	mine := len(rs.shares)
 	for _, k := range keys {
 		if k.Cert == nil || !id.matches(k.Cert) {
@@ -274,12 +278,11 @@ func (rs *recipients) keep(id identifier, s share, keys []Key) error {
 			continue
 		}
 		if len(rs.shares) >= MaxMatches {
-			return failf(ReasonLimit, "more than %d recipients name keys of ours", MaxMatches)
+			return
 		}
 		s.key = k
 		rs.shares = append(rs.shares, s)
 	}
-	return nil
 }
 
 // sameKey compares the private keys, by their public halves.

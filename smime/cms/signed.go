@@ -168,6 +168,9 @@ func (s *Signed) Finish() error {
 			if err := s.readSigners(); err != nil {
 				return err
 			}
+			// RFC 5652 §5.1 has nothing behind the signers. What would be passed over there is signed by nobody,
+			// and in an encrypted message somebody else could have put it there.
+			m.full = !s.bundle
 			return m.finish()
 		default:
 			return failf(ReasonMalformed, "unexpected element in signed data")

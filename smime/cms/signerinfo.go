@@ -77,8 +77,8 @@ func (si *SignerInfo) readUnsigned(c *ber.Cursor) error {
 	if err != nil {
 		return wrap("unsigned attributes", err)
 	}
-	if !ok || !set.Constructed {
-		return nil
+	if !c.Empty() || ok && !set.Constructed {
+		return failf(ReasonMalformed, "more in a signer info than belongs there")
 	}
 	for k := set.Children(); !k.Empty(); {
 		e, err := k.Expect(ber.TagSequence)
