@@ -145,3 +145,26 @@ func TestASilentDomainIsAskedByOneSearchAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOldFaultDoesNotHurry: a place that was silent once, hours ago, gets its tries and its five minutes when the
+// domain is silent again, as if nothing had been.
+func TestAnOldFaultDoesNotHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := discover.New(discover.Config{DNS: &mixed{asked: map[string]int{}}})
+		first := func(address string) discover.Verdict {
+			got, err := f.Find(t.Context(), addr.MustParse(address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.Trace.Steps[0].Verdict
+		}
+		for _, address := range []string{"a@dead.example.org", "b@dead.example.org", "a@dead.example.org"} {
+			if v := first(address); v != discover.VerdictWait {
+				t.Errorf("%s: %s", address, v)
+			}
+			if address[0] == 'a' {
+				time.Sleep(3 * time.Hour)
+			}
+		}
+	})
+}

@@ -164,7 +164,7 @@ func (f *Finder) look(ctx context.Context, p place, name string, a addr.Address)
 	domain := circuitKey(p, a)
 	silent, open, probe := f.circuits.enter(domain, f.cfg.Clock())
 	if open { // no try of this place's own: only its waiting counts (CD-22)
-		if silent.Faults, silent.Since = 0, f.cfg.Clock(); before.Status == Unknown {
+		if silent.Faults, silent.Since = 0, f.cfg.Clock(); before.counts(f.cfg.Clock()) {
 			silent.Faults, silent.Since = before.Faults, before.Since
 		}
 		return silent, f.memory.save(ctx, key, silent)
@@ -227,7 +227,7 @@ func (f *Finder) date(r *record, before record, now time.Time) {
 		return
 	}
 	r.Faults, r.Since = 1, now
-	if before.Status == Unknown && now.Sub(before.Retry) < faultForget {
+	if before.counts(now) {
 		r.Faults, r.Since = before.Faults+1, before.Since
 	}
 	gap := f.cfg.FaultGap
@@ -235,6 +235,11 @@ func (f *Finder) date(r *record, before record, now time.Time) {
 		gap = f.cfg.FaultWait
 	}
 	r.Retry = now.Add(gap)
+}
+
+// counts says that faults are counted on from the record: it is one, and not too old.
+func (r record) counts(now time.Time) bool {
+	return r.Status == Unknown && now.Sub(r.Retry) < faultForget
 }
 
 // outOfTime is the answer of a place that this search's own time did not suffice to ask.
