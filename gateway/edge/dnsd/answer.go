@@ -134,21 +134,22 @@ func (q *query) whole(out []byte, found section, most int) []byte {
 	if q.edns {
 		fixed += optLength
 	}
-	if fixed+len(found.answer) > most {
+	if fixed+len(found.answer)+len(found.authority) > most {
 		return q.opt(q.header(out, flagAA|flagTC, 0, 0, 0, 0), 0)
 	}
-	if fixed+len(found.answer)+len(found.extra) > most {
+	if fixed+len(found.answer)+len(found.authority)+len(found.extra) > most {
 		found.extra, found.extras = nil, 0
 	}
-	out = q.header(out, flagAA, 0, found.answers, 0, found.extras)
-	out = append(append(out, found.answer...), found.extra...)
+	out = q.header(out, flagAA, found.rcode, found.answers, uint16(min(len(found.authority), 1)), found.extras)
+	out = append(append(append(out, found.answer...), found.authority...), found.extra...)
 	return q.opt(out, 0)
 }
 
-// truncate cuts an answer down to its question with TC set.
+// truncate cuts an answer down to its question with TC set; authority is claimed only where the answer had it.
 func (q *query) truncate(answer, packet []byte) []byte {
 	if q.parse(packet) != parsed {
 		return answer[:min(len(answer), headerLength)]
 	}
-	return q.opt(q.header(answer[:0], flagAA|flagTC, 0, 0, 0, 0), 0)
+	authoritative := binary.BigEndian.Uint16(answer[2:]) & flagAA
+	return q.opt(q.header(answer[:0], authoritative|flagTC, 0, 0, 0, 0), 0)
 }

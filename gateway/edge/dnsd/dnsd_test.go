@@ -61,7 +61,7 @@ func newSite(t testing.TB, cfg dnsd.Config) *site {
 		SRV:   []zone.SRV{{Service: "_ldap._tcp", Priority: 0, Weight: 100, Port: 389, Target: "mx." + domain}},
 		TXT:   []zone.TXT{{Text: "v=spf1 -all"}},
 		CAA:   []zone.CAA{{Tag: "issue", Value: ";"}},
-		CNAME: []zone.CNAME{{Name: "www", Target: "mx." + domain}, {Name: "far", Target: "elsewhere.example"}},
+		CNAME: []zone.CNAME{{Name: "www", Target: "mx." + domain}, {Name: "far", Target: "elsewhere.example"}, {Name: "gone", Target: "nowhere." + domain}},
 		Certs: []zone.Cert{{Address: addr.MustParse("john.doe@" + domain), Cert: s.john.Cert}},
 	}
 	for range 3 {
@@ -141,7 +141,8 @@ func TestAnswers(t *testing.T) {
 		{"TXT", domain, dns.TypeTXT, dns.RcodeSuccess, 1, false, true},
 		{"CAA", domain, dns.TypeCAA, dns.RcodeSuccess, 1, false, true},
 		{"alias inside, followed", "www." + domain, dns.TypeA, dns.RcodeSuccess, 2, false, true},
-		{"alias inside, no such type at its end", "www." + domain, dns.TypeCERT, dns.RcodeSuccess, 1, false, true},
+		{"alias inside, no such type at its end", "www." + domain, dns.TypeCERT, dns.RcodeSuccess, 1, true, true},
+		{"alias inside, no such name at its end", "gone." + domain, dns.TypeCERT, dns.RcodeNameError, 1, true, true},
 		{"alias outside, given alone", "far." + domain, dns.TypeA, dns.RcodeSuccess, 1, false, true},
 		{"the alias itself", "www." + domain, dns.TypeCNAME, dns.RcodeSuccess, 1, false, true},
 		{"ANY is answered shortly", domain, dns.TypeANY, dns.RcodeSuccess, 1, false, true},
@@ -174,7 +175,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	after := s.server.Stats()
-	if after.UDP-before.UDP != 26 || after.TCP-before.TCP < 25 || after.Refused == 0 || after.NXDomain == 0 || after.NoData == 0 {
+	if after.UDP-before.UDP != 27 || after.TCP-before.TCP < 26 || after.Refused == 0 || after.NXDomain == 0 || after.NoData == 0 {
 		t.Errorf("counts %+v", after)
 	}
 }
@@ -325,14 +326,23 @@ func TestReflectionIsLimited(t *testing.T) {
 			whole++
 		}
 	}
+	for range 2 { // one of them is cut short, the other dropped
+		q.SetQuestion("www.example.com.", dns.TypeA)
+		if wire, err = q.Pack(); err != nil {
+			t.Fatal(err)
+		}
+		if got := exchange(t, s.addr, wire, 50*time.Millisecond); got != nil && (got[2]&2 == 0 || got[2]&4 != 0) {
+			t.Errorf("flags %#x of an answer cut short about a name that is not ours", got[2])
+		}
+	}
 	if whole != 10 || short != 10 || none != 10 {
 		t.Errorf("%d whole, %d truncated, %d dropped; want 10 of each", whole, short, none)
 	}
 	if r := s.ask(t, "tcp", "john.doe."+domain+".", dns.TypeCERT, 1232); len(r.Answer) != 1 {
 		t.Error("a limited asker is not served over TCP")
 	}
-	if got := s.server.Stats().Limited; got != 20 {
-		t.Errorf("%d counted as limited, want 20", got)
+	if got := s.server.Stats().Limited; got != 22 {
+		t.Errorf("%d counted as limited, want 22", got)
 	}
 }
 

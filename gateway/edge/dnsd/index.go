@@ -27,10 +27,12 @@ type entry struct {
 	aliases map[uint16]section
 }
 
-// section is records ready to send: those that answer, and addresses that go with them.
+// section is records ready to send: those that answer, and addresses that go with them. Of an alias that leads to
+// nothing, the SOA of the zone in which that is known.
 type section struct {
-	answer, extra   []byte
-	answers, extras uint16
+	answer, extra, authority []byte
+	answers, extras          uint16
+	rcode                    int // of an alias: NXDOMAIN when it leads to a name that does not exist (RFC 6604 §3)
 }
 
 func newIndex(snap *zone.Snapshot) *index {
@@ -72,14 +74,21 @@ func (x *index) fillAlias(e *entry, n *zone.Node) {
 	chain.append(pointerToQuestion, alias)
 	e.answers[zone.TypeCNAME] = chain
 	target := nameOf(alias[0].Data)
+	var end section // of the chain, inside our zones
 	for range maxAliases {
+		apex := x.snap.Zone(target)
+		if apex == nil {
+			break
+		}
+		end.authority = append([]byte(wireName(apex.Name)), x.zones[wireName(apex.Name)].soa...) // RFC 2308 §2.1, §2.2
 		node := x.snap.Lookup(target)
 		if node == nil {
+			end.rcode = rcodeNX
 			break
 		}
 		if next := node.Records[zone.TypeCNAME]; len(next) > 0 {
 			chain.append([]byte(wireName(target)), next)
-			target = nameOf(next[0].Data)
+			target, end = nameOf(next[0].Data), section{}
 			continue
 		}
 		e.aliases = map[uint16]section{}
@@ -91,6 +100,7 @@ func (x *index) fillAlias(e *entry, n *zone.Node) {
 		break
 	}
 	e.alias = chain
+	e.alias.authority, e.alias.rcode = end.authority, end.rcode
 }
 
 // extras adds the addresses of name servers, mail exchangers and services that lie in our zones.

@@ -2,6 +2,7 @@ package dnsd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +37,8 @@ func newTellers(cfg Config) []*teller {
 	}
 	return out
 }
+
+var errNoAnswer = errors.New("no answer")
 
 func (t *teller) wake() {
 	select {
@@ -87,6 +90,9 @@ func (t *teller) round(ctx context.Context, s *Server) bool {
 		}
 		if err := t.send(ctx, rrAt{name, soa}); err != nil {
 			s.cfg.Log.Debug("dns: NOTIFY failed", "secondary", t.to, "zone", name, "error", err)
+			if errors.Is(err, errNoAnswer) {
+				return false // it is away: it is not waited for once for each zone
+			}
 			all = false
 			continue
 		}
@@ -115,7 +121,7 @@ func (t *teller) send(ctx context.Context, soa rrAt) error {
 	defer cancel()
 	got, _, err := c.ExchangeContext(ctx, m, t.to)
 	if err != nil {
-		return fmt.Errorf("dnsd: NOTIFY to %s: %w", t.to, err)
+		return fmt.Errorf("dnsd: NOTIFY to %s: %w: %v", t.to, errNoAnswer, err)
 	}
 	if got.Rcode != dns.RcodeSuccess {
 		return fmt.Errorf("dnsd: NOTIFY to %s: answered %s", t.to, dns.RcodeToString[got.Rcode])
