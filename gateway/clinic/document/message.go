@@ -125,7 +125,9 @@ func (d *Document) checkHL7(m *hl7.Message) {
 	if merges := m.All("MRG"); len(merges) > 0 {
 		d.finding(chart.Problem, "patient-merged", "The message joins or moves patient records: what was filed under the older record may be another person's. See the lines under “Merge”.")
 	}
-	if d.Patient == nil {
+	if code, _ := m.Type(); d.Patient == nil && code == "ACK" {
+		d.finding(chart.Note, "no-patient", "The message is only an answer to another; it names no patient.")
+	} else if d.Patient == nil {
 		d.finding(chart.Problem, "no-patient", "The message names no patient (no PID segment).")
 	} else if len(d.Patient.IDs) == 0 {
 		d.finding(chart.Problem, "patient-without-id", "The patient has no identifier.")

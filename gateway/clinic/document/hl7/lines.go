@@ -17,7 +17,8 @@ type reading struct {
 	report   stands // of its OBR
 	document stands // of its TXA
 	taken    chart.Time
-	last     int // the line a note belongs to, -1 = none
+	last     int          // the line a note belongs to, -1 = none
+	parts    map[int]bool // OBX by their number among the segments whose part (OBX-4) tells them from others
 }
 
 // Lines are the message's content in its own order: reason, orders, diagnoses, allergies, results,
@@ -25,8 +26,8 @@ type reading struct {
 func (m *Message) Lines() []chart.Line {
 	var out []chart.Line
 	code, event := m.Type()
-	r := reading{whole: ofEvent(code, event), last: -1}
-	for _, s := range m.Segments {
+	r := reading{whole: ofEvent(code, event), last: -1, parts: m.inParts()}
+	for i, s := range m.Segments {
 		if len(out) >= MaxLines {
 			break
 		}
@@ -36,7 +37,13 @@ func (m *Message) Lines() []chart.Line {
 				continue
 			}
 		}
+		if more := added(s); more != "" && r.last >= 0 {
+			out[r.last].Note = join(" · ", out[r.last].Note, more)
+		}
 		l, ok := r.line(s)
+		if ok && r.parts[i] {
+			l.Name += ", part " + s.Get(4, 1)
+		}
 		switch {
 		case ok:
 			out = append(out, l)
@@ -154,15 +161,15 @@ func line(s Segment) chart.Line {
 		if d := s.Get(4, 1); d != "" && !strings.EqualFold(d, name) {
 			name = join(", ", d, name)
 		}
-		return chart.Line{Group: "Diagnoses", Name: named(name), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3)}
+		return chart.Line{Group: "Diagnoses", Name: named(name), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3), Note: map[string]string{"A": "on admission"}[s.Get(6, 1)]}
 	case "PRB":
 		return chart.Line{Group: "Diagnoses", Name: named(words(s, 3)), Time: chart.ParseTime(s.Get(16, 1)), Code: coded(s, 3), Note: label("resolved", chart.ParseTime(s.Get(9, 1)).String())}
 	case "AL1":
-		return chart.Line{Group: "Allergies", Name: named(words(s, 3)), Note: join(", ", s.Text(5), words(s, 4)), Time: chart.ParseTime(s.Get(6, 1)), Code: coded(s, 3)}
+		return chart.Line{Group: "Allergies", Name: named(words(s, 3)), Note: join(", ", s.Text(5), severity(s, 4), allergyKind(s)), Time: chart.ParseTime(s.Get(6, 1)), Code: coded(s, 3)}
 	case "IAM":
-		return chart.Line{Group: "Allergies", Name: named(words(s, 3)), Note: join(", ", s.Text(5), words(s, 4), words(s, 9), s.Text(8)), Time: chart.ParseTime(s.Get(11, 1)), Code: coded(s, 3)}
+		return chart.Line{Group: "Allergies", Name: named(words(s, 3)), Note: join(", ", s.Text(5), severity(s, 4), words(s, 9), s.Text(8), allergyKind(s)), Time: chart.ParseTime(s.Get(11, 1)), Code: coded(s, 3)}
 	case "PR1":
-		return chart.Line{Group: "Procedures", Name: named(words(s, 3)), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3)}
+		return chart.Line{Group: "Procedures", Name: named(words(s, 3)), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3), Note: allWords(s, 16)}
 	case "RXA":
 		dose := join(" ", s.Get(6, 1), words(s, 7))
 		if s.Get(6, 1) == "999" || s.Get(6, 1) == "" { // 999: the amount is not known
@@ -170,7 +177,7 @@ func line(s Segment) chart.Line {
 		}
 		return chart.Line{Group: "Immunizations", Name: named(words(s, 5)), Value: dose, Note: join(" · ", allWords(s, 9), label("lot", s.Get(15, 1)), label("refused because", words(s, 18))), Time: chart.ParseTime(s.Get(3, 1)), Code: coded(s, 5)}
 	case "RXO":
-		return chart.Line{Group: "Medicines", Name: named(words(s, 1)), Code: coded(s, 1), Note: join(" · ", join(" ", s.Get(2, 1), words(s, 4)), allWords(s, 6), allWords(s, 7))}
+		return chart.Line{Group: "Medicines", Name: named(words(s, 1)), Code: coded(s, 1), Note: join(" · ", join(" ", amount(s, 2, 3), words(s, 4)), allWords(s, 6), allWords(s, 7))}
 	case "RXE", "RXD", "RXG":
 		n := map[string]int{"RXE": 2, "RXD": 2, "RXG": 4}[s.Name]
 		return chart.Line{Group: "Medicines", Name: named(words(s, n)), Code: coded(s, n), Note: join(" · ", map[string]string{"RXD": "dispensed", "RXG": "to be given"}[s.Name], instructions(s))}
@@ -185,7 +192,7 @@ func instructions(s Segment) string {
 	if s.Name != "RXE" {
 		return ""
 	}
-	return join(" · ", join(" ", s.Get(3, 1), words(s, 5)), allWords(s, 7))
+	return join(" · ", join(" ", amount(s, 3, 4), words(s, 5)), s.Get(1, 2), allWords(s, 7), allWords(s, 21))
 }
 
 // affair is a line of what is asked for, arranged or told.
@@ -196,7 +203,7 @@ func affair(s Segment) chart.Line {
 	case "ORC":
 		return chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderControl(s.Get(1, 1)), Note: label("reason", words(s, 16)), Time: chart.ParseTime(s.Get(9, 1))}
 	case "OBR":
-		return chart.Line{Group: "Orders", Name: words(s, 4), Note: join(" · ", label("reason", allWords(s, 31)), s.Text(13)), Time: chart.ParseTime(s.Get(7, 1)), Code: coded(s, 4)}
+		return chart.Line{Group: "Orders", Name: words(s, 4), Note: join(" · ", priority(first2(s.Get(27, 6), s.Get(5, 1))), allWords(s, 45), label("specimen", strings.ReplaceAll(s.Text(15), "\n", ", ")), label("reason", allWords(s, 31)), s.Text(13)), Time: chart.ParseTime(s.Get(7, 1)), Code: coded(s, 4)}
 	case "SCH":
 		return chart.Line{Group: "Appointment", Name: join(", ", words(s, 7), words(s, 6)), Value: words(s, 25), Note: label("number", join(" / ", s.Get(1, 1), s.Get(2, 1))), Time: chart.ParseTime(s.Get(11, 4))}
 	case "AIS":
@@ -211,8 +218,16 @@ func affair(s Segment) chart.Line {
 		return chart.Line{Group: "Document", Name: named(words(s, 2)), Note: join(" · ", label("number", s.Get(12, 1)), label("replaces", s.Get(13, 1))), Time: chart.ParseTime(s.Get(6, 1))}
 	case "PV1":
 		return chart.Line{Group: "Visit", Name: join(", ", s.Text(3), s.Get(10, 1)), Note: join(" · ", label("number", s.Get(19, 1)), label("until", chart.ParseTime(s.Get(45, 1)).String())), Time: chart.ParseTime(s.Get(44, 1))}
+	case "PV2":
+		return chart.Line{Group: "Visit", Name: label("Reason:", words(s, 3)), Note: s.Text(12)}
 	case "PRD":
-		return chart.Line{Group: "People", Name: name(s, first(s.Repeats(2)), 1).String(), Note: join(", ", words(s, 1), strings.ReplaceAll(s.Text(5), "\n", ", "))}
+		return chart.Line{Group: "People", Name: name(s, first(s.Repeats(2)), 1).String(), Note: join(", ", providerRole(s), strings.ReplaceAll(s.Text(5), "\n", ", "))}
+	case "SPM":
+		return chart.Line{Group: "Orders", Name: label("Specimen", join(", ", words(s, 4), allWords(s, 5))), Note: join(", ", allWords(s, 8), allWords(s, 9), s.Text(14)), Time: chart.ParseTime(s.Get(17, 1))}
+	case "MSA":
+		return chart.Line{Group: "Answer", Name: "Message " + s.Get(2, 1), Value: answer(s.Get(1, 1)), Note: s.Text(3)}
+	case "ERR":
+		return chart.Line{Group: "Answer", Name: "Error " + join(", ", words(s, 3), words(s, 5)), Note: join(" · ", s.Text(8), s.Text(7))}
 	case "NTE":
 		return chart.Line{Group: "Notes", Name: s.Text(3)}
 	case "EVN":

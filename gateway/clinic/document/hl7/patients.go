@@ -64,7 +64,7 @@ func (m *Message) Text() string {
 // shown are the segments that give lines or stand in the head of a page, and those that say nothing a
 // clinic decides on.
 var shown = []string{"MSH", "SFT", "PID", "PD1", "EVN", "PV1", "PV2", "NTE", "OBX", "OBR", "ORC", "DG1", "PRB", "AL1", "IAM", "PR1", "RXA", "RXR", "RXO", "RXE", "RXD", "RXG", "RXC",
-	"MRG", "RF1", "SCH", "AIS", "AIP", "AIL", "AIG", "TXA", "PRD", "RGS", "TQ1", "TQ2", "SPM", "SAC", "MSA", "UAC", "DSC", "CTD", "PRT", "ROL", "FT1", "BLG", "IN1", "IN2", "IN3", "GT1"}
+	"MRG", "RF1", "SCH", "AIS", "AIP", "AIL", "AIG", "TXA", "PRD", "RGS", "TQ1", "TQ2", "SPM", "SAC", "MSA", "ERR", "UAC", "DSC", "CTD", "PRT", "ROL", "FT1", "BLG", "IN1", "IN2", "IN3", "GT1"}
 
 // Unshown are the names of segments that give no line and are to be read in the message itself.
 func (m *Message) Unshown() []string {

@@ -201,6 +201,13 @@ func own(s Segment) stands {
 		}
 	case "MRG":
 		st.worse(chart.Holds, "merged")
+	case "MSA":
+		switch s.Get(1, 1) {
+		case "AE", "CE":
+			st.worse(chart.Denied, "error")
+		case "AR", "CR":
+			st.worse(chart.Denied, "rejected")
+		}
 	}
 	return st
 }
