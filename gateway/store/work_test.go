@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -413,5 +417,59 @@ func TestAnotherOrganisationSeesNothing(t *testing.T) {
 	var r *work.Refusal
 	if err := c.ChangeWork(t.Context(), foreign, nil, store.AuditEntry{}); !errors.As(err, &r) {
 		t.Errorf("a change: %v", err)
+	}
+}
+
+// TestItemsFromBeforeThereWasWork: a database from before this schema gets a pool for each organisation and a work row
+// for each item.
+func TestItemsFromBeforeThereWasWork(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	ok(t, err)
+	do := func(query string, args ...any) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, at TEXT NOT NULL)")
+	files, err := filepath.Glob("schema/*.sql")
+	ok(t, err)
+	for i, f := range files {
+		if strings.HasPrefix(filepath.Base(f), "0005") {
+			break
+		}
+		text, err := os.ReadFile(f)
+		ok(t, err)
+		do(string(text))
+		do("INSERT INTO migration VALUES (?,?,'')", i+1, f)
+	}
+	for _, o := range []string{"a", "b"} {
+		do("INSERT INTO org VALUES (?,?,x'01','2030')", o, o)
+		do("INSERT INTO inbox VALUES (?,?,?,9,'')", "box-"+o, o, o)
+		for n, origin := range []string{"peer", "system", "notice"} {
+			do("INSERT INTO item(inbox, number, org, message, recipient, sender, origin, rfc_id, thread, subject, received, blob, size, flags, receipt) VALUES (?,?,?,?,'a@b.example','c@d.example',?,'','t','','2030-01-01T00:00:00.000Z','b',1,'{}','null')",
+				"box-"+o, n+1, o, fmt.Sprint("m-", o, n), origin)
+		}
+	}
+	ok(t, db.Close())
+	s, err := store.Open(store.Config{Path: path})
+	ok(t, err)
+	defer s.Close()
+	for _, o := range []string{"a", "b"} {
+		pools, err := s.Pools(t.Context(), o)
+		if err != nil || len(pools) != 1 || !pools[0].CatchAll {
+			t.Fatalf("pools of %s: %+v, %v", o, pools, err)
+		}
+		lines, err := s.WorkList(t.Context(), store.WorkQuery{Org: o, Reach: []store.Reach{{Pool: pools[0].ID, All: true}}, View: store.ViewUnworked, N: 10})
+		if err != nil || len(lines) != 3 {
+			t.Fatalf("work of %s: %d, %v", o, len(lines), err)
+		}
+		for i, want := range []work.Kind{work.Message, work.Failure, work.Notice} {
+			e, err := s.WorkOfItem(t.Context(), o, "box-"+o, int64(i+1))
+			if err != nil || e.Kind != want || e.Why.Because[0] != "it came before this list was kept" || len(e.ID) < 20 {
+				t.Errorf("item %d: %+v, %v", i+1, e, err)
+			}
+		}
 	}
 }
