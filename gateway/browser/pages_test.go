@@ -1,10 +1,8 @@
 package browser_test
 
 import (
-	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,7 +59,17 @@ func (c *clinic) names(t testing.TB) map[string]string {
 		t.Fatal(err)
 	}
 	return map[string]string{"{item}": string(e.ID), "{part}": it.Documents[0].Path, "{how}": "reply", "{draft}": string(drafts[0].ID), "{message}": string(sent[0].Message), "{pool}": e.Pool,
-		"{patient}": c.work(t, "discharge").Patient, "{person}": string(c.person(t, "lee").ID), "{team}": e.Pool, "{object}": string(e.ID), "{token}": link.Link[strings.LastIndex(link.Link, "/")+1:]}
+		"{patient}": c.work(t, "discharge").Patient, "{person}": string(c.person(t, "lee").ID), "{team}": e.Pool, "{object}": string(e.ID), "{token}": link.Link[strings.LastIndex(link.Link, "/")+1:], "{held}": c.held(t)}
+}
+
+// held is the message that is held aside.
+func (c *clinic) held(t testing.TB) string {
+	t.Helper()
+	all, err := c.Inside().Store.HeldOf(t.Context(), c.Inside().Org, 1)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d messages are held, %v", len(all), err)
+	}
+	return all[0].ID
 }
 
 var wildcard = regexp.MustCompile(`\{[a-z_$]+\}`)
@@ -206,6 +214,20 @@ func (w *window) serious(axe, name, only string) {
 	}
 }
 
+// TestAxeCanFail holds axe-core against a page that is made worse.
+func TestAxeCanFail(t *testing.T) {
+	c := open(t)
+	axe := axeCore(t)
+	w := c.window(t)
+	w.visit("/sign-in")
+	eval[bool](w, axe+`; document.querySelector("main").insertAdjacentHTML("beforeend", "<img src='/assets/icon.svg'><input name='nameless'>"); true`)
+	for _, rule := range []string{"image-alt", "label"} {
+		if !eval[bool](w, `axe.run(document, {iframes: false}).then((r) => r.violations.some((v) => v.id === "`+rule+`"))`) {
+			t.Errorf("axe-core does not see a fault of %s", rule)
+		}
+	}
+}
+
 // TestDocumentsAlone looks at the documents that pages show in frames, and at the printed copy.
 func TestDocumentsAlone(t *testing.T) {
 	c := open(t)
@@ -270,37 +292,5 @@ func TestWithoutScript(t *testing.T) {
 	w.says("In the way", "No category is chosen")
 	if n := eval[int](w, `document.querySelectorAll("[data-noscript], button").length`); n == 0 {
 		t.Error("no button is left")
-	}
-}
-
-// TestPictures keeps the pictures of the guide when $POSTERN_PICTURES names where; run alone, they are of the week as
-// it was left.
-func TestPictures(t *testing.T) {
-	dir := os.Getenv("POSTERN_PICTURES")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	c := open(t)
-	item := func(name string) string { return "/item/" + string(c.Week.Items[name]) }
-	for i, s := range []struct {
-		file, login, path, scheme string
-		wide, high                int64
-	}{
-		{"home", "dana", "/", "light", 1200, 900}, {"referral", "dana", item("urgent"), "light", 1200, 1000}, {"patient", "nora", item("pyke") + "/patient", "light", 1200, 620},
-		{"write", "nora", item("lipids") + "/write/reply", "light", 1200, 860}, {"rules", "mo", "/rules", "light", 1200, 800}, {"sent", "pascal", "/sent", "light", 1200, 420},
-		{"manager", "mo", "/", "dark", 1200, 760}, {"phone", "dana", "/", "light", 390, 844}, {"phone-dark", "pascal", item("result"), "dark", 390, 844},
-	} {
-		w := c.as(t, s.login)
-		w.light(s.scheme)
-		w.run(chromedp.EmulateViewport(s.wide, s.high))
-		w.visit(s.path)
-		eval[bool](w, `Promise.all([...document.querySelectorAll("iframe")].map((f) => new Promise((r) => { f.addEventListener("load", () => r(true)); f.loading = "eager"; f.src = f.src; }))).then(() => { document.activeElement.blur(); return true; })`)
-		png, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
-		if err != nil || len(png) < 10<<10 {
-			t.Fatalf("%s: %d octets, %v", s.file, len(png), err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d-%s.png", i+1, s.file)), png, 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
