@@ -30,6 +30,7 @@ const (
 type issuerAnswer struct {
 	certs []*x509.Certificate
 	err   error
+	at    time.Time // when it came
 	until time.Time
 }
 
@@ -65,34 +66,46 @@ func (c *issuerCache) put(url string, a issuerAnswer) {
 type aiaSearch struct {
 	inquiry *inquiry
 	tried   map[string]bool
+	old     map[string]bool // of those: answered from memory, and long enough ago that it may be otherwise now
 	fetches int
 	failed  error // the last failure that may pass
 }
 
 // next is the issuers found for the first dead end that names a place where one was found; none when
-// nothing more can be had. Only certificates that bear the wanted name count.
+// nothing more can be had. Only certificates that bear the wanted name count. When nothing else is left, places that
+// memory answered for are looked at again: an authority with a new key publishes it where the old one was.
 func (s *aiaSearch) next(ctx context.Context, deadEnds []*x509.Certificate) []*x509.Certificate {
-	for _, c := range deadEnds {
-		urls := 0
-		for _, url := range c.IssuingCertificateURL {
-			if scheme := strings.ToLower(url); !strings.HasPrefix(scheme, "http://") && !strings.HasPrefix(scheme, "https://") {
-				continue
-			}
-			if urls++; urls > MaxIssuerURLs || s.tried[url] {
-				continue
-			}
-			if found := s.ask(ctx, c, url); len(found) > 0 {
-				return found
+	for _, again := range []bool{false, true} {
+		for _, c := range deadEnds {
+			for _, url := range issuerURLs(c) {
+				if s.tried[url] && !(again && s.old[url]) {
+					continue
+				}
+				if found := s.ask(ctx, c, url, again); len(found) > 0 {
+					return found
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []*x509.Certificate {
+// issuerURLs is where the certificate says its issuer is.
+func issuerURLs(c *x509.Certificate) (out []string) {
+	for _, url := range c.IssuingCertificateURL {
+		if scheme := strings.ToLower(url); len(out) < MaxIssuerURLs && (strings.HasPrefix(scheme, "http://") || strings.HasPrefix(scheme, "https://")) {
+			out = append(out, url)
+		}
+	}
+	return out
+}
+
+func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string, again bool) []*x509.Certificate {
 	e, now := s.inquiry.e, s.inquiry.e.cfg.Clock()
-	a, cachedAnswer := e.issuers.get(url, now)
-	if !cachedAnswer {
+	before, cachedAnswer := e.issuers.get(url, now)
+	a, old := before, cachedAnswer && now.Sub(before.at) >= issuerMissing
+	if !cachedAnswer || again && old {
+		old = false
 		if e.cfg.Fetcher == nil {
 			return nil
 		}
@@ -107,8 +120,11 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 		var err error
 		if a, err = e.issuers.flight.Do(ctx, url, func(ctx context.Context) issuerAnswer {
 			a := fetchIssuers(ctx, e.cfg.Fetcher, url)
-			a.until = now.Add(issuerKept)
-			if a.err != nil {
+			a.at, a.until = now, now.Add(issuerKept)
+			switch {
+			case a.err != nil && cachedAnswer: // what is at hand stays, and is not looked for again at once
+				a = issuerAnswer{certs: before.certs, err: before.err, at: now, until: before.until}
+			case a.err != nil:
 				a.until = now.Add(issuerMissing)
 			}
 			if ctx.Err() == nil {
@@ -119,7 +135,7 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 			return nil
 		}
 	}
-	s.mark(url)
+	s.mark(url, old)
 	var found []*x509.Certificate
 	for _, i := range a.certs {
 		if chain.SameName(i.RawSubject, c.RawIssuer) {
@@ -130,11 +146,11 @@ func (s *aiaSearch) ask(ctx context.Context, c *x509.Certificate, url string) []
 	return found
 }
 
-func (s *aiaSearch) mark(url string) {
+func (s *aiaSearch) mark(url string, old bool) {
 	if s.tried == nil {
-		s.tried = map[string]bool{}
+		s.tried, s.old = map[string]bool{}, map[string]bool{}
 	}
-	s.tried[url] = true
+	s.tried[url], s.old[url] = true, old
 }
 
 func (s *aiaSearch) record(c *x509.Certificate, url string, a issuerAnswer, found []*x509.Certificate) {

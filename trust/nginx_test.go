@@ -10,6 +10,7 @@ import (
 
 	"postern/gateway/lab/daemon"
 	"postern/trust"
+	"postern/trust/fetch"
 	"postern/trust/internal/testpki"
 	"postern/trust/revoke"
 )
@@ -68,6 +69,10 @@ func TestNginxServesIssuersAndLists(t *testing.T) {
 		t.Errorf("replaced %d, %v", n, err)
 	}
 	ask(trust.Revoked)
+	// The server writes its log after the answer; with one process, what it answers after has been written before.
+	if _, err := fetcher().Get(t.Context(), fetch.Request{URL: url + "/last"}); err == nil {
+		t.Error("a page that is not there")
+	}
 
 	log, err := os.ReadFile(access)
 	if err != nil {
@@ -85,6 +90,7 @@ func TestNginxServesIssuersAndLists(t *testing.T) {
 		}
 		delete(got, line)
 	}
+	delete(got, "404 /last")
 	if len(got) != 0 {
 		t.Errorf("asked besides: %v", got)
 	}
