@@ -74,7 +74,7 @@ func (s *Store) PatientsSeen(ctx context.Context, org, begin string, reach []Rea
 	}
 	where, args := reachable(org, reach)
 	return list(ctx, s, "SELECT "+patientColumns+` FROM patient p WHERE p.org=? AND p.name>=? AND p.name<? AND p.state IN ('confirmed','provisional')
-		AND EXISTS (SELECT 1 FROM work k WHERE k.patient=p.id AND `+where+") ORDER BY p.name, p.birth, p.id LIMIT ?",
+		AND EXISTS (SELECT 1 FROM work k WHERE k.patient<>'' AND k.patient=p.id AND `+where+") ORDER BY p.name, p.birth, p.id LIMIT ?",
 		append(append([]any{org, begin, begin + "\U0010FFFF"}, args...), n), scanPatient)
 }
 
@@ -218,12 +218,13 @@ func (s *Store) PatientOfItem(ctx context.Context, inboxID string, number int64)
 }
 
 // PatientWork lists a person's messages that the asker may see, newest first: at most n before an instant (zero: all).
+// That patient is not empty is said for the index, which holds only such rows.
 func (s *Store) PatientWork(ctx context.Context, org string, id patient.ID, reach []Reach, before time.Time, n int) ([]work.Entry, error) {
 	where, args := reachable(org, reach)
 	if before.IsZero() {
 		before = forEver
 	}
-	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE k.patient=? AND k.received<? AND "+where+" ORDER BY k.received DESC, k.id DESC LIMIT ?",
+	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE k.patient<>'' AND k.patient=? AND k.received<? AND "+where+" ORDER BY k.received DESC, k.id DESC LIMIT ?",
 		append(append([]any{id, stamp(before)}, args...), n), scanEntry)
 }
 

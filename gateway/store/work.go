@@ -306,7 +306,7 @@ func (w *writer) rejoin(id work.ID, patient string) {
 // threadAbout is the conversation about a patient that one of the messages named belongs to, the nearest last; "" is none.
 func (w *writer) threadAbout(box string, refs []string, patient string) (thread string) {
 	for i := len(refs) - 1; i >= 0 && w.err == nil; i-- {
-		err := w.tx.QueryRow("SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS (SELECT 1 FROM work k WHERE k.inbox=i.inbox AND k.thread=i.thread AND k.patient=?) LIMIT 1",
+		err := w.tx.QueryRow("SELECT i.thread FROM item i WHERE i.inbox=? AND i.rfc_id=? AND EXISTS (SELECT 1 FROM work k WHERE k.inbox=i.inbox AND k.thread=i.thread AND k.patient<>'' AND k.patient=?) LIMIT 1",
 			box, refs[i], patient).Scan(&thread)
 		if err == nil {
 			return thread

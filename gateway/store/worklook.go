@@ -55,7 +55,7 @@ type Older struct {
 func (s *Store) OlderDocuments(ctx context.Context, e work.Entry, n int) ([]Older, error) {
 	where, args := "k.inbox=? AND k.thread=?", []any{e.Inbox, e.Thread}
 	if e.Patient != "" {
-		where, args = "k.org=? AND k.patient=?", []any{e.Org, e.Patient}
+		where, args = "k.org=? AND k.patient<>'' AND k.patient=?", []any{e.Org, e.Patient}
 	}
 	args = append(args, e.Org, stamp(e.Received), e.ID, n)
 	return list(ctx, s, "SELECT "+workColumns+", d.id, d.path, d.kind, d.type, d.title, d.patient, d.date"+workFrom+
