@@ -377,6 +377,19 @@ func TestAuthenticatedContentIsBounded(t *testing.T) {
 	}
 }
 
+// A content for two keys of ours is held twice only at the end, when one of them is tried on it.
+func TestAuthenticatedContentForTwoOfOurs(t *testing.T) {
+	from, one, two := someone(t, "hospital", "p256"), someone(t, "clinic", "rsa2048"), someone(t, "laboratory", "p256")
+	const size = 900_000
+	msg := sealed(t, bulky(t, size), smime.SealOptions{Signer: from.identity(), Cipher: cms.AES256GCM, Recipients: []smime.Recipient{{Cert: one.cert}, {Cert: two.cert}}})
+	budget := cms.NewBudget(2_000_000)
+	for i := range 3 {
+		if got := reasonOf(t, msg, smime.OpenOptions{Keys: []smime.Key{one.decrypt(), two.decrypt()}, Limits: smime.Limits{Budget: budget}}); got != "" {
+			t.Errorf("time %d: %q", i, got)
+		}
+	}
+}
+
 // A GCM content longer than the limit is refused while it streams in.
 func TestAuthenticatedContentOverTheLimit(t *testing.T) {
 	if testing.Short() {

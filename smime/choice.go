@@ -96,9 +96,13 @@ type Choice struct {
 func Choose(cert *x509.Certificate, k Known) Choice {
 	c := Choice{Cipher: cms.AES256CBC, Transport: cms.OAEP, Digest: crypto.SHA256}
 	c.chooseCipher(k)
+	if cbc := c.Cipher.CBC(); fips140.Enforced() && cbc != c.Cipher {
+		c.Cipher = cbc
+		c.why("cipher " + cbc.String() + " instead: AES-GCM is not sent in FIPS 140 only mode")
+	}
 	c.Reads = []cms.Cipher{c.Cipher}
 	if strong := map[cms.Cipher]cms.Cipher{cms.AES256CBC: cms.AES256GCM, cms.AES256GCM: cms.AES256CBC,
-		cms.AES128CBC: cms.AES128GCM, cms.AES128GCM: cms.AES128CBC}; k.Cipher != c.Cipher.String() && slices.Contains(k.Capabilities, Capability(strong[c.Cipher].String())) {
+		cms.AES128CBC: cms.AES128GCM, cms.AES128GCM: cms.AES128CBC}; k.Cipher != c.Cipher.String() && !fips140.Enforced() && slices.Contains(k.Capabilities, Capability(strong[c.Cipher].String())) {
 		c.Reads = append(c.Reads, strong[c.Cipher])
 	}
 	if _, isRSA := cert.PublicKey.(*rsa.PublicKey); isRSA {
@@ -227,12 +231,7 @@ func fitting(reads []cms.Cipher, size int64) []cms.Cipher {
 	}
 	var out []cms.Cipher
 	for _, c := range reads {
-		switch c {
-		case cms.AES256GCM:
-			c = cms.AES256CBC
-		case cms.AES128GCM:
-			c = cms.AES128CBC
-		}
+		c = c.CBC()
 		if !slices.Contains(out, c) {
 			out = append(out, c)
 		}

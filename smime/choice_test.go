@@ -2,6 +2,8 @@ package smime_test
 
 import (
 	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
@@ -152,6 +154,15 @@ func TestFIPSOnly(t *testing.T) {
 				t.Errorf("%s: %v", refused, err)
 			}
 		}
+		o.Recipients[0].Transport, o.Cipher = cms.OAEPSHA256, cms.AES256GCM
+		if _, err := smime.Seal(discard{}, content(referral()), o); err == nil || cms.ReasonOf(err) != cms.ReasonUnsupported || !strings.Contains(err.Error(), "aes-256-gcm") {
+			t.Errorf("AES-GCM: %v", err)
+		}
+		for _, k := range []smime.Known{{Cipher: "aes-256-gcm"}, {Capabilities: []cms.Capability{cms.CapAES256GCM, cms.CapAES256CBC}}} {
+			if got := smime.Choose(to.cert, k); got.Cipher != cms.AES256CBC || len(got.Reads) != 1 {
+				t.Errorf("for a peer that wants AES-GCM: %s of %v", got.Cipher, got.Reads)
+			}
+		}
 		fipsReadsOrRefuses(t, from, to)
 		return
 	}
@@ -174,11 +185,29 @@ func fipsReadsOrRefuses(t *testing.T, from, to person) {
 	signed := multipart(content, forgedData{signers: []forgedSigner{{p: from}}}.der(t, content))
 	oldMicalg := multipartAs(content, forgedData{signers: []forgedSigner{{p: from}}}.der(t, content), "multipart/signed; micalg=sha1; boundary=b0", "application/pkcs7-signature")
 	sha256OAEP := ktri(t, to, ktriOptions{alg: oaepAlg(crypto.SHA256, crypto.SHA256), oaep: &rsa.OAEPOptions{Hash: crypto.SHA256}})
+	damaged := ktri(t, to, ktriOptions{alg: oaepAlg(crypto.SHA256, crypto.SHA256), oaep: &rsa.OAEPOptions{Hash: crypto.SHA256}, damage: true})
+	gcm := func(tag int, rs ...[]byte) []byte { // the one AES-GCM there is in this mode: a random nonce in front
+		block, err := aes.NewCipher(cek())
+		if err != nil {
+			t.Fatal(err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := aead.Seal(nil, nil, signed, nil)
+		end := len(b) - 16
+		return mail(forgedEnvelope{typ: oAuthEnv, recipients: rs, cipher: alg(oAES256GCM, seq(octets(b[:12]), integer(tag))), content: b[12:end], after: octets(b[end : end+tag])}.der())
+	}
 	for name, c := range map[string]struct {
 		msg  []byte
 		want smime.Reason
 	}{
 		"OAEP SHA-256":                  {mail(forgedEnvelope{recipients: [][]byte{sha256OAEP}, content: cbc(t, signed)}.der()), ""},
+		"AES-GCM":                       {gcm(16, sha256OAEP), ""},
+		"AES-GCM, first key forged":     {gcm(16, damaged, sha256OAEP), ""},
+		"AES-GCM, only key forged":      {gcm(16, damaged), cms.ReasonUndecryptable},
+		"AES-GCM with a short tag":      {gcm(12, sha256OAEP), cms.ReasonUnsupported},
 		"OAEP SHA-256 and micalg sha1":  {mail(forgedEnvelope{recipients: [][]byte{sha256OAEP}, content: cbc(t, oldMicalg)}.der()), ""},
 		"OAEP announced as SHA-1":       {mail(forgedEnvelope{recipients: [][]byte{ktri(t, to, ktriOptions{alg: alg(oOAEP), oaep: &rsa.OAEPOptions{Hash: crypto.SHA256}})}, content: cbc(t, signed)}.der()), cms.ReasonUnsupported},
 		"ECDH with SHA-1 in the KDF":    {mail(forgedEnvelope{recipients: [][]byte{kari(t, ec, kariOptions{kdf: "1.3.133.16.840.63.0.2", hash: crypto.SHA256})}, content: cbc(t, signed)}.der()), cms.ReasonUnsupported},

@@ -28,6 +28,12 @@ func (m *Memory) Write(p []byte) (int, error) {
 	if len(m.b)+len(p) > MaxMemory {
 		return 0, fmt.Errorf("smime: scratch memory: more than %d octets", MaxMemory)
 	}
+	if need := len(m.b) + len(p); need > cap(m.b) { // by hand: append would leave what it outgrows unwiped
+		b := make([]byte, len(m.b), max(need, 2*cap(m.b)))
+		copy(b, m.b)
+		clear(m.b)
+		m.b = b
+	}
 	m.b = append(m.b, p...)
 	return len(p), nil
 }

@@ -108,6 +108,17 @@ const (
 
 func (c Cipher) String() string { return c.suite().name }
 
+// CBC is the AES-CBC cipher of the same key length; a CBC one is itself.
+func (c Cipher) CBC() Cipher {
+	switch c {
+	case AES256GCM:
+		return AES256CBC
+	case AES128GCM:
+		return AES128CBC
+	}
+	return c
+}
+
 // MarshalText writes the name.
 func (c Cipher) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 

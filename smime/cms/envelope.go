@@ -57,6 +57,9 @@ func NewEnvelope(w io.Writer, o EnvelopeOptions) (*EnvelopeWriter, error) {
 		return nil, fmt.Errorf("cms: %d recipients, must be 1 to %d", len(o.Recipients), MaxRecipients)
 	}
 	st := o.Cipher.suite()
+	if st.aead && fips140.Enforced() {
+		return nil, failf(ReasonUnsupported, "sending %s is not available in FIPS 140 only mode; %s is", st.name, o.Cipher.CBC())
+	}
 	if st.aead && o.Size > MaxWhole {
 		return nil, failf(ReasonLimit, "%s seals at most %d octets", st.name, MaxWhole)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"errors"
 	"io"
 
@@ -22,10 +23,7 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	if err != nil {
 		return err
 	}
-	w := &whole{budget: o.Budget, copies: 1}
-	if len(candidates) > 1 {
-		w.copies = 2
-	}
+	w := &whole{budget: o.Budget}
 	p.free = w.free
 	if err := w.read(src); err != nil {
 		w.free()
@@ -38,6 +36,9 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	if err == nil {
 		err = p.m.finish()
 	}
+	if err == nil && len(candidates) > 1 { // the plaintext stands beside the ciphertext, which the next may need
+		err = w.take(int64(len(w.b)))
+	}
 	if err != nil {
 		w.free()
 		return err
@@ -45,6 +46,11 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	p.failed, p.done = 1, true
 	p.use(candidates[0])
 	sealed := append(w.b, mac...)
+	if fips140.Enforced() {
+		sealed = append(sealed, nonce...)
+		copy(sealed[len(nonce):], sealed)
+		copy(sealed, nonce)
+	}
 	place := sealed[:0] // one candidate: in place
 	if len(candidates) > 1 {
 		place = make([]byte, 0, len(w.b)) // the same for each: a failure leaves nothing in it
@@ -63,14 +69,19 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	return nil
 }
 
-// openGCM opens into place, which is sealed itself where nobody needs the ciphertext again.
+// openGCM opens into place, which is sealed itself where nobody needs the ciphertext again. In FIPS 140 only mode
+// the nonce stands in front of sealed: the standard library has no other AES-GCM there (gcmParams has seen to its
+// length and that of the tag).
 func openGCM(cek, place, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool) {
 	block, err := aes.NewCipher(cek)
 	if err != nil {
 		return nil, false
 	}
 	var aead cipher.AEAD
-	if len(nonce) == 12 {
+	if fips140.Enforced() {
+		nonce = nil
+		aead, err = cipher.NewGCMWithRandomNonce(block)
+	} else if len(nonce) == 12 {
 		aead, err = cipher.NewGCMWithTagSize(block, tagSize)
 	} else {
 		aead, err = cipher.NewGCMWithNonceSize(block, len(nonce))
@@ -108,7 +119,7 @@ func gcmParams(alg algorithm) (nonce []byte, tag int, err error) {
 	if len(n.Content) == 0 || len(n.Content) > 64 || n.Constructed {
 		return nil, 0, failf(ReasonMalformed, "GCM nonce of %d octets", len(n.Content))
 	}
-	if len(n.Content) != 12 && tag != 16 {
+	if len(n.Content) != 12 && tag != 16 || fips140.Enforced() && (len(n.Content) != 12 || tag != 16) {
 		return nil, 0, failf(ReasonUnsupported, "GCM with a nonce of %d and a tag of %d octets", len(n.Content), tag)
 	}
 	return n.Content, tag, nil
@@ -142,7 +153,6 @@ func (m *Message) tail() (attrs, mac []byte, err error) {
 // with what a length announces.
 type whole struct {
 	budget *Budget
-	copies int64 // of the content in memory: ciphertext, and plaintext beside it where there are several candidates
 	taken  int64
 	b      []byte
 }
@@ -174,14 +184,24 @@ func (w *whole) grow() error {
 	if size <= cap(w.b) {
 		return failf(ReasonLimit, "authenticated content longer than %d octets", MaxWhole)
 	}
-	if !w.budget.take(int64(size) * w.copies) {
-		return failf(ReasonBusy, "memory for authenticated content is in use")
+	before := w.taken
+	if err := w.take(int64(size)); err != nil { // both are held while one is copied to the other
+		return err
 	}
-	w.budget.give(w.taken)
-	w.taken = int64(size) * w.copies
 	b := make([]byte, len(w.b), size)
 	copy(b, w.b)
 	w.b = b
+	w.budget.give(before)
+	w.taken -= before
+	return nil
+}
+
+// take asks the budget for n octets more.
+func (w *whole) take(n int64) error {
+	if !w.budget.take(n) {
+		return failf(ReasonBusy, "memory for authenticated content is in use")
+	}
+	w.taken += n
 	return nil
 }
 
