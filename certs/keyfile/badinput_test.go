@@ -68,6 +68,15 @@ func TestBadFiles(t *testing.T) {
 	if bytes.Equal(huge, p12) {
 		t.Fatal("the round counts were not found")
 	}
+	otherSalt := bytes.Clone(huge) // the salts under a context-specific tag of the same number, which the library takes too
+	for at := range otherSalt[:len(otherSalt)-23] {
+		if otherSalt[at] == 4 && otherSalt[at+1] == 16 && bytes.Equal(otherSalt[at+18:at+23], []byte{0x02, 0x03, 0x7f, 0xff, 0xff}) {
+			otherSalt[at] = 0x84
+		}
+	}
+	if bytes.Equal(otherSalt, huge) {
+		t.Fatal("the salts were not found")
+	}
 	many := bytes.Repeat(key, keyfile.MaxKeys+1)
 	for _, tc := range []struct {
 		situation, password string
@@ -83,6 +92,7 @@ func TestBadFiles(t *testing.T) {
 		{"PKCS#12 cut off", "right", p12[:len(p12)/2], keyfile.ReasonUnreadable, "not a DER PKCS#12"},
 		{"PKCS#12 with octets behind", "right", append(bytes.Clone(p12), 0), keyfile.ReasonUnreadable, "not a DER PKCS#12"},
 		{"PKCS#12 that asks for hours of hashing", "right", huge, keyfile.ReasonTooLarge, "password hashing rounds"},
+		{"PKCS#12 that asks for them behind an odd salt", "right", otherSalt, keyfile.ReasonTooLarge, "password hashing rounds"},
 		{"BER PKCS#12", "right", append([]byte{0x30, 0x80}, p12[4:]...), keyfile.ReasonUnreadable, "openssl pkcs12"},
 		{"PKCS#7 of nothing", "", []byte("\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"), keyfile.ReasonUnreadable, "PKCS#7 bundle"},
 		{"key without certificate", "", key, keyfile.ReasonNoCert, "no certificate"},

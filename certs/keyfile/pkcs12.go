@@ -14,8 +14,7 @@ import (
 
 const convert = "convert it: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, and give NEW.pem"
 
-const convertFIPS = "convert it on a machine without that mode: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, then " +
-	"openssl pkcs12 -export -in NEW.pem -out NEW.p12 (AES-256, SHA-256)"
+const convertFIPS = "convert it on a machine without that mode: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, and give NEW.pem"
 
 var (
 	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
@@ -91,7 +90,8 @@ func decodeChain(file []byte, password string) (key any, cert *x509.Certificate,
 	return pkcs12.DecodeChain(file, password)
 }
 
-var errFIPS = errors.New("its encryption is not available in FIPS 140 only mode (RC2, 3DES or SHA-1)")
+var errFIPS = errors.New("its encryption is not available in FIPS 140 only mode (RC2, 3DES, SHA-1, a salt under 16 octets as " +
+	"OpenSSL 3.0 writes it, or a password under 14)")
 
 // tooRich reports whether the library read the file and verified its password, but found more or
 // less in it than one key and its certificates. It checks the password before it counts.

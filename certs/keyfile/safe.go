@@ -95,7 +95,7 @@ func (w *roundWalk) walk(der []byte, depth int) {
 		case v.IsCompound, v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString && len(v.Bytes) > 64:
 			w.walk(v.Bytes, depth+1)
 		}
-		salt = v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString && !v.IsCompound
+		salt = v.Tag == asn1.TagOctetString // of whatever class and form: the library looks at the number alone
 	}
 }
 
