@@ -93,7 +93,7 @@ func (q *query) header(out []byte, flags uint16, rcode int, answers, authority, 
 		extra++
 	}
 	out = binary.BigEndian.AppendUint16(out, q.id)
-	out = binary.BigEndian.AppendUint16(out, flagQR|flags|q.flags&(flagRD|flagCD)|uint16(rcode&15))
+	out = binary.BigEndian.AppendUint16(out, flagQR|flags|q.flags&(flagOpcode|flagRD|flagCD)|uint16(rcode&15))
 	for _, n := range [4]uint16{questions, answers, authority, extra} {
 		out = binary.BigEndian.AppendUint16(out, n)
 	}

@@ -144,12 +144,55 @@ func TestTransferIsForNamedSecondariesOnly(t *testing.T) {
 		"a weak hash":      {domain, "AXFR", "-y", "hmac-sha1:copy.example:" + secret},
 	} {
 		out, err := exec.Command(peer.Need(t, "dig"), append([]string{"@" + host, "-p", port}, args...)...).CombinedOutput()
-		if !strings.Contains(string(out), "Transfer failed") {
+		if !strings.Contains(string(out), "Transfer failed") || strings.Contains(string(out), "FORMERR") {
 			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if fault := map[string]string{"a wrong secret": "BADSIG", "an unknown key": "BADKEY", "a weak hash": "BADKEY"}[name]; !strings.Contains(string(out), fault) {
+			t.Errorf("%s: is not told %s\n%s", name, fault, out)
 		}
 	}
 	if s.server.Stats().Transfers != 0 {
 		t.Error("a zone was handed over")
+	}
+}
+
+// TestAWrongSignatureIsToldWhy: the secondary's operator learns whether the key is unknown, wrong, or a clock is.
+func TestAWrongSignatureIsToldWhy(t *testing.T) {
+	s := newSite(t, dnsd.Config{Rate: -1, Transfer: []dnsd.Secondary{{From: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Key: "copy.example", Secret: secret}}})
+	for _, c := range []struct {
+		situation, key, secret string
+		signed                 time.Time
+		fault                  uint16
+		mac                    bool
+	}{
+		{"an unknown key", "other.example.", secret, time.Now(), dns.RcodeBadKey, false},
+		{"a wrong secret", "copy.example.", strings.Replace(secret, "c2", "d2", 1), time.Now(), dns.RcodeBadSig, false},
+		{"a clock that is an hour late", "copy.example.", secret, time.Now().Add(-time.Hour), dns.RcodeBadTime, true},
+		{"all is well", "copy.example.", secret, time.Now(), 0, true},
+	} {
+		t.Run(c.situation, func(t *testing.T) {
+			m := new(dns.Msg)
+			m.SetQuestion(domain+".", dns.TypeSOA)
+			m.SetTsig(c.key, dns.HmacSHA256, 300, c.signed.Unix())
+			wire, mac, err := dns.TsigGenerate(m, c.secret, "", false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := exchange(t, s.addr, wire, 5*time.Second)
+			var r dns.Msg
+			if err := r.Unpack(got); err != nil || r.IsTsig() == nil {
+				t.Fatalf("%v: %v", err, &r)
+			}
+			if sig := r.IsTsig(); sig.Error != c.fault || (sig.MACSize > 0) != c.mac || (r.Rcode == dns.RcodeNotAuth) != (c.fault != 0) {
+				t.Errorf("%v", &r)
+			}
+			if late := c.fault == dns.RcodeBadTime; late != (len(r.IsTsig().OtherData) == 12) {
+				t.Errorf("our time beside it: %q", r.IsTsig().OtherData)
+			}
+			if err := dns.TsigVerify(got, c.secret, mac, false); c.fault == 0 && err != nil { // the library checks none beside NOTAUTH
+				t.Errorf("the answer's own signature: %v", err)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,8 @@ const (
 	flagRD = 0x0100
 	flagCD = 0x0010
 
+	flagOpcode = 0x7800 // given back as it came: an answer with another one is taken for nobody's
+
 	rcodeFormat   = 1
 	rcodeNX       = 3
 	rcodeNotImp   = 4

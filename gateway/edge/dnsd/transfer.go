@@ -1,9 +1,11 @@
 package dnsd
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -32,8 +34,8 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	}
 	snap := s.index.Load().snap
 	name := strings.ToLower(strings.TrimSuffix(ask.Question[0].Name, "."))
-	secondary, ok := s.signer(ask, packet)
-	ok = ok && within(peer, secondary.From)
+	secondary, fault := s.signer(ask, packet)
+	ok := fault == 0 && within(peer, secondary.From)
 	apex := snap.Zone(name)
 	if !ok || apex == nil || apex.Name != name || ask.Question[0].Qclass != dns.ClassINET {
 		s.cfg.Log.Warn("dns: zone transfer refused", "peer", peer.String(), "zone", name)
@@ -46,16 +48,17 @@ func (s *Server) transfer(conn net.Conn, peer netip.Addr, packet []byte) error {
 	return sendZone(conn, ask, secondary, zoneRecords(snap, apex))
 }
 
-// signer is the secondary whose key signed the message (RFC 8945 §5.2).
-func (s *Server) signer(ask *dns.Msg, packet []byte) (Secondary, bool) {
+// signer is the secondary whose key signed the message (RFC 8945 §5.2); else fault is the TSIG error.
+func (s *Server) signer(ask *dns.Msg, packet []byte) (sec Secondary, fault uint16) {
 	sig := ask.IsTsig()
 	if sig == nil {
-		return Secondary{}, false
+		return Secondary{}, dns.RcodeBadKey
 	}
 	algorithm := strings.ToLower(sig.Algorithm)
 	if algorithm != dns.HmacSHA256 && algorithm != dns.HmacSHA512 {
-		return Secondary{}, false
+		return Secondary{}, dns.RcodeBadKey
 	}
+	fault = dns.RcodeBadKey
 	for _, sec := range s.cfg.Transfer {
 		if !strings.EqualFold(dns.Fqdn(sec.Key), sig.Hdr.Name) {
 			continue
@@ -63,11 +66,36 @@ func (s *Server) signer(ask *dns.Msg, packet []byte) (Secondary, bool) {
 		if secret, err := base64.StdEncoding.DecodeString(sec.Secret); err != nil || len(secret) < MinSecret {
 			continue // an empty secret would sign for everybody
 		}
-		if dns.TsigVerify(packet, sec.Secret, "", false) == nil {
-			return sec, true
+		switch err := dns.TsigVerify(bytes.Clone(packet), sec.Secret, "", false); { // the library counts the signature off in what it is given
+		case err == nil:
+			return sec, 0
+		case errors.Is(err, dns.ErrTime):
+			return sec, dns.RcodeBadTime // the key is right, only a clock is not
 		}
+		fault = dns.RcodeBadSig
 	}
-	return Secondary{}, false
+	return Secondary{}, fault
+}
+
+// unsigned is the answer to a signature that does not hold: it says why (RFC 8945 §5.3.2), so that who runs the
+// secondary learns of a wrong key or a wrong clock. Only the latter is signed, with our time beside it.
+func unsigned(ask *dns.Msg, sec Secondary, fault uint16) ([]byte, error) {
+	sig := ask.IsTsig()
+	reply := new(dns.Msg)
+	reply.SetRcode(ask, dns.RcodeNotAuth)
+	reply.Extra = nil
+	if sig == nil {
+		return reply.Pack()
+	}
+	reply.SetTsig(sig.Hdr.Name, sig.Algorithm, tsigFudge, time.Now().Unix())
+	t := reply.IsTsig()
+	t.Error = fault
+	if fault == dns.RcodeBadTime {
+		t.OtherLen, t.OtherData = 6, fmt.Sprintf("%012x", t.TimeSigned)
+		t.TimeSigned = sig.TimeSigned
+	}
+	wire, _, err := dns.TsigGenerate(reply, sec.Secret, sig.MAC, false)
+	return wire, err
 }
 
 // tsigRoom is what a signature may add to an answer.
@@ -80,10 +108,14 @@ func (s *Server) respondSigned(out, packet []byte, q *query, most int) []byte {
 	if ask.Unpack(packet) != nil {
 		return q.short(out, rcodeFormat)
 	}
-	sec, ok := s.signer(ask, packet)
-	if !ok {
+	sec, fault := s.signer(ask, packet)
+	if fault != 0 {
 		s.counts.refused.Add(1)
-		return q.short(out, rcodeNotAuth)
+		wire, err := unsigned(ask, sec, fault)
+		if err != nil || len(wire) > len(packet)+tsigRoom {
+			return q.short(out, rcodeNotAuth)
+		}
+		return append(out, wire...)
 	}
 	sig := ask.IsTsig()
 	ask.Extra = ask.Extra[:len(ask.Extra)-1] // RFC 8945 §5.1: TSIG is the last record
