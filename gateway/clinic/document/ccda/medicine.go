@@ -13,10 +13,34 @@ func readMedicines(d *Document, act node) []Item {
 	for _, m := range inner(act, "substanceAdministration", 0, nil) {
 		out = append(out, readMedicine(d, m))
 	}
-	if act.Name() == "supply" {
-		out = append(out, readSupply(d, act))
+	if len(out) == 0 {
+		for _, supply := range inner(act, "supply", 0, nil) {
+			out = append(out, readSupply(d, supply))
+		}
 	}
 	return out
+}
+
+// indications are what a medicine is for (Indication, 2.16.840.1.113883.10.20.22.4.19).
+func (d *Document) indications(act node) string {
+	var out []string
+	for er := range act.Elements("entryRelationship") {
+		o := er.Child("observation")
+		if trim(er.Attr("typeCode")) != "RSON" || len(out) >= 4 || negated(o) || negated(er) {
+			continue
+		}
+		w := codeWords(readCode(o.Child("value")))
+		if w == "" || generic(w) {
+			w = firstOf(d.original(o.Child("value")), d.textOf(o.Child("text")), w)
+		}
+		if w != "" {
+			out = append(out, clip(w, 120))
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "for: " + strings.Join(out, ", ")
 }
 
 func readMedicine(d *Document, act node) Item {
@@ -38,7 +62,7 @@ func readMedicine(d *Document, act node) Item {
 	if it.Negated && (it.Code.Zero() || generic(it.Name)) && (it.Narrative == "" || denies(it.Narrative)) {
 		it.Name = "No known medications"
 	}
-	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), d.freeSig(act), d.parts(act), d.comments(act))
+	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), d.freeSig(act), d.parts(act), d.indications(act), d.comments(act))
 	return it
 }
 

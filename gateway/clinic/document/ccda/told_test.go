@@ -21,6 +21,8 @@ func TestACodedLineDoesNotHideAnotherOfTheText(t *testing.T) {
 			case "48765-2":
 				out += `<entry><act><entryRelationship><observation><value code="416098002" displayName="Allergy to drug"/><participant typeCode="CSM"><participantRole><playingEntity><code code="7" displayName="` + n + `"/></playingEntity></participantRole></participant>
 <entryRelationship typeCode="MFST"><observation><value code="1" displayName="Rash"/></observation></entryRelationship></observation></entryRelationship></act></entry>`
+			case "30954-2":
+				out += `<entry><observation><code code="1" displayName="` + n + `"/><value xsi:type="PQ" value="4" unit="mmol/L"/></observation></entry>`
 			default:
 				out += `<entry><observation><value code="1" displayName="` + n + `"/></observation></entry>`
 			}
@@ -37,6 +39,7 @@ func TestACodedLineDoesNotHideAnotherOfTheText(t *testing.T) {
 		"another cancer":                  {coded("11450-4", list("Breast cancer", "Lung cancer"), "Breast cancer"), "Lung cancer"},
 		"the same in more words":          {coded("10160-0", list("Lisinopril (Prinivil) 10 mg by mouth"), "Lisinopril 10 MG Oral Tablet"), ""},
 		"the same twice":                  {coded("10160-0", list("Lisinopril 10 mg", "Lisinopril 10 mg"), "Lisinopril 10 MG Oral Tablet"), ""},
+		"a result that is not coded":      {coded("30954-2", `<text><table><tbody><tr><td colspan="2">Chemistries</td></tr><tr><td>Potassium</td><td>4</td></tr><tr><td>Troponin</td><td>9000 ng/L</td></tr><tr><td>Taken</td><td>2026-08-01</td></tr></tbody></table></text>`, "Potassium"), "Troponin"},
 		"a denial of others":              {coded("48765-2", list("Penicillin - rash", "No known food allergies"), "Penicillin"), ""},
 	} {
 		var got []string
@@ -116,6 +119,21 @@ func TestSidesTypesAndNamesThatDiffer(t *testing.T) {
 		it := read(t, doc("", c.sections)).Items()[0]
 		if !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != c.grave {
 			t.Errorf("%s: %q (grave %v), want %q", name, it.Conflict, it.Grave, c.want)
+		}
+	}
+}
+
+// A medicine that is only supplied, inside another act, is a medicine; what one is for is told.
+func TestSuppliesAndIndications(t *testing.T) {
+	const product = `<manufacturedProduct><manufacturedMaterial><code code="1" displayName="Aspirin"/></manufacturedMaterial></manufacturedProduct>`
+	for name, c := range map[string]struct{ entry, want string }{
+		"a supply in an act": {`<act><entryRelationship><supply moodCode="INT"><quantity value="30"/><product>` + product + `</product></supply></entryRelationship></act>`, "Aspirin supply of 30"},
+		"an indication":      {`<substanceAdministration><consumable>` + product + `</consumable><entryRelationship typeCode="RSON"><observation><value code="2" displayName="Atrial fibrillation"/></observation></entryRelationship></substanceAdministration>`, "Aspirin for: Atrial fibrillation"},
+		"not for this":       {`<substanceAdministration><consumable>` + product + `</consumable><entryRelationship typeCode="RSON"><observation negationInd="true"><value code="2" displayName="Atrial fibrillation"/></observation></entryRelationship></substanceAdministration>`, "Aspirin "},
+	} {
+		items := read(t, doc("", section("10160-0", `<text>x</text><entry>`+c.entry+`</entry>`))).Items()
+		if len(items) != 1 || items[0].Name+" "+items[0].Detail != c.want {
+			t.Errorf("%s: %+v, want %q", name, items, c.want)
 		}
 	}
 }

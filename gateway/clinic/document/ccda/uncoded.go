@@ -1,6 +1,8 @@
 package ccda
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -10,7 +12,7 @@ import (
 // all of the line's telling words; one that shares only some speaks of one line, so that an insulin that
 // is coded does not hide another that is not, nor a shared reaction another allergy.
 func (d *Document) uncoded(s *Section, coded []Item) []Item {
-	if !decided(s.Kind) {
+	if !decided(s.Kind) && s.Kind != Results {
 		return nil
 	}
 	c := claims{words: map[string][]int{}, taken: make([]bool, len(coded))}
@@ -24,6 +26,9 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 	}
 	var lines []Line
 	for _, line := range Lines(s, maxRows) {
+		if s.Kind == Results && !measured(line) {
+			continue // heads of panels and remarks
+		}
 		if (line.Row || line.Item) && !denies(line.Name) && !(none && negates(line.Name)) && !c.whole(line.Name) {
 			lines = append(lines, line)
 		}
@@ -38,6 +43,13 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		out = append(out, it)
 	}
 	return out
+}
+
+var measuredText = regexp.MustCompile(`^[<>]?=? ?[0-9]{1,5}([.,][0-9]+)?( ?[^0-9\-/:., ][^0-9:-]*)?$`)
+
+// measured says whether a row of a table has a number for a value: neither a date nor a long code.
+func measured(line Line) bool {
+	return line.Row && slices.ContainsFunc(line.others, measuredText.MatchString)
 }
 
 // maxPostings is how many entries are remembered for one word.

@@ -397,7 +397,7 @@ func writeSide(p *page.Writer, s brief.Side) {
 		if ch.Kind == brief.Stopped || ch.Kind == brief.NotListed || ch.Kind == brief.Denied {
 			mark = page.OverMark
 		}
-		p.Elem(page.Span, changeWord(ch.Kind), page.Cls(mark))
+		p.Elem(page.Span, changeWord(ch.Kind, s.Subject), page.Cls(mark))
 		p.Text(" ")
 		if ch.Kind == brief.Denied {
 			p.Elem(page.Span, ch.What)
@@ -421,13 +421,16 @@ func writeSide(p *page.Writer, s brief.Side) {
 // maxChanges is how many changes of one subject are listed.
 const maxChanges = 60
 
-func changeWord(k brief.Kind) string {
+func changeWord(k brief.Kind, of brief.Subject) string {
 	switch k {
 	case brief.New:
 		return "New"
 	case brief.Changed:
 		return "Changed"
 	case brief.Stopped:
+		if of != brief.Medicines {
+			return "No longer so"
+		}
 		return "Stopped"
 	case brief.Denied:
 		return "Denied"
