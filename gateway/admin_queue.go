@@ -172,6 +172,13 @@ func (a Admin) OperateQueue(ctx context.Context, in QueueArg) (int64, error) {
 	case "resume":
 		return a.s.Store.ResumeJobs(ctx, in.Selection, e)
 	case "retry":
+		lanes, err := a.s.Store.LanesOf(ctx, in.Selection)
+		if err != nil {
+			return 0, err
+		}
+		for _, lane := range lanes {
+			a.s.Pipeline.Retry(lane)
+		}
 		return a.s.Store.RetryJobs(ctx, in.Selection, e)
 	}
 	return 0, fmt.Errorf("gateway: no queue action %q", in.Action)

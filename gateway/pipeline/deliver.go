@@ -55,14 +55,17 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 	if mb.Destination.Edge == nil {
 		return step, p.lost(&step, m, r, d.NotifyTo, "5.1.1", "the address no longer leads to a mail server")
 	}
-	res, err := p.toEdge(ctx, m, r, *mb.Destination.Edge)
+	end := m.Received.Add(p.Clocks.Inside) // DN-60
+	res, wait, err := p.visit(ctx, j, end, func() (relay.Result, error) { return p.toEdge(ctx, m, r, *mb.Destination.Edge) })
 	if err != nil {
 		return step, err
+	}
+	if wait != nil {
+		return p.waits(j, m, wait), nil
 	}
 	o := res.Outcomes[0]
 	evidence := map[string]any{"destination": mb.Destination.String(), "host": res.Host, "tls": res.TLS, "code": o.Code,
 		"enhanced": o.Enhanced, "text": o.Text, "attempts": res.Attempts}
-	end := m.Received.Add(p.Clocks.Inside) // DN-60
 	switch {
 	case o.Status == relay.Delivered:
 		step.Events = append(step.Events, p.event(m.ID, r, track.Delivered, "edge", evidence))

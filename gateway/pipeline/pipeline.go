@@ -83,6 +83,7 @@ type Config struct {
 type Pipeline struct {
 	Config
 	lanes lanes
+	away  destinations
 }
 
 // New makes a pipeline.

@@ -46,14 +46,30 @@ func (p *Pipeline) relay(ctx context.Context, j queue.Job, m store.Message) (sto
 		return store.Step{}, err
 	}
 	defer sealed.Close()
-	res, err := p.Sender.Send(ctx, p.Router.NextHop(domain), relay.Envelope{From: envelopeFrom(m), To: j.Recipients, Size: sealed.Size()},
-		func() (io.ReadCloser, error) {
-			return io.NopCloser(io.NewSectionReader(sealed, 0, sealed.Size())), nil
-		})
+	res, wait, err := p.visit(ctx, j, p.giveUp(m), func() (relay.Result, error) {
+		return p.Sender.Send(ctx, p.Router.NextHop(domain), relay.Envelope{From: envelopeFrom(m), To: j.Recipients, Size: sealed.Size()},
+			func() (io.ReadCloser, error) {
+				return io.NopCloser(io.NewSectionReader(sealed, 0, sealed.Size())), nil
+			})
+	})
 	if err != nil {
 		return store.Step{}, err
 	}
+	if wait != nil {
+		return p.waits(j, m, wait), nil
+	}
 	return p.handed(ctx, j, m, res)
+}
+
+// waits is a job whose destination rests: the ladder says so once.
+func (p *Pipeline) waits(j queue.Job, m store.Message, wait *queue.Settlement) store.Step {
+	step := store.Step{Settle: wait}
+	if j.Attempts == 0 && j.LastError == "" {
+		for _, r := range j.Recipients {
+			step.Events = append(step.Events, p.event(m.ID, r, track.Deferred, "gateway", map[string]any{"waits_for": j.Lane}))
+		}
+	}
+	return step
 }
 
 // envelopeFrom is MAIL FROM: what the submitter gave, and for a notice of ours its inner From (v1.3).

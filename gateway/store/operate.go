@@ -54,6 +54,37 @@ func (s *Store) RetryJobs(ctx context.Context, c Selection, entry AuditEntry) (i
 		func(now string) []any { return []any{now} })
 }
 
+// LanesOf lists the lanes of the jobs selected, up to 1,000.
+func (s *Store) LanesOf(ctx context.Context, c Selection) ([]string, error) {
+	cond, args, err := c.where(stamp(s.now()))
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, s, "SELECT DISTINCT lane FROM job WHERE kind<>'timer' AND "+cond+" LIMIT ?", append(args, maxListed), func(r *sql.Rows) (lane string, err error) { return lane, r.Scan(&lane) })
+}
+
+// freeAtOnce bounds the jobs that one transaction of FreeLane makes due, so that nobody waits long behind it.
+const freeAtOnce = 1000
+
+// FreeLane makes the waiting jobs of a lane due now, and says how many: their destination was met again.
+func (s *Store) FreeLane(ctx context.Context, lane string) (total int64, err error) {
+	for _, class := range []queue.Class{queue.Network, queue.Notices} {
+		for n := int64(freeAtOnce); n == freeAtOnce; total += n {
+			err = s.enqueue(ctx, &change{wakes: true, work: []queue.Class{class}, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+				w := &writer{tx: tx, s: s}
+				now := stamp(s.now())
+				n = w.exec("UPDATE job SET due=?1 WHERE id IN (SELECT id FROM job WHERE class=?2 AND parked='' AND lane=?3 AND token='' AND due>?1 LIMIT ?4)",
+					now, class, lane, freeAtOnce)
+				return w.err
+			}})
+			if err != nil {
+				return total, err
+			}
+		}
+	}
+	return total, nil
+}
+
 // operate runs one update of the selected jobs; nothing is audited when there were none.
 func (s *Store) operate(ctx context.Context, c Selection, entry AuditEntry, update string, first func(now string) []any) (n int64, err error) {
 	err = s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {

@@ -209,8 +209,12 @@ func (w *writer) settle(l queue.Lease, f *queue.Settlement) {
 		if f.Recipients != nil {
 			w.exec("UPDATE job SET recipients=? WHERE id=? AND token=?", column(f.Recipients), l.Job, l.Token)
 		}
-		n = w.exec("UPDATE job SET token='', due=?, attempts=attempts+1, last_error=? WHERE id=? AND token=?",
-			stamp(f.Due), f.Error, l.Job, l.Token)
+		tried := 1
+		if f.Waited {
+			tried = 0
+		}
+		n = w.exec("UPDATE job SET token='', due=?, attempts=attempts+?, last_error=? WHERE id=? AND token=?",
+			stamp(f.Due), tried, f.Error, l.Job, l.Token)
 	default:
 		w.err = fmt.Errorf("store: unknown fate %q", f.Fate)
 	}

@@ -140,6 +140,7 @@ type Settlement struct {
 	Fate       Fate
 	Due        time.Time      // for Retry
 	Recipients []addr.Address // for Retry: those still to do; nil keeps the job's own
+	Waited     bool           // for Retry: nothing was tried, so it counts as no attempt
 	Error      string         // for Retry and Park: what went wrong, for operators
 }
 
