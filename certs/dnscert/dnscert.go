@@ -112,7 +112,7 @@ func (f *Finder) Find(ctx context.Context, name string) (Answer, error) {
 		}
 		switch r.Type {
 		case typePKIX:
-			a.add(i, r.Data)
+			_ = a.add(i, r.Data) // one that cannot be read does not hide the others (CD-21)
 		case typeIPKIX, typeURI:
 			if fetches++; fetches > MaxFetches {
 				a.note(i, "passed over: more than %d URLs at this name", MaxFetches)
@@ -136,18 +136,19 @@ func (a *Answer) note(i int, format string, args ...any) {
 }
 
 // add keeps a certificate or notes why not (CD-21).
-func (a *Answer) add(i int, der []byte) {
+func (a *Answer) add(i int, der []byte) error {
 	cert, err := certs.Parse(der)
 	if err != nil {
 		a.note(i, "not a certificate: %v", err)
-		return
+		return err
 	}
 	for _, have := range a.Certs {
 		if have.Equal(cert) {
-			return
+			return nil
 		}
 	}
 	a.Certs = append(a.Certs, cert)
+	return nil
 }
 
 // follow fetches the certificate a record points to. RFC 4398 §2.1: the content is the URL; of a URI
@@ -172,6 +173,8 @@ func (f *Finder) follow(ctx context.Context, a *Answer, i int, r dnsclient.CERT)
 	if block, _ := pem.Decode(body); block != nil && block.Type == "CERTIFICATE" {
 		body = block.Bytes
 	}
-	a.add(i, body)
+	if err := a.add(i, body); err != nil { // a web server's page in trouble, as likely as not
+		return fmt.Errorf("dnscert: %s: not a certificate: %w", url, err)
+	}
 	return nil
 }

@@ -113,11 +113,12 @@ func TestRecords(t *testing.T) {
 		{"IPKIX, fetching switched off", []dnsclient.CERT{url(4, "http://pki.example/one.cer")}, nil, 0, nil, "switched off"},
 		{"a URL of another kind", []dnsclient.CERT{url(4, "file:///etc/passwd")}, pages, 0, nil, "not an http URL"},
 		{"a URL without end", []dnsclient.CERT{url(4, "http://"+strings.Repeat("x", dnscert.MaxURL))}, pages, 0, nil, "not an http URL"},
-		{"a page instead of a certificate", []dnsclient.CERT{url(4, "http://pki.example/html")}, pages, 0, nil, "not a certificate"},
+		{"a page instead of a certificate is a fault", []dnsclient.CERT{url(4, "http://pki.example/html")}, pages, 0, dnsclient.ErrTemporary, "not a certificate"},
+		{"a page instead of a certificate, beside a good one", []dnsclient.CERT{url(4, "http://pki.example/html"), pkix(one.Raw)}, pages, 1, nil, "not a certificate"},
 		{"a web server that cannot be reached is a fault", []dnsclient.CERT{url(4, "http://pki.example/gone")}, pages, 0, dnsclient.ErrTemporary, "cannot be reached"},
 		{"too large a page is a fault", []dnsclient.CERT{url(4, "http://pki.example/huge")}, pages, 0, dnsclient.ErrTemporary, "too large"},
 		{"unreachable beside good", []dnsclient.CERT{url(4, "http://pki.example/gone"), pkix(one.Raw)}, pages, 1, nil, "cannot be reached"},
-		{"more URLs than are followed", many, pages, 0, nil, "more than 4 URLs"},
+		{"more URLs than are followed", many, pages, 0, dnsclient.ErrTemporary, "more than 4 URLs"},
 	} {
 		t.Run(tc.situation, func(t *testing.T) {
 			got, err := dnscert.New(answer{records: tc.records}, tc.fetch).Find(t.Context(), "direct.example.org")
