@@ -89,6 +89,9 @@ func TestAnswersThatMeanSomething(t *testing.T) {
 		{"forged: a question as answer first", func(_ string, q *dns.Msg) [][]byte {
 			return [][]byte{reply(q, 0, nil, func(m *dns.Msg) { m.Response = false }), reply(q, 0, []string{cert})}
 		}, nil, 1, false, ""},
+		{"forged: no such name, without the question, first", func(_ string, q *dns.Msg) [][]byte {
+			return [][]byte{reply(q, 3, nil, func(m *dns.Msg) { m.Question = nil }), reply(q, 0, []string{cert})}
+		}, nil, 1, false, ""},
 		{"garbage first", func(_ string, q *dns.Msg) [][]byte {
 			return [][]byte{[]byte("garbage"), {0}, reply(q, 0, []string{cert})}
 		}, nil, 1, false, ""},

@@ -249,7 +249,7 @@ func accept(wire []byte, ask *dns.Msg) (*dns.Msg, error) {
 	if !msg.Response || msg.Opcode != dns.OpcodeQuery {
 		return nil, faultError{"not an answer"}
 	}
-	if len(msg.Question) == 0 && msg.Rcode != dns.RcodeSuccess {
+	if len(msg.Question) == 0 && msg.Rcode != dns.RcodeSuccess && msg.Rcode != dns.RcodeNameError {
 		msg.Question = ask.Question // QUIRK: servers that cannot read a query send its error without the question
 		return msg, nil
 	}
