@@ -96,11 +96,11 @@ func constraintFault(path []*node, as string) *Fault {
 
 // standsFor is the names by which an address is vouched for: itself, and its domain.
 func standsFor(as string) []generalName {
-	_, domain, ok := strings.Cut(as, "@")
-	if !ok {
+	at := strings.LastIndexByte(as, '@') // a quoted local part may hold others
+	if at < 0 {
 		return nil
 	}
-	return []generalName{{tag: tagEmail, text: as}, {tag: tagDNS, text: domain, implied: true}}
+	return []generalName{{tag: tagEmail, text: as}, {tag: tagDNS, text: as[at+1:], implied: true}}
 }
 
 // judge holds one certificate's names against one issuer's constraints.

@@ -155,6 +155,7 @@ func TestConstraintsHoldForWhatTheLeafStandsFor(t *testing.T) {
 		{"the parent permitted, bound by address", constraint(true, dns, []byte("example")), own, "dr@clinic.example", true},
 		{"another domain permitted, bound by address", constraint(true, dns, []byte("other.example")), own, "dr@clinic.example", false},
 		{"the domain excluded, bound by address", constraint(false, dns, []byte("clinic.example")), own, "dr@clinic.example", false},
+		{"the domain excluded, a quoted local part with another", constraint(false, dns, []byte("clinic.example")), own, `"dr@other"@clinic.example`, false},
 		{"all domains excluded, bound by address: it issues no names of hosts", constraint(false, dns, nil), own, "dr@clinic.example", true},
 		{"all domains excluded, bound by domain", constraint(false, dns, nil), domain, "dr@clinic.example", false},
 		{"all e-mail excluded, bound by domain", constraint(false, email, nil), domain, "dr@clinic.example", false},
