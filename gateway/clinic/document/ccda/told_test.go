@@ -33,14 +33,15 @@ func TestACodedLineDoesNotHideAnotherOfTheText(t *testing.T) {
 		sections string
 		want     string // the lines only the text has
 	}{
-		"another insulin":                 {coded("10160-0", list("Insulin glargine 10 units", "Insulin lispro 5 units"), "Insulin glargine"), "Insulin lispro 5 units"},
-		"another drug with the same salt": {coded("10160-0", list("Sumatriptan succinate 50 mg"), "Metoprolol succinate"), "Sumatriptan succinate 50 mg"},
-		"the same reaction":               {coded("48765-2", list("Penicillin - rash", "Codeine - rash"), "Penicillin"), "Codeine - rash"},
-		"another cancer":                  {coded("11450-4", list("Breast cancer", "Lung cancer"), "Breast cancer"), "Lung cancer"},
-		"the same in more words":          {coded("10160-0", list("Lisinopril (Prinivil) 10 mg by mouth"), "Lisinopril 10 MG Oral Tablet"), ""},
-		"the same twice":                  {coded("10160-0", list("Lisinopril 10 mg", "Lisinopril 10 mg"), "Lisinopril 10 MG Oral Tablet"), ""},
-		"a result that is not coded":      {coded("30954-2", `<text><table><tbody><tr><td colspan="2">Chemistries</td></tr><tr><td>Potassium</td><td>4</td></tr><tr><td>Troponin</td><td>9000 ng/L</td></tr><tr><td>Taken</td><td>2026-08-01</td></tr></tbody></table></text>`, "Potassium"), "Troponin"},
-		"a denial of others":              {coded("48765-2", list("Penicillin - rash", "No known food allergies"), "Penicillin"), ""},
+		"another insulin":                   {coded("10160-0", list("Insulin glargine 10 units", "Insulin lispro 5 units"), "Insulin glargine"), "Insulin lispro 5 units"},
+		"another drug with the same salt":   {coded("10160-0", list("Sumatriptan succinate 50 mg"), "Metoprolol succinate"), "Sumatriptan succinate 50 mg"},
+		"the same reaction":                 {coded("48765-2", list("Penicillin - rash", "Codeine - rash"), "Penicillin"), "Codeine - rash"},
+		"another cancer":                    {coded("11450-4", list("Breast cancer", "Lung cancer"), "Breast cancer"), "Lung cancer"},
+		"the same in more words":            {coded("10160-0", list("Lisinopril (Prinivil) 10 mg by mouth"), "Lisinopril 10 MG Oral Tablet"), ""},
+		"the same twice":                    {coded("10160-0", list("Lisinopril 10 mg", "Lisinopril 10 mg"), "Lisinopril 10 MG Oral Tablet"), ""},
+		"a row that gives the code's words": {coded("30954-2", `<text><table><tbody><tr><td>High density lipoprotein</td><td>HDLc SerPl-sCnc</td><td>55</td></tr></tbody></table></text>`, "HDLc SerPl-sCnc"), ""},
+		"a result that is not coded":        {coded("30954-2", `<text><table><tbody><tr><td colspan="2">Chemistries</td></tr><tr><td>Potassium</td><td>4</td></tr><tr><td>Troponin</td><td>9000 ng/L</td></tr><tr><td>Taken</td><td>2026-08-01</td></tr></tbody></table></text>`, "Potassium"), "Troponin"},
+		"a denial of others":                {coded("48765-2", list("Penicillin - rash", "No known food allergies"), "Penicillin"), ""},
 	} {
 		var got []string
 		for _, it := range read(t, doc("", c.sections)).Items() {

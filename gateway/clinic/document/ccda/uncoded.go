@@ -15,11 +15,16 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 	if !decided(s.Kind) && s.Kind != Results {
 		return nil
 	}
-	c := claims{words: map[string][]int{}, taken: make([]bool, len(coded))}
+	c := claims{words: map[string][]int{}, cells: map[string]int{}, taken: make([]bool, len(coded))}
 	none := true // the entries only deny, or say that nothing is known
 	for i, it := range coded {
 		none = none && (it.Negated || it.Null != "")
 		c.index(i, it.Name, it.Code.Display, it.Code.Text, it.Detail)
+		for _, cell := range []string{it.Code.Code, it.Code.Display} {
+			if len(cell) >= 4 && !generic(cell) {
+				c.cells[strings.ToLower(cell)] = i
+			}
+		}
 		if w, ok := d.wordsAt(it.Anchor); ok && !w.whole {
 			c.index(i, it.Narrative, w.row)
 		}
@@ -29,7 +34,7 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		if s.Kind == Results && !measured(line) {
 			continue // heads of panels and remarks
 		}
-		if (line.Row || line.Item) && !denies(line.Name) && !(none && negates(line.Name)) && !c.whole(line.Name) {
+		if (line.Row || line.Item) && !denies(line.Name) && !(none && negates(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
 			lines = append(lines, line)
 		}
 	}
@@ -58,6 +63,7 @@ const maxPostings = 500
 // claims are the words of the entries of a section, and which entries speak of a line already.
 type claims struct {
 	words map[string][]int // stem → the entries that hold it
+	cells map[string]int   // code or its words → the entry
 	taken []bool
 }
 
@@ -70,6 +76,17 @@ func (c *claims) index(i int, texts ...string) {
 			}
 		}
 	}
+}
+
+// cell says whether a cell of a row is the code of an entry, or its words.
+func (c *claims) cell(line Line) bool {
+	for _, text := range line.others {
+		if i, ok := c.cells[strings.ToLower(text)]; ok {
+			c.taken[i] = true
+			return true
+		}
+	}
+	return false
 }
 
 // whole says whether one entry holds every telling word of a line, or the line has none.
