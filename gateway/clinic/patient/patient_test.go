@@ -29,6 +29,15 @@ func number(root, ext string) func(*chart.Patient) {
 	}
 }
 
+// kind says of what kind the numbers are.
+func kind(t string) func(*chart.Patient) {
+	return func(p *chart.Patient) {
+		for i := range p.IDs {
+			p.IDs[i].Type = t
+		}
+	}
+}
+
 func phone(n string) func(*chart.Patient) {
 	return func(p *chart.Patient) { p.Telecoms = append(p.Telecoms, chart.Telecom{Value: n}) }
 }
@@ -56,24 +65,27 @@ func TestScore(t *testing.T) {
 	}{
 		"all of it agrees but the address": {who("Ana", "Ruiz", "19700102", "F", phone("tel:+1(555)777-0101"), lives("1 A St", "Beaverton", "97005")),
 			who("Ana", "Ruiz", "19700102", "F", phone("555-777-0101"), lives("9 B St", "Salem", "97301")), Likely, "address", Differs, "worth asking"},
-		"accents, case and hyphens":              {who("ANA", "NUNEZ LOPEZ", "19700102", "F"), who("Ana", "Núñez-López", "19700102", "F"), Likely, "last name", Agrees, "same last name"},
-		"a short form of the first name":         {who("Bill", "Ruiz", "19700102", "M"), who("William", "Ruiz", "19700102", "M"), Likely, "first name", Close, "we know William"},
-		"a slip in the last name":                {who("Ana", "Riuz", "19700102", "F"), who("Ana", "Ruiz", "19700102", "F"), Likely, "last name", Close, "we know"},
-		"a name from before the marriage":        {who("Ana", "Olsen", "19700102", "F"), who("Ana", "Ruiz", "19700102", "F", former("Olsen")), Likely, "last name", Agrees, "same"},
-		"a twin":                                 {who("Eva", "Ruiz", "19700102", "F", phone("5557770101")), who("Ana", "Ruiz", "19700102", "F", phone("5557770101")), Possible, "first name", Differs, "twins"},
-		"day and month exchanged":                {who("Ana", "Ruiz", "19700201", "F"), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", Close, "we know"},
-		"only the year of birth is stated":       {who("Ana", "Ruiz", "1970", "F"), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", Close, "as far as it is stated"},
-		"another birth date":                     {who("Ana", "Ruiz", "19880909", "F"), who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
-		"another number of the same authority":   {who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number(mr, "78")), Possible, "identifier", Differs, "we know 78"},
-		"the same number under another name":     {who("Eva", "Olsen", "19880909", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), Possible, "last name", Differs, "we know"},
-		"numbers of two authorities":             {who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number("1.2.3", "78")), Likely, "identifier", NotStated, "both"},
-		"leading noughts of a number":            {who("Ana", "Ruiz", "19700102", "F", number(mr, "0077")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), Likely, "identifier", Agrees, "same number"},
-		"another sex":                            {who("Sam", "Ruiz", "19700102", "F"), who("Sam", "Ruiz", "19700102", "M"), Possible, "sex", Differs, "we know male"},
-		"a name alone":                           {who("Ana", "Ruiz", "", ""), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", NotStated, "not stated"},
-		"a birth date alone":                     {who("", "", "19700102", ""), who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
-		"nothing stated":                         {chart.Patient{}, who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
-		"a name written without its parts":       {chart.Patient{Name: chart.Name{Text: "Ana Ruiz"}, Birth: chart.ParseTime("19700102")}, who("Ana", "Ruiz", "19700102", "F"), Likely, "last name", Agrees, "same"},
-		"ten thousand identifiers do not matter": {who("Ana", "Ruiz", "19700102", "F", manyNumbers), who("Ana", "Ruiz", "19700102", "F", manyNumbers), Likely, "birth date", Agrees, "same"},
+		"accents, case and hyphens":                     {who("ANA", "NUNEZ LOPEZ", "19700102", "F"), who("Ana", "Núñez-López", "19700102", "F"), Likely, "last name", Agrees, "same last name"},
+		"a short form of the first name":                {who("Bill", "Ruiz", "19700102", "M"), who("William", "Ruiz", "19700102", "M"), Likely, "first name", Close, "we know William"},
+		"a slip in the last name":                       {who("Ana", "Riuz", "19700102", "F"), who("Ana", "Ruiz", "19700102", "F"), Likely, "last name", Close, "we know"},
+		"a name from before the marriage":               {who("Ana", "Olsen", "19700102", "F"), who("Ana", "Ruiz", "19700102", "F", former("Olsen")), Likely, "last name", Agrees, "same"},
+		"a twin":                                        {who("Eva", "Ruiz", "19700102", "F", phone("5557770101")), who("Ana", "Ruiz", "19700102", "F", phone("5557770101")), Possible, "first name", Differs, "twins"},
+		"day and month exchanged":                       {who("Ana", "Ruiz", "19700201", "F"), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", Close, "we know"},
+		"only the year of birth is stated":              {who("Ana", "Ruiz", "1970", "F"), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", Close, "as far as it is stated"},
+		"another birth date":                            {who("Ana", "Ruiz", "19880909", "F"), who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
+		"another number of the same authority":          {who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number(mr, "78")), Possible, "identifier", Differs, "we know 78"},
+		"the same number under another name":            {who("Eva", "Olsen", "19880909", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), Possible, "last name", Differs, "we know"},
+		"numbers of two authorities":                    {who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), who("Ana", "Ruiz", "19700102", "F", number("1.2.3", "78")), Likely, "identifier", NotStated, "both"},
+		"leading noughts of a number":                   {who("Ana", "Ruiz", "19700102", "F", number(mr, "0077")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), Likely, "identifier", Agrees, "same number"},
+		"a number of a kind that one side does not say": {who("Ana", "Riuz", "19700102", "F", number(mr, "77"), kind("MR")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77")), Likely, "identifier", Agrees, "same number"},
+		"other numbers, one of no kind":                 {who("Ana", "Ruiz", "19700102", "F", number(mr, "77"), kind("MR")), who("Ana", "Ruiz", "19700102", "F", number(mr, "78")), Likely, "identifier", NotStated, "both"},
+		"one number of two kinds":                       {who("Ana", "Ruiz", "19700102", "F", number(mr, "77"), kind("MR")), who("Ana", "Ruiz", "19700102", "F", number(mr, "77"), kind("PI")), Likely, "identifier", NotStated, "both"},
+		"another sex":                                   {who("Sam", "Ruiz", "19700102", "F"), who("Sam", "Ruiz", "19700102", "M"), Possible, "sex", Differs, "we know male"},
+		"a name alone":                                  {who("Ana", "Ruiz", "", ""), who("Ana", "Ruiz", "19700102", "F"), Possible, "birth date", NotStated, "not stated"},
+		"a birth date alone":                            {who("", "", "19700102", ""), who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
+		"nothing stated":                                {chart.Patient{}, who("Ana", "Ruiz", "19700102", "F"), "", "", "", ""},
+		"a name written without its parts":              {chart.Patient{Name: chart.Name{Text: "Ana Ruiz"}, Birth: chart.ParseTime("19700102")}, who("Ana", "Ruiz", "19700102", "F"), Likely, "last name", Agrees, "same"},
+		"ten thousand identifiers do not matter":        {who("Ana", "Ruiz", "19700102", "F", manyNumbers), who("Ana", "Ruiz", "19700102", "F", manyNumbers), Likely, "birth date", Agrees, "same"},
 	} {
 		t.Run(situation, func(t *testing.T) {
 			got, ok := Score(c.stated, Record{ID: "pt-1", State: Confirmed, Stated: c.known})

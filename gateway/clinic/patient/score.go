@@ -63,12 +63,14 @@ func (c *Candidate) explain(field, more string) {
 
 func agree(v Verdict) bool { return v == Agrees || v == Close }
 
-// identifier compares numbers of the same authority only: two numbers of two authorities say nothing.
+// identifier compares numbers of the same authority only: two numbers of two authorities say nothing. A C-CDA does not say
+// of what kind a number is and HL7 v2 does (CX.5), so the same number without a kind agrees; another one without says
+// nothing, as it may be of another kind.
 func identifier(a, b chart.Patient) Reason {
 	known := map[string][]chart.ID{}
 	for _, id := range b.IDs[:min(len(b.IDs), maxIdentifiers)] {
 		if usable(id) {
-			known[authority(id)] = append(known[authority(id)], id)
+			known[id.Root] = append(known[id.Root], id)
 		}
 	}
 	out := Reason{"identifier", NotStated, "no number that both state"}
@@ -76,9 +78,15 @@ func identifier(a, b chart.Patient) Reason {
 		if !usable(id) {
 			continue
 		}
-		for _, other := range known[authority(id)] {
+		for _, other := range known[id.Root] {
+			if other.Type != id.Type && other.Type != "" && id.Type != "" {
+				continue
+			}
 			if identity(id) == identity(other) {
 				return Reason{"identifier", Agrees, "same number " + id.Extension + from(id)}
+			}
+			if other.Type != id.Type {
+				continue
 			}
 			out = Reason{"identifier", Differs, fmt.Sprintf("number %s, we know %s%s", id.Extension, other.Extension, from(id))}
 		}
@@ -95,9 +103,6 @@ func from(id chart.ID) string {
 
 // usable leaves out what does not name one person.
 func usable(id chart.ID) bool { return id.Null == "" && id.Root != "" && id.Extension != "" }
-
-// authority is what two numbers must share to be compared: who gave them, and what kind they are.
-func authority(id chart.ID) string { return id.Root + "|" + id.Type }
 
 func identity(id chart.ID) string {
 	return id.Root + "^" + strings.ToUpper(strings.TrimLeft(strings.TrimSpace(id.Extension), "0"))
