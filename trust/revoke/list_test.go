@@ -3,8 +3,10 @@ package revoke_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -51,6 +53,49 @@ func crlAt(urls ...string) testpki.Option {
 	return func(c *x509.Certificate) { c.CRLDistributionPoints = urls }
 }
 
+// withoutEnd is a list without its nextUpdate, signed again.
+func withoutEnd(t testing.TB, by *testpki.Authority, list []byte) []byte {
+	t.Helper()
+	var outer struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(list, &outer); err != nil {
+		t.Fatal(err)
+	}
+	var fields []asn1.RawValue
+	for rest := outer.TBS.Bytes; len(rest) > 0; {
+		var f asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &f); err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, f)
+	}
+	const nextUpdate = 4 // version, algorithm, issuer and thisUpdate come before
+	var content []byte
+	for i, f := range fields {
+		if i != nextUpdate {
+			content = append(content, f.FullBytes...)
+		}
+	}
+	tbs, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: content})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(tbs)
+	sig, err := by.Key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer.TBS, outer.Signature = asn1.RawValue{FullBytes: tbs}, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}
+	out, err := asn1.Marshal(outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 func TestListsAtHand(t *testing.T) {
 	const point = "http://crl.example/1"
 	root := testpki.Root(t, "Root")
@@ -93,6 +138,9 @@ func TestListsAtHand(t *testing.T) {
 		{"stale, on hold", root.List(t, mine, testpki.ListDates(-9, -1), onHold), leaf.Cert, root.Cert, revoke.Unknown, "stale"},
 		{"fresh, on hold", root.List(t, mine, onHold), leaf.Cert, root.Cert, revoke.Revoked, "certificate hold"},
 		{"stale, withdrawn by another key of the same name", twin.List(t, mine, testpki.ListDates(-9, -1)), leaf.Cert, root.Cert, revoke.Unknown, "signature"},
+		{"without an end clears nobody", withoutEnd(t, root, root.List(t, nil)), leaf.Cert, root.Cert, revoke.Unknown, "when the next one is due"},
+		{"without an end still withdraws", withoutEnd(t, root, root.List(t, mine)), leaf.Cert, root.Cert, revoke.Revoked, "key compromise"},
+		{"without an end, from the future", withoutEnd(t, root, root.List(t, mine, testpki.ListDates(1, 9))), leaf.Cert, root.Cert, revoke.Unknown, "after the instant"},
 		{"from the future", root.List(t, mine, testpki.ListDates(1, 9)), leaf.Cert, root.Cert, revoke.Unknown, "after the instant"},
 		{"delta", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidDelta, Critical: true, Value: []byte{2, 1, 1}})), leaf.Cert, root.Cert, revoke.Unknown, "delta"},
 		{"unknown critical extension", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidOdd, Critical: true, Value: []byte{5, 0}})), leaf.Cert, root.Cert, revoke.Unknown, "critical"},

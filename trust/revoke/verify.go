@@ -95,7 +95,7 @@ func hashOf(a x509.SignatureAlgorithm) crypto.Hash {
 }
 
 // fresh says why a list does not speak for the instant, or "". A list without nextUpdate promises
-// nothing and is not used (RFC 5280 §5.1.2.5 demands one).
+// nothing and clears nobody (RFC 5280 §5.1.2.5 demands one).
 func (l *List) fresh(at time.Time) string {
 	switch {
 	case l.ThisUpdate.After(at.Add(skew)):
@@ -108,9 +108,9 @@ func (l *List) fresh(at time.Time) string {
 	return ""
 }
 
-// ended says that the list was good once: a withdrawal in it holds on, though it can clear nobody any more.
+// ended says that the list cannot clear anybody any more, or never could, and that a withdrawal in it holds on.
 func (l *List) ended(at time.Time) bool {
-	return !l.ThisUpdate.After(at.Add(skew)) && !l.NextUpdate.IsZero() && at.After(l.NextUpdate)
+	return !l.ThisUpdate.After(at.Add(skew)) && (l.NextUpdate.IsZero() || at.After(l.NextUpdate))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
