@@ -119,7 +119,7 @@ func (a Admin) beginRoll(ctx context.Context, old store.Credential, in RollArg) 
 		if err != nil {
 			return nil, err
 		}
-		if err := fitsPlace(old, next); err != nil {
+		if signs, err = a.takesPlace(ctx, old, next); err != nil {
 			return nil, err
 		}
 		next.Replaces, next.SignsFrom = old.ID, signs
@@ -152,7 +152,40 @@ func (a Admin) beginRoll(ctx context.Context, old store.Credential, in RollArg) 
 	return &rows[0], nil
 }
 
-// fitsPlace refuses a successor that is bound to something else or can do less.
+// takesPlace says from when on a credential can sign in another's place: when every answer given before has run
+// out, and not before it is valid. It refuses one that would leave a gap.
+func (a Admin) takesPlace(ctx context.Context, old, next store.Credential) (time.Time, error) {
+	if err := fitsPlace(old, next); err != nil {
+		return time.Time{}, err
+	}
+	if next.Replaces != "" && next.Replaces != old.ID {
+		if other, err := a.credential(ctx, next.Replaces); err == nil && other.Retired.IsZero() {
+			return time.Time{}, fmt.Errorf("gateway: certificate %s is to take the place of %s", next.ID[:16], other.ID[:16])
+		}
+	}
+	after, err := a.successorOf(ctx, next)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if after != nil {
+		return time.Time{}, fmt.Errorf("gateway: certificate %s is itself being replaced, by %s", next.ID[:16], after.ID[:16])
+	}
+	cert, err := x509.ParseCertificate(next.Certificate)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("gateway: certificate %s: %w", next.ID[:16], err)
+	}
+	signs := a.s.now().Add(a.s.publicationWait(old))
+	if signs.Before(cert.NotBefore) {
+		signs = cert.NotBefore
+	}
+	if !signs.Before(cert.NotAfter) {
+		return time.Time{}, fmt.Errorf("gateway: certificate %s is over on %s, before it could sign (%s): take one that lasts", next.ID[:16],
+			cert.NotAfter.UTC().Format(time.RFC3339), signs.UTC().Format(time.RFC3339))
+	}
+	return signs, nil
+}
+
+// fitsPlace refuses a successor that is bound to something else, can do less or is retired.
 func fitsPlace(old, next store.Credential) error {
 	switch {
 	case next.ID == old.ID:
@@ -161,6 +194,8 @@ func fitsPlace(old, next store.Credential) error {
 		return fmt.Errorf("gateway: certificate %s is bound to %s %s, the old one to %s %s", next.ID[:16], next.Domain, next.Address, old.Domain, old.Address)
 	case old.CanSign && !next.CanSign, old.CanDecrypt && !next.CanDecrypt:
 		return fmt.Errorf("gateway: certificate %s can do less than the one it would replace (signing %v, decrypting %v)", next.ID[:16], next.CanSign, next.CanDecrypt)
+	case !next.Retired.IsZero():
+		return fmt.Errorf("gateway: certificate %s is retired", next.ID[:16])
 	}
 	return nil
 }
@@ -183,7 +218,16 @@ func algorithmOf(c *x509.Certificate) issue.Algorithm {
 	return issue.RSA2048
 }
 
+// finishRoll takes the old certificate out of service. Not even force does so for one that is not valid now.
 func (a Admin) finishRoll(ctx context.Context, old, next store.Credential, grace time.Duration) (Roll, error) {
+	cert, err := x509.ParseCertificate(next.Certificate)
+	if err != nil {
+		return Roll{}, fmt.Errorf("gateway: stored certificate %s: %w", next.ID, err)
+	}
+	if now := a.s.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+		return Roll{}, fmt.Errorf("gateway: certificate %s is valid from %s until %s, so the old one, %s, stays: postern cert retire %s, and roll to one that is valid",
+			next.ID[:16], cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), old.ID[:16], next.ID[:16])
+	}
 	until := a.s.now().Add(grace)
 	defer a.s.published()
 	return Roll{Old: old.ID, New: next.ID, Stage: StageSigning, SignsFrom: a.s.now().UTC(), DecryptsUntil: until.UTC()},
@@ -197,6 +241,7 @@ func (s *Site) tendRolls(ctx context.Context, by Admin) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, next := range rows {
 		if next.Replaces == "" || !next.Retired.IsZero() || s.now().Before(next.SignsFrom) {
 			continue
@@ -206,11 +251,12 @@ func (s *Site) tendRolls(ctx context.Context, by Admin) error {
 			continue
 		}
 		if _, err := by.finishRoll(ctx, rows[i], next, DefaultGrace); err != nil {
-			return err
+			errs = append(errs, err) // the others' wait is over all the same
+			continue
 		}
 		s.Log.Info("a certificate took another's place", "old", rows[i].ID[:16], "new", next.ID[:16], "domain", next.Domain)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // RequestArg are the arguments of `cert csr`: one of Domain and Address.
@@ -358,8 +404,8 @@ func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", f.Name, err)
 			}
-			if row.Replaces = got.request.Replaces; row.Replaces != "" {
-				row.SignsFrom = a.s.now().Add(a.s.publicationWait(row))
+			if err := a.intoPlace(ctx, &row, got.request.Replaces); err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Name, err)
 			}
 			if slices.ContainsFunc(rows, func(r store.Credential) bool { return r.ID == row.ID }) {
 				return nil, fmt.Errorf("%s: certificate %s is in another of these files too: give each once", f.Name, row.ID[:16])
@@ -386,6 +432,31 @@ func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte)
 		}
 	}
 	return out, nil
+}
+
+// intoPlace lets the answer to a request take the place it was asked for, when it can: an authority may have left
+// something out. A place that is free by now needs no wait.
+func (a Admin) intoPlace(ctx context.Context, row *store.Credential, replaces string) error {
+	if replaces == "" {
+		return nil
+	}
+	old, err := a.credential(ctx, replaces)
+	if err != nil {
+		return err
+	}
+	if !old.Retired.IsZero() {
+		return nil
+	}
+	if there, err := a.successorOf(ctx, old); err != nil {
+		return err
+	} else if there != nil && there.ID != row.ID {
+		return fmt.Errorf("gateway: certificate %s is already being replaced by %s: when that is done, this one can be imported", old.ID[:16], there.ID[:16])
+	}
+	if row.SignsFrom, err = a.takesPlace(ctx, old, *row); err != nil {
+		return fmt.Errorf("it cannot take the place it was asked for: %w", err)
+	}
+	row.Replaces = old.ID
+	return nil
 }
 
 // readImport reads one file: certificates with keys, or one that answers a request.

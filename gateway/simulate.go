@@ -48,6 +48,9 @@ func (p *proposed) Anchors(ctx context.Context, local addr.Domain, dir trust.Dir
 	}
 	var list []*x509.Certificate
 	for _, a := range rows {
+		if !a.Domain.IsZero() && a.Domain != local { // a bundle brings anchors to each domain in that one's own directions
+			continue
+		}
 		if a.Blocked != "" || dir == trust.Incoming && !a.Incoming || dir == trust.Outgoing && !a.Outgoing {
 			continue
 		}
@@ -260,6 +263,9 @@ func (a Admin) Simulate(ctx context.Context, in Simulate, file []byte) (Simulate
 		return Simulated{}, err
 	}
 	if in.PolicyName != "" {
+		if err := a.simulatesPolicy(ctx, in); err != nil {
+			return Simulated{}, err
+		}
 		row := store.PolicyRow{Domain: in.Domain, Direction: in.Direction, Use: in.Use, Name: in.PolicyName, Text: in.PolicyText}
 		p.policies = func(have []store.PolicyRow) []store.PolicyRow { return withPolicy(have, row, in.PolicyRemove) }
 	}
@@ -272,6 +278,29 @@ func (a Admin) Simulate(ctx context.Context, in Simulate, file []byte) (Simulate
 		return Simulated{}, err
 	}
 	return Simulated{touched(in.Days, r), touches(added, cases, r), touches(removed, cases, r)}, nil
+}
+
+// simulatesPolicy refuses a policy of which past decisions about partners could say nothing: that nothing would
+// have come out differently would be no true answer.
+func (a Admin) simulatesPolicy(ctx context.Context, in Simulate) error {
+	arg := PolicyArg{Domain: in.Domain, Direction: in.Direction, Use: in.Use, Name: in.PolicyName}
+	if err := checkPolicy(arg); err != nil {
+		return err
+	}
+	if arg.own() {
+		return fmt.Errorf("gateway: a policy about %s %s is about our own certificates, which decisions about partners do not show: postern trust policy test says which of ours it would refuse", in.Direction, in.Use)
+	}
+	if !in.PolicyRemove {
+		return nil
+	}
+	have, err := a.s.Store.Policies(ctx, in.Domain)
+	if err != nil {
+		return err
+	}
+	if len(withPolicy(have, store.PolicyRow{Domain: in.Domain, Direction: in.Direction, Use: in.Use, Name: in.PolicyName}, true)) == len(have) {
+		return fmt.Errorf("gateway: no policy %s is in force for %s, %s %s: postern trust policy list", in.PolicyName, in.Domain, in.Direction, in.Use)
+	}
+	return nil
 }
 
 // simulateRemoval takes the anchors to be removed out of what is proposed, and names them.

@@ -141,6 +141,12 @@ func runCertRoll(ctx context.Context, c *console, args []string) error {
 	if in.Force && !in.Finish {
 		return usagef("--force goes with --now")
 	}
+	if in.GraceDays > 0 && !in.Finish {
+		return usagef("--grace-days goes with --now: by itself the old certificate decrypts for 30 days more")
+	}
+	if in.Days > 0 && in.With != "" {
+		return usagef("--days is for a new certificate; the one of --with has its own dates")
+	}
 	return c.withSite(ctx, *file, func(call caller) error {
 		var r gateway.Roll
 		if err := call.ask(ctx, "cert.roll", in, &r); err != nil {
