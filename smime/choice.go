@@ -15,7 +15,8 @@ import (
 // zero Known is a peer never heard of. Only mail whose signer was verified and trusted may teach it.
 //
 // Capabilities stand in what was signed. KeyTransport and MailCipher are the envelope's, which anybody may
-// have put around a genuine signed message: they count only where the capabilities say nothing.
+// have put around a genuine signed message that he was sent too: they count only where the capabilities say
+// nothing, and are to be learnt only from a message that nobody else was sent.
 type Known struct {
 	Capabilities []Capability `json:"capabilities,omitempty"`  // of the newest verified mail (CMS-14)
 	KeyTransport string       `json:"key_transport,omitempty"` // how its newest verified mail to us carried the content key

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
+	"postern/gateway/message"
 	"postern/smime"
 	"postern/smime/addr"
 	"postern/trust"
@@ -63,7 +65,11 @@ type Lesson struct {
 
 // lessons lists what the approved recipients' domains learn of the sender. A claimed time in the future
 // counts as now, so that no message can stand in the way of every later one.
-func (a *Agent) lessons(o *smime.Opened, sender addr.Address, verdicts []Verdict) []Lesson {
+//
+// The envelope itself is not signed: another recipient can put a message that he was sent too into one of his own
+// and send it to us, and so choose with what we answer its author. What the envelope shows is therefore learnt only
+// from a message that nobody but us has been sent (onlyOurs).
+func (a *Agent) lessons(o *smime.Opened, sender addr.Address, onlyOurs bool, verdicts []Verdict) []Lesson {
 	var out []Lesson
 	seen := map[addr.Domain]bool{}
 	for _, v := range verdicts {
@@ -77,6 +83,9 @@ func (a *Agent) lessons(o *smime.Opened, sender addr.Address, verdicts []Verdict
 				continue
 			}
 			l := Lesson{Local: local, Name: sender.Domain().String(), Cert: s.Cert, Known: smime.Taught(o, s), Time: s.SigningTime}
+			if !onlyOurs {
+				l.Known.KeyTransport, l.Known.MailCipher = "", ""
+			}
 			if v.Bound == "address" {
 				l.Name = sender.WithoutTag().Key()
 			}
@@ -88,4 +97,21 @@ func (a *Agent) lessons(o *smime.Opened, sender addr.Address, verdicts []Verdict
 		}
 	}
 	return out
+}
+
+// onlyOurs reports that a message names nobody in its signed header but those it has reached here for.
+func onlyOurs(o *smime.Opened, f message.Facts, rcpts []addr.Address) bool {
+	if !o.Wrapped || f.Bcc {
+		return false
+	}
+	here := map[string]bool{}
+	for _, r := range rcpts {
+		here[r.WithoutTag().Key()] = true
+	}
+	for _, r := range slices.Concat(f.To, f.Cc) {
+		if !here[r.WithoutTag().Key()] {
+			return false
+		}
+	}
+	return true
 }

@@ -132,3 +132,26 @@ func TestWhatAMessageTeaches(t *testing.T) {
 		}
 	}
 }
+
+// A message that somebody else was sent too may come in an envelope of his: it teaches only what is signed.
+func TestAnEnvelopeThatAnotherMayHaveMadeTeachesNothing(t *testing.T) {
+	f, ca := receiver(t)
+	signer := leaf(t, ca, issue.LeafOptions{Address: doc})
+	for _, c := range []struct{ name, to, cipher string }{
+		{"to us alone", "To: <intake@clinic.example>\n", "aes-256-cbc"},
+		{"to us alone, with a tag", "To: <INTAKE+ward@clinic.example>\n", "aes-256-cbc"},
+		{"to another too", "To: <intake@clinic.example>, <eve@evil.example>\n", ""},
+		{"with a copy to another", "To: <intake@clinic.example>\nCc: <eve@evil.example>\n", ""},
+		{"with blind copies", "To: <intake@clinic.example>\nBcc: <eve@evil.example>\n", ""},
+	} {
+		sealed := f.seal(signer, mail(fromDoc+c.to), intake)
+		res, err := f.agent().Open(t.Context(), agent.Inbound{MailFrom: doc, Recipients: []addr.Address{intake}, Sealed: bytes.NewReader(sealed)})
+		if err != nil || len(res.Lessons) != 1 {
+			t.Fatalf("%s: %v, %+v", c.name, err, res)
+		}
+		if k := res.Lessons[0].Known; k.MailCipher != c.cipher || (k.KeyTransport != "") != (c.cipher != "") || len(k.Capabilities) < 5 {
+			t.Errorf("%s: learnt %+v", c.name, k)
+		}
+		res.Opened.Close()
+	}
+}

@@ -147,7 +147,7 @@ func (a *Agent) examine(ctx context.Context, in Inbound, o *smime.Opened, p Poli
 			res.Refused = false
 		}
 	}
-	res.Lessons = a.lessons(o, res.Sender, res.Verdicts)
+	res.Lessons = a.lessons(o, res.Sender, onlyOurs(o, f, in.Recipients), res.Verdicts)
 	return res, nil
 }
 
