@@ -108,7 +108,11 @@ func ReadJSON(src io.ReaderAt, size int64) (*Resource, error) {
 	if t, _ := o["resourceType"].(string); !ok || t == "" {
 		return nil, ErrNotFHIR
 	}
-	return read(jsonElement{o}), nil
+	r := read(jsonElement{o})
+	if name := twice(raw); name != "" {
+		r.find(chart.Problem, "named-twice", "The data gives “%s” twice in one place. Only the last is shown here; another program may go by the first.", clip(name))
+	}
+	return r, nil
 }
 
 // deep says whether brackets nest deeper than maxDepth, strings aside.
