@@ -22,21 +22,40 @@ import (
 // republish keeps what the world sees true: it is built again after each change, and when the next
 // certificate begins or ends.
 func (g *Gateway) republish(ctx context.Context, next time.Time) {
-	for {
-		wait := time.Hour
-		if !next.IsZero() {
-			wait = min(wait, max(next.Sub(g.site.now()), time.Second))
+	wait := func(next time.Time) time.Duration {
+		if next.IsZero() {
+			return time.Hour
 		}
-		t := time.NewTimer(wait)
+		return min(time.Hour, next.Sub(g.site.now()))
+	}
+	repeat(ctx, g.site.changed, wait(next), func() time.Duration { return wait(g.publish(ctx)) })
+}
+
+// publishGap is how long changes wait for each other. A zone's serial rises by one at least with each that is
+// published: more often than once a second, and it would run ahead of the clock that it begins at after a restart,
+// and the secondaries would not take what changes then.
+const publishGap = time.Second
+
+// repeat calls do after each change and when the time it gave last is over, no more often than each publishGap.
+func repeat(ctx context.Context, changed <-chan struct{}, wait time.Duration, do func() (wait time.Duration)) {
+	for {
+		t := time.NewTimer(max(wait, 0))
 		select {
 		case <-ctx.Done():
 			t.Stop()
 			return
-		case <-g.site.changed:
+		case <-changed:
 		case <-t.C:
 		}
 		t.Stop()
-		next = g.publish(ctx)
+		wait = do()
+		gap := time.NewTimer(publishGap)
+		select {
+		case <-ctx.Done():
+			gap.Stop()
+			return
+		case <-gap.C:
+		}
 	}
 }
 
