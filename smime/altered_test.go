@@ -3,6 +3,7 @@ package smime_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
 
@@ -130,5 +131,31 @@ func TestMoreRecipientsOfOursThanAreTried(t *testing.T) {
 	}
 	if got := opened(t, sealed(t, referral(), o), smime.OpenOptions{Keys: keys[cms.MaxMatches:]}); got.Report.Recipients != len(keys) {
 		t.Errorf("the last alone: %d recipients", got.Report.Recipients)
+	}
+}
+
+// The detail of a refusal is kept and shown; nothing that was decrypted may be in it.
+func TestDetailsHoldNothingDecrypted(t *testing.T) {
+	from, to := someone(t, "hospital", "rsa2048"), someone(t, "clinic", "rsa2048")
+	content := wrapped(referral())
+	signed := string(multipart(content, forgedData{signers: []forgedSigner{{p: from}}}.der(t, content)))
+	keys := smime.OpenOptions{Keys: []smime.Key{to.decrypt()}}
+	for name, entity := range map[string]string{
+		"unsigned":                  "Content-Type: jane-doe-hiv/positive; x=y\r\n\r\ntext\r\n",
+		"signature of another type": strings.Replace(signed, "application/pkcs7-signature; name", "jane-doe-hiv/positive; name", 1),
+		"type of the opaque form":   "Content-Type: application/pkcs7-mime; smime-type=jane-doe-hiv\r\n\r\njane-doe-hiv\r\n",
+	} {
+		_, err := smime.Open(bytes.NewReader(mail(sealedFor(t, to, []byte(entity)).der())), keys)
+		var e *smime.Error
+		if !errors.As(err, &e) || e.Reason == "" {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if strings.Contains(err.Error()+e.Detail, "hiv") {
+			t.Errorf("%s: the detail is %q", name, e.Detail)
+		}
+	}
+	_, err := smime.Open(strings.NewReader("Content-Type: "+strings.Repeat("y", 100_000)+"\r\n\r\n"), keys)
+	if err == nil || len(err.Error()) > 200 {
+		t.Errorf("a detail of %d octets", len(err.Error()))
 	}
 }

@@ -53,7 +53,21 @@ func (x *opening) content() error {
 		// Octets without any header field are what a wrong key makes: the same answer as for one (CMS-31).
 		return fail(cms.ReasonUndecryptable, "")
 	}
-	return fail(ReasonUnsigned, "content type "+printable(typ))
+	return fail(ReasonUnsigned, "content type "+usualType(typ))
+}
+
+// usualType names a media type of a decrypted message that is refused. Only types everybody knows: details are kept
+// with the refusal, and of what was decrypted nothing may be (whoever splices cipher blocks chooses what stands
+// where a type is expected).
+func usualType(typ string) string {
+	switch typ {
+	case "":
+		return "none"
+	case "text/plain", "text/html", "text/xml", "application/xml", "application/pdf", "application/zip", "application/octet-stream", "message/rfc822",
+		"multipart/mixed", "multipart/alternative", "multipart/related", "multipart/report", "multipart/signed", "application/pkcs7-mime", "application/pkcs7-signature":
+		return typ
+	}
+	return "of another kind"
 }
 
 // root is the header of the decrypted message and the octets read so far, which begin with it.
@@ -286,7 +300,7 @@ func (x *opening) signaturePart(sec *io.SectionReader) (*cms.Signed, error) {
 	case "application/x-pkcs7-signature", "application/octet-stream", "application/pkcs7-mime", "application/x-pkcs7-mime":
 		x.out.Report.lenient(LenientMediaType) // QUIRK: old names, and relays that do not know the type
 	default:
-		return nil, fail(ReasonStructure, "the second part of multipart/signed is "+printable(typ))
+		return nil, fail(ReasonStructure, "the second part of multipart/signed is "+usualType(typ))
 	}
 	body, lenient, err := transferDecode(h, io.NewSectionReader(sec, h.Size, sec.Size()-h.Size))
 	if err != nil {

@@ -215,7 +215,7 @@ func (x *opening) envelopeBody(h part.Header, body io.Reader) (io.Reader, error)
 		if typ == "multipart/signed" && params["boundary"] != "" {
 			return nil, fail(ReasonNotEncrypted, "multipart/signed without an envelope")
 		}
-		return nil, fail(ReasonNotSMIME, "content type "+printable(typ))
+		return nil, fail(ReasonNotSMIME, "content type "+shortened(printable(typ)))
 	}
 	if odd {
 		x.out.Report.lenient(LenientMediaType)
@@ -225,6 +225,15 @@ func (x *opening) envelopeBody(h part.Header, body io.Reader) (io.Reader, error)
 		x.out.Report.lenient(LenientNoEncoding)
 	}
 	return r, err
+}
+
+// shortened keeps a detail small, whatever a sender wrote.
+func shortened(s string) string {
+	const most = 80
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }
 
 // transferDecode removes the transfer encoding of a CMS body. Where the header calls it an
