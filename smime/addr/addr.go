@@ -29,6 +29,11 @@ type Domain struct{ name string }
 
 // ParseDomain reads a DNS host name of at least two labels made of letters, digits, hyphens and underscores.
 func ParseDomain(s string) (Domain, error) {
+	for i := range len(s) { // before letters are folded: a Kelvin sign becomes k, a dotted capital I becomes i
+		if s[i] > '~' {
+			return Domain{}, fmt.Errorf("%w: domain %q is not ASCII", ErrSyntax, clip(s))
+		}
+	}
 	name := strings.ToLower(strings.TrimSuffix(s, "."))
 	if len(name) == 0 || len(name) > MaxDomain {
 		return Domain{}, fmt.Errorf("%w: domain %q has %d octets, must be 1 to %d", ErrSyntax, clip(s), len(name), MaxDomain)
@@ -104,10 +109,13 @@ type Address struct {
 	domain Domain
 }
 
+// blanks may stand around an address; no others of Unicode, which a reader would not see.
+const blanks = " \t\r\n"
+
 // Parse reads an addr-spec (RFC 5322 §3.4.1), bare or in angle brackets: a dot-atom or a quoted
 // local part without control characters. It takes no display name; ParseList does.
 func Parse(s string) (Address, error) {
-	t := strings.TrimSpace(s)
+	t := strings.Trim(s, blanks)
 	if len(t) >= 2 && t[0] == '<' && t[len(t)-1] == '>' {
 		t = t[1 : len(t)-1]
 	}

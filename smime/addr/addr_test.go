@@ -35,6 +35,7 @@ func TestParse(t *testing.T) {
 		"a\x00@x.example", "a@x\x00.example", "gr\xc3\xbc\xc3\x9fe@x.example", "a@gr\xc3\xbc.example", "a@x.example\r\nBcc: b@y.example", "a@x.exam ple",
 		long + "a@x.example", "a@" + strings.Repeat("a", 64) + ".example", "a@" + strings.Repeat("a.", 127) + "example", "<a@x.example", "a@x.example>", "a,b@x.example",
 		`"a` + "\n" + `b"@x.example`, "a@x.example;b@y.example", "a(c)@x.example", "аda@hospital.example",
+		"a@ban\u212a.example", "a@cl\u0130nic.example", "a@x.example\u00a0", "\u2003a@x.example", "a@x.example\v", "<a@x.example>\u0085",
 	} {
 		if a, err := addr.Parse(in); !errors.Is(err, addr.ErrSyntax) {
 			t.Errorf("%q: %q, %v", in, a, err)

@@ -154,7 +154,7 @@ func (p *listParser) angled() error {
 
 // flush ends the current entry. An empty entry is allowed (RFC 5322 §4.4 obs-addr-list).
 func (p *listParser) flush() error {
-	text := strings.TrimSpace(p.entry.String())
+	text := strings.Trim(p.entry.String(), blanks)
 	if p.seen {
 		if text != "" {
 			return p.fail("text after an address")
