@@ -62,3 +62,39 @@ func TestLookingAgainLosesNothing(t *testing.T) {
 	ask(forger, trust.BadSignature, 2)
 	ask(sub, "", 2)
 }
+
+// TestARenewedIssuerIsLookedFor: senders go on sending the issuer's certificate that has ended when there is a new
+// one of the same key where theirs says.
+func TestARenewedIssuerIsLookedFor(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	key := testpki.ECKey(t)
+	ended, renewed := root.SubWith(t, key, "Sub", testpki.Dates(-700, -1)), root.SubWith(t, key, "Sub")
+	for _, c := range []struct {
+		name     string
+		there    []byte
+		want     trust.Reason
+		requests int
+	}{
+		{"a renewed one", renewed.Cert.Raw, "", 1},
+		{"the one that has ended", ended.Cert.Raw, trust.Expired, 1},
+		{"nothing", nil, trust.Expired, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWeb(t)
+			url := w.URL + "/sub.cer"
+			if c.there != nil {
+				w.put("/sub.cer", c.there)
+			}
+			q := incoming(renewed.Leaf(t, "dr@clinic.example", aia(url)).Cert)
+			q.Extra = []*x509.Certificate{ended.Cert}
+			s := store{in: []*x509.Certificate{root.Cert}}
+			if d := decide(t, networked(s, fetcher()), q); d.Reason != c.want || w.count() != c.requests {
+				t.Errorf("%q after %d requests: %s", d.Reason, w.count(), d.Detail)
+			}
+			q = incoming(ended.Leaf(t, "dr@clinic.example", testpki.Dates(-9, -1), aia(url)).Cert)
+			if d := decide(t, networked(s, fetcher()), q); d.Reason != trust.Expired || w.count() != c.requests {
+				t.Errorf("a certificate that has ended itself: %q after %d requests", d.Reason, w.count())
+			}
+		})
+	}
+}

@@ -55,7 +55,7 @@ type Result struct {
 	Path     []*x509.Certificate // leaf … anchor, the first that was accepted; nil when none was
 	Fault    *Fault              // the most telling fault; nil when a path was accepted or the caller refused them all
 	Faults   []*Fault            // the others met on the way, at most 16
-	DeadEnds []*x509.Certificate // certificates whose issuer is not at hand, leaf first: candidates for AIA (AS-63)
+	DeadEnds []*x509.Certificate // certificates whose issuer is not at hand, or only out of date, leaf first: candidates for AIA (AS-63)
 	Paths    int                 // valid paths offered to accept
 	Unread   int                 // extra certificates beyond MaxExtra
 	Edges    int                 // steps from a certificate to a possible issuer that were looked at
@@ -318,6 +318,7 @@ func (b *builder) complete(path []*node) bool {
 	b.paths++
 	if f := validate(path, b.q.Rules); f != nil {
 		b.note(100+len(path), f)
+		b.outdated(path, f)
 		return false
 	}
 	b.res.Paths++
@@ -330,6 +331,18 @@ func (b *builder) complete(path []*node) bool {
 	}
 	b.res.Path = certs
 	return true
+}
+
+// outdated makes a dead end of a certificate whose issuer at hand is outside its dates: its place may hold a renewed one.
+func (b *builder) outdated(path []*node, f *Fault) {
+	if f.Reason != Expired && f.Reason != NotYetValid {
+		return
+	}
+	for i, n := range path[1:] {
+		if below := path[i].cert; n.cert == f.Cert && !slices.Contains(b.res.DeadEnds, below) {
+			b.res.DeadEnds = append(b.res.DeadEnds, below)
+		}
+	}
 }
 
 // note keeps the most telling fault: one of a path that reached an anchor before one met below, and
