@@ -46,8 +46,7 @@ func (s *Store) AddPerson(ctx context.Context, p staff.Person, record string, en
 // SetPerson changes name, title, role, admin, zone and whether the person is disabled; login and id stay. Unless
 // forced it refuses to leave nobody who manages people (ErrLastAdministrator). Who is disabled is signed out.
 func (s *Store) SetPerson(ctx context.Context, p staff.Person, forced bool, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
+	return s.doDesk(ctx, func(w *writer) error {
 		disabled := ""
 		if p.Disabled {
 			disabled = stamp(s.now())
@@ -60,12 +59,38 @@ func (s *Store) SetPerson(ctx context.Context, p staff.Person, forced bool, entr
 			w.signOut(p.ID, "")
 			w.exec("DELETE FROM invitation WHERE person=?", p.ID)
 		}
+		w.freed(p.Org, p.ID)
 		if !forced && w.err == nil && !w.exists("SELECT 1 FROM person WHERE org=? AND disabled='' AND (admin<>0 OR role=?)", p.Org, staff.Manager) && w.err == nil {
 			return ErrLastAdministrator
 		}
 		w.audit(entry)
 		return w.err
 	})
+}
+
+// freed gives back to the teams whatever open work a person has and may not work on any more: nothing is in hands
+// that cannot open it. What waited no longer waits: somebody looks at it now.
+func (w *writer) freed(org string, id staff.PersonID) {
+	if w.err != nil {
+		return
+	}
+	type place struct {
+		pool  string
+		scope staff.Category
+	}
+	places, err := listTx(w, "SELECT DISTINCT pool, scope FROM work WHERE org=? AND owner=? AND state<>'done'", []any{org, id}, func(r *sql.Rows) (p place, err error) {
+		return p, r.Scan(&p.pool, &p.scope)
+	})
+	if err != nil {
+		w.err = err
+		return
+	}
+	for _, p := range places {
+		if w.levelOf(org, id, p.pool, p.scope) < staff.Draft {
+			w.exec("UPDATE work SET owner='', state='new', due='', changed=?, version=version+1 WHERE org=? AND owner=? AND pool=? AND scope=? AND state<>'done'",
+				stamp(w.s.now()), org, id, p.pool, p.scope)
+		}
+	}
 }
 
 // signOut ends a person's sessions but one.
@@ -164,8 +189,7 @@ func scanMembership(r *sql.Rows) (m staff.Membership, err error) {
 
 // SetMemberships replaces what a person may do in one pool; nothing takes the person out of it.
 func (s *Store) SetMemberships(ctx context.Context, p staff.Person, pool string, ms []staff.Membership, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
+	return s.doDesk(ctx, func(w *writer) error {
 		if !w.exists("SELECT 1 FROM person WHERE org=? AND id=?", p.Org, p.ID) && w.err == nil {
 			return fmt.Errorf("person %s: %w", p.ID, ErrNotFound)
 		}
@@ -182,6 +206,7 @@ func (s *Store) SetMemberships(ctx context.Context, p staff.Person, pool string,
 		if w.exists("SELECT 1 FROM membership WHERE person=? LIMIT 1 OFFSET ?", p.ID, staff.MaxMemberships) {
 			return fmt.Errorf("store: one person has at most %d memberships", staff.MaxMemberships)
 		}
+		w.freed(p.Org, p.ID)
 		w.audit(entry)
 		return w.err
 	})

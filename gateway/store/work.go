@@ -35,6 +35,7 @@ func (w *writer) work(it inbox.Item, p Place) {
 	e := work.Entry{ID: work.NewID(), Org: it.Org, Kind: p.Kind, Inbox: it.Inbox, Number: it.Number, Message: it.Message, About: p.About,
 		Pool: p.Pool, Owner: p.Owner, State: work.New, Category: p.Category, Urgency: p.Urgency, Sensitive: p.Sensitive, Why: p.Placement,
 		Patient: p.Patient, Thread: it.Thread, Refers: w.refers(it), Received: it.Received, Changed: w.s.now(), Version: 1}
+	w.veiled(&e)
 	w.continued(&e)
 	w.failed(&e)
 	switch {
@@ -72,6 +73,21 @@ func (w *writer) catchAll(org string) (id string) {
 		w.err = fmt.Errorf("store: catch-all: %w", err)
 	}
 	return id
+}
+
+// veiled makes sensitive what belongs to something that is: a message of a sensitive conversation, and the failure of a
+// sensitive message of ours. Who may not see the one learns nothing of it from the other.
+func (w *writer) veiled(e *work.Entry) {
+	ours := message.ID(e.Thread)
+	if e.Kind == work.Failure || e.Kind == work.Unconfirmed {
+		ours = e.About
+	}
+	if !e.Sensitive && (e.Thread != "" && w.exists("SELECT 1 FROM work WHERE inbox=? AND thread=? AND scope='sensitive'", e.Inbox, e.Thread) ||
+		ours != "" && w.exists(`SELECT 1 FROM sent s LEFT JOIN work k ON k.id=s.work AND k.org=s.org WHERE s.message=? AND s.org=? AND (s.category='sensitive' OR k.scope='sensitive')
+			UNION ALL SELECT 1 FROM answer a JOIN work k ON k.id=a.work WHERE a.message=? AND a.org=? AND k.scope='sensitive'`, ours, e.Org, ours, e.Org)) {
+		e.Sensitive, e.Why.Sensitive = true, true
+		e.Why.Because = append(e.Why.Because, "what it belongs to is sensitive")
+	}
 }
 
 // continued puts an entry where its conversation is being worked on, and ends the wait for it there.
