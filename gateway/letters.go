@@ -22,6 +22,7 @@ import (
 	"postern/gateway/clinic/scan"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
+	"postern/gateway/edge/web"
 	"postern/gateway/message"
 	"postern/gateway/spool"
 	"postern/gateway/store"
@@ -120,28 +121,33 @@ func (l letters) blob(ctx context.Context, org string, r io.Reader) (spool.Blob,
 
 // Begin keeps a new draft. What is passed on goes along as files: every document and attachment of the message.
 func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft) error {
+	var passed *inbox.Item
+	if d.Work != "" && (d.How == letter.Forward || d.How == letter.Redirect) {
+		e, err := l.s.Store.Work(ctx, d.Org, d.Work)
+		if err != nil {
+			return err
+		}
+		it, err := l.s.Store.Item(ctx, e.Inbox, e.Number)
+		if err != nil {
+			return err
+		}
+		if it.Flags.PartsLeftOut || it.Flags.Unreadable != "" {
+			return &web.Refusal{Text: "Not all parts of this message can be taken along one by one, so it cannot be passed on from here. Export it, and send what you need as files."}
+		}
+		passed = &it
+	}
 	b, err := l.keep(ctx, d)
 	if err != nil {
 		return err
 	}
-	if err := l.s.Store.AddDraft(ctx, d, b, l.entry(who, "draft", string(d.ID), map[string]any{"how": d.How, "work": d.Work})); err != nil {
+	if err := l.s.Store.AddDraft(ctx, d, b, l.entry(who, "draft", string(d.ID), map[string]any{"how": d.How, "work": d.Work})); err != nil || passed == nil {
 		return err
 	}
-	if d.Work == "" || d.How != letter.Forward && d.How != letter.Redirect {
-		return nil
-	}
-	e, err := l.s.Store.Work(ctx, d.Org, d.Work)
-	if err != nil {
-		return err
-	}
-	it, err := l.s.Store.Item(ctx, e.Inbox, e.Number)
-	if err != nil {
-		return err
-	}
-	return l.along(ctx, who, d, it)
+	return l.along(ctx, who, d, *passed)
 }
 
-// along attaches the files of an item to a draft.
+// along attaches the files of an item to a draft, all of them: what is too much for one message is for Check to say. Words
+// too long to be quoted go along as a file.
 func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it inbox.Item) error {
 	m, err := l.s.reader().Open(ctx, it)
 	if err != nil {
@@ -149,9 +155,13 @@ func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it
 	}
 	defer m.Close()
 	body, hasBody := m.Body()
-	n := 0
+	text, more, err := m.Text()
+	if err != nil {
+		return err
+	}
+	whole := !more && letter.Quotable(text)
 	for _, p := range it.Parts {
-		if hasBody && p.Path == body.Path || n == letter.MaxFiles {
+		if hasBody && p.Path == body.Path && whole {
 			continue
 		}
 		c, err := m.Part(p.Path)
@@ -162,9 +172,25 @@ func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it
 		if err := errors.Join(err, c.Close()); err != nil {
 			return err
 		}
-		n++
 	}
 	return nil
+}
+
+// several reports that documents name different patients.
+func several(docs []inbox.Document) bool {
+	first := ""
+	for _, doc := range docs {
+		var p chart.Patient
+		if len(doc.Patient) == 0 || json.Unmarshal(doc.Patient, &p) != nil || p.Name.Zero() {
+			continue
+		}
+		who := strings.ToLower(called(p))
+		if first != "" && who != first {
+			return true
+		}
+		first = who
+	}
+	return false
 }
 
 // Save keeps a draft as it is now; store.ErrStaleDraft says that it was saved elsewhere meanwhile.
@@ -269,8 +295,8 @@ func (l letters) about(ctx context.Context, d letter.Draft) (string, error) {
 
 // Send submits a draft in the name of its team. Its report says why not, where it is not sent. To send it twice is
 // to send it once: the draft is what tells one from the other.
-func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed bool) (id message.ID, r letter.Report, err error) {
-	if r, err = l.Check(ctx, d); err != nil || !r.Ready(confirmed) {
+func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed string) (id message.ID, r letter.Report, err error) {
+	if r, err = l.Check(ctx, d); err != nil || !r.Ready(confirmed == r.Seal()) {
 		return "", r, err
 	}
 	team := ""
@@ -297,7 +323,7 @@ func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, con
 		return "", r, err
 	}
 	return id, r, l.s.Store.MarkSent(ctx, d, store.SentRow{Message: id, Org: d.Org, Person: who.ID, SignFor: d.SignFor, Pool: d.Pool, Work: d.Work, How: d.How,
-		Category: d.Category}, l.entry(who, "send", string(id), map[string]any{"draft": d.ID, "recipients": len(d.Recipients()), "files": len(d.Files), "work": d.Work, "confirmed": confirmed && len(r.Confirm) > 0}))
+		Category: d.Category}, l.entry(who, "send", string(id), map[string]any{"draft": d.ID, "recipients": len(d.Recipients()), "files": len(d.Files), "work": d.Work, "confirmed": len(r.Confirm) > 0}))
 }
 
 // tellRedirected tells the sender of a message that reached the wrong place where it went, so that the next goes there
@@ -342,6 +368,9 @@ func (l letters) submit(ctx context.Context, who staff.Person, d letter.Draft, m
 		open = append(open, src)
 		m.Attachments = append(m.Attachments, compose.Attachment{Name: f.Name, MediaType: sendType(f), Content: src.Section()})
 	}
+	if id, err := l.left(ctx, d); err != nil || id != "" {
+		return id, err
+	}
 	pr, pw := io.Pipe()
 	done := make(chan struct{})
 	go func() {
@@ -354,6 +383,22 @@ func (l letters) submit(ctx context.Context, who staff.Person, d letter.Draft, m
 	pr.CloseWithError(io.ErrClosedPipe)
 	<-done
 	return id, err
+}
+
+// left is the message as which a draft left before, whoever pressed Send; "" is none. The gateway may have stopped
+// between the submission and its record, and a message is written with a new name and time whenever it is written.
+func (l letters) left(ctx context.Context, d letter.Draft) (message.ID, error) {
+	people, err := l.s.Store.People(ctx, d.Org)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range people {
+		m, err := l.s.Store.ByIdempotencyKey(ctx, d.Org, p.Login, string(d.ID))
+		if err == nil || !errors.Is(err, store.ErrNotFound) {
+			return m.ID, err
+		}
+	}
+	return "", nil
 }
 
 // sendType is the media type a file is sent under: told by what it is, where we know that better than its name.
@@ -388,6 +433,9 @@ func (l letters) Facts(ctx context.Context, who staff.Person, d letter.Draft, te
 		return nil, err
 	}
 	facts["message.subject"], facts["message.date"], facts["message.from"] = it.Subject, e.Received.In(zone).Format("2 January 2006"), e.Sender.String()
+	if several(it.Documents) { // whose facts they would be is not for a machine to choose: the fields stay open
+		return facts, nil
+	}
 	for _, doc := range it.Documents {
 		var p chart.Patient
 		if len(doc.Patient) == 0 || json.Unmarshal(doc.Patient, &p) != nil {

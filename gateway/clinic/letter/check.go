@@ -1,6 +1,8 @@
 package letter
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -29,6 +31,19 @@ type Report struct {
 // Ready reports whether the draft may leave: confirmed says that its writer has read what is to be confirmed.
 func (r Report) Ready(confirmed bool) bool {
 	return len(r.Blocks) == 0 && (confirmed || len(r.Confirm) == 0)
+}
+
+// Seal names what is to be confirmed: a confirmation holds for what its writer was shown, and for nothing that came
+// up since. It is "" where there is nothing.
+func (r Report) Seal() string {
+	if len(r.Confirm) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, p := range r.Confirm {
+		fmt.Fprintf(h, "%q %q %q\n", p.Field, p.About, p.Text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Reached is whether a recipient can be written to now, and why not.

@@ -40,6 +40,12 @@ type ID string
 // NewID makes an id with 128 random bits.
 func NewID() ID { return ID("dr-" + strings.ToLower(rand.Text())) }
 
+// Valid reports whether it has the form of NewID's.
+func (id ID) Valid() bool {
+	rest, ok := strings.CutPrefix(string(id), "dr-")
+	return ok && len(rest) == 26 && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
 // How is what a draft does with the message it began from.
 type How string
 
@@ -179,6 +185,12 @@ func (p *Parent) quote() string {
 		b.WriteString(strings.TrimRight("> "+l, " ") + "\n")
 	}
 	return b.String()
+}
+
+// Quotable reports whether a draft quotes all of a text: what of it is left out must go along as a file when the
+// message is passed on to somebody who has not got it.
+func Quotable(text string) bool {
+	return strings.Count(strings.TrimRight(text, "\r\n"), "\n") < maxQuote && len(text) <= MaxText/4
 }
 
 // prefixed puts a prefix before a subject that does not begin with it.

@@ -68,10 +68,14 @@ func (p *pen) check(q *web.Request, d letter.Draft) error {
 
 // send sends the draft, or shows why not.
 func (p *pen) send(q *web.Request, d letter.Draft) error {
-	if level(q, d) < staff.Send {
+	may, err := p.level(q, d)
+	if err != nil {
+		return err
+	}
+	if may < staff.Send {
 		return p.again(q, d, func(x *draftData) { x.Stored = true }, &web.Refusal{Text: "You may write this but not send it: ask somebody of the team to send it."})
 	}
-	if d.SignFor != "" && level(q, d) < staff.Sign {
+	if d.SignFor != "" && may < staff.Sign {
 		return p.again(q, d, func(x *draftData) { x.Stored = true }, &web.Refusal{Text: "You may not sign for " + d.SignFor + "."})
 	}
 	if d.Work != "" && q.PostForm.Get("again") == "" {
@@ -82,7 +86,7 @@ func (p *pen) send(q *web.Request, d letter.Draft) error {
 			return err
 		}
 	}
-	id, r, err := p.Desk.Send(q.Context(), q.Person, d, q.PostForm.Get("confirm") != "")
+	id, r, err := p.Desk.Send(q.Context(), q.Person, d, q.PostForm.Get("confirm"))
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,12 @@ func (d draftData) Title() string {
 
 // page shows a draft.
 func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draftData, error) {
-	data := draftData{Draft: d, To: list(d.To), Cc: list(d.Cc), Categories: staff.Categories(), Mine: d.Person == q.Person.ID, May: q.Rights.On(d.Pool, d.Category)}
-	var err error
+	data := draftData{Draft: d, To: list(d.To), Cc: list(d.Cc), Categories: staff.Categories(), Mine: d.Person == q.Person.ID}
+	scope, err := p.scope(q, d.Work, d.Category)
+	if err != nil {
+		return data, err
+	}
+	data.May = q.Rights.On(d.Pool, scope)
 	if data.Teams, err = p.teams(q); err != nil {
 		return data, err
 	}
@@ -158,6 +162,9 @@ func (p *pen) showAnswer(q *web.Request) error {
 
 func (p *pen) showDraft(q *web.Request) error {
 	d, err := p.mine(q)
+	if err != nil && d.State == letter.Sent {
+		return p.left(q, d)
+	}
 	if err != nil {
 		return err
 	}
@@ -191,10 +198,17 @@ func (p *pen) saveAnswer(q *web.Request) error {
 // file, or the end of the form, is there.
 func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error {
 	kept := false
+	leave := func() {}
+	defer func() { leave() }()
 	keep := func() error {
 		if kept {
 			return nil
 		}
+		done, err := p.named(q, &d)
+		if err != nil {
+			return err
+		}
+		leave = done
 		if err := p.typed(q, &d); err != nil {
 			return err
 		}
@@ -215,6 +229,9 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 	})
 	if err == nil {
 		err = keep()
+	}
+	if errors.Is(err, errPressed) {
+		return p.pressed(q, d.ID)
 	}
 	if err != nil && !kept {
 		return p.again(q, d, func(x *draftData) { x.Parent = parent }, err)
@@ -256,7 +273,15 @@ func (p *pen) again(q *web.Request, d letter.Draft, fill func(*draftData), err e
 
 // saveDraft keeps what was typed and does what the button says.
 func (p *pen) saveDraft(q *web.Request) error {
+	leave, err := p.turns.take(q.Context(), letter.ID(q.PathValue("draft")))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	d, err := p.mine(q)
+	if err != nil && d.State == letter.Sent {
+		return p.left(q, d)
+	}
 	if err != nil {
 		return err
 	}
@@ -332,7 +357,11 @@ func (p *pen) placed(q *web.Request, d *letter.Draft) error {
 		}
 		d.Pool = team
 	}
-	if q.Rights.On(d.Pool, d.Category) < staff.Draft {
+	scope, err := p.scope(q, d.Work, d.Category)
+	if err != nil {
+		return err
+	}
+	if q.Rights.On(d.Pool, scope) < staff.Draft {
 		return &web.Invalid{Field: "category", Text: "You may not write messages of this category for this team."}
 	}
 	if from := f.Get("from"); from != "" {
@@ -346,12 +375,26 @@ func (p *pen) placed(q *web.Request, d *letter.Draft) error {
 		}
 		d.From = all[i]
 	}
-	switch who := f.Get("signfor"); {
-	case who == "":
+	return p.signed(q, d, scope)
+}
+
+// signed sets whom it is signed for: a physician of the house, and only by who may.
+func (p *pen) signed(q *web.Request, d *letter.Draft, scope staff.Category) error {
+	who := q.PostForm.Get("signfor")
+	if who == "" {
 		d.SignFor = ""
-	case q.Rights.On(d.Pool, d.Category) >= staff.Sign:
-		d.SignFor = who
 	}
+	if who == "" || q.Rights.On(d.Pool, scope) < staff.Sign {
+		return nil
+	}
+	people, err := p.Store.People(q.Context(), q.Org)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(people, func(x staff.Person) bool { return x.Name == who && x.Role == staff.Physician && !x.Disabled }) {
+		return &web.Invalid{Field: "signfor", Text: "Choose a physician of yours."}
+	}
+	d.SignFor = who
 	return nil
 }
 

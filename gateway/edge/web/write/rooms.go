@@ -51,7 +51,11 @@ func (p *pen) showRooms(q *web.Request) error {
 			return err
 		}
 		for _, l := range lines {
-			if level(q, l.Draft) >= staff.Send && l.Person != q.Person.ID {
+			may, err := p.level(q, l.Draft)
+			if err != nil {
+				return err
+			}
+			if may >= staff.Send && l.Person != q.Person.ID {
 				data.Asked = append(data.Asked, l)
 			}
 		}
@@ -111,25 +115,30 @@ func (l sentLine) Worst() string {
 	return "under way"
 }
 
-// sentLines is what the teams of the person sent, newest first.
-func (p *pen) sentLines(q *web.Request, n int, before time.Time) ([]sentLine, bool, error) {
+// sentLines is what the teams of the person sent, newest first; older is where to go on, zero where there is no more.
+func (p *pen) sentLines(q *web.Request, n int, before time.Time) (out []sentLine, older time.Time, err error) {
 	rows, err := p.Store.SentBy(q.Context(), q.Org, q.Rights.Pools(), before, n+1)
 	if err != nil {
-		return nil, false, err
+		return nil, older, err
 	}
-	more := len(rows) > n
-	var out []sentLine
+	if len(rows) > n {
+		older = rows[n-1].At
+	}
 	for _, r := range rows[:min(len(rows), n)] {
-		if q.Rights.On(r.Pool, r.Category) < staff.Read {
+		scope, err := p.scope(q, r.Work, r.Category)
+		if err != nil {
+			return nil, older, err
+		}
+		if q.Rights.On(r.Pool, scope) < staff.Read {
 			continue
 		}
 		l, err := p.sentLine(q, r)
 		if err != nil {
-			return nil, false, err
+			return nil, older, err
 		}
 		out = append(out, l)
 	}
-	return out, more, nil
+	return out, older, nil
 }
 
 func (p *pen) sentLine(q *web.Request, r store.SentRow) (l sentLine, err error) {
@@ -155,7 +164,7 @@ func (p *pen) ladders(ctx context.Context, org string, id message.ID) ([]Ladder,
 // showSentList lists what left.
 func (p *pen) showSentList(q *web.Request) error {
 	before, _ := time.Parse(time.RFC3339Nano, q.URL.Query().Get("before")) // what is no time is the newest
-	lines, more, err := p.sentLines(q, PageLines, before)
+	lines, older, err := p.sentLines(q, PageLines, before)
 	if err != nil {
 		return err
 	}
@@ -163,8 +172,8 @@ func (p *pen) showSentList(q *web.Request) error {
 		Lines []sentLine
 		Older string
 	}{Lines: lines}
-	if more && len(lines) > 0 {
-		data.Older = "/sent?before=" + lines[len(lines)-1].At.UTC().Format(time.RFC3339Nano)
+	if !older.IsZero() {
+		data.Older = "/sent?before=" + older.UTC().Format(time.RFC3339Nano)
 	}
 	return q.Page(p.sentList, "Sent", data)
 }
@@ -175,7 +184,11 @@ func (p *pen) showSent(q *web.Request) error {
 	if err != nil {
 		return err
 	}
-	if q.Rights.On(r.Pool, r.Category) < staff.Read {
+	scope, err := p.scope(q, r.Work, r.Category)
+	if err != nil {
+		return err
+	}
+	if q.Rights.On(r.Pool, scope) < staff.Read {
 		return web.ErrNotFound
 	}
 	l, err := p.sentLine(q, r)

@@ -43,7 +43,7 @@ type Desk interface {
 	Detach(ctx context.Context, who staff.Person, d letter.Draft, number int) error
 	Throw(ctx context.Context, who staff.Person, d letter.Draft) error
 	Check(ctx context.Context, d letter.Draft) (letter.Report, error)
-	Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed bool) (message.ID, letter.Report, error)
+	Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed string) (message.ID, letter.Report, error) // confirmed: the Seal of the report that was
 	Facts(ctx context.Context, who staff.Person, d letter.Draft, team string) (map[string]string, error)
 }
 
@@ -72,12 +72,13 @@ type Rung struct {
 
 type pen struct {
 	Services
+	turns                                                                            turns
 	rooms, draft, sent, sentList, book, entry, imported, templates, template, policy *web.Template
 }
 
 // Routes are the pages of this package.
 func Routes(s Services) []web.Route {
-	p := &pen{Services: s}
+	p := &pen{Services: s, turns: turns{at: map[letter.ID]chan struct{}{}}}
 	p.rooms, p.draft = web.Parse(files, "rooms.html"), web.Parse(files, "draft.html", "report.html")
 	p.sent, p.sentList = web.Parse(files, "sent.html"), web.Parse(files, "sentlist.html")
 	p.book, p.entry, p.imported = web.Parse(files, "book.html"), web.Parse(files, "entry.html"), web.Parse(files, "import.html")
@@ -132,19 +133,23 @@ func (p *pen) addresses(q *web.Request) ([]addr.Address, error) {
 	return p.Store.InboxAddresses(q.Context(), q.Org)
 }
 
-// level is what the person may do with a draft: by its team and category, and nothing with one that is somebody
-// else's and not asked for.
-func level(q *web.Request, d letter.Draft) staff.Level {
-	l := q.Rights.On(d.Pool, d.Category)
+// level is what the person may do with a draft: by its team and category, as sensitive where it answers what is, and
+// nothing with one that is somebody else's and not asked for.
+func (p *pen) level(q *web.Request, d letter.Draft) (staff.Level, error) {
+	scope, err := p.scope(q, d.Work, d.Category)
+	if err != nil {
+		return staff.None, err
+	}
+	l := q.Rights.On(d.Pool, scope)
 	switch {
 	case d.Org != q.Org, l < staff.Draft:
-		return staff.None
+		return staff.None, nil
 	case d.Person == q.Person.ID:
-		return l
+		return l, nil
 	case d.State == letter.Asked && l >= staff.Send:
-		return l
+		return l, nil
 	}
-	return staff.None
+	return staff.None, nil
 }
 
 // mine loads a draft that the person may work on; any other is not there.
@@ -153,8 +158,8 @@ func (p *pen) mine(q *web.Request) (letter.Draft, error) {
 	if err != nil {
 		return d, err
 	}
-	if level(q, d) == staff.None || d.State != letter.Open && d.State != letter.Asked {
-		return d, web.ErrNotFound
+	if l, err := p.level(q, d); err != nil || l == staff.None || d.State != letter.Open && d.State != letter.Asked {
+		return d, errors.Join(err, web.ErrNotFound)
 	}
 	return d, nil
 }
