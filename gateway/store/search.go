@@ -133,10 +133,12 @@ type Results struct {
 	Tired bool
 }
 
-// Steps of a search: how many places of the index are looked at in one question, and how many questions at most.
+// Steps of a search: how many places of the index are looked at in one question, how many questions at most, and for
+// how long another one is begun.
 const (
-	searchStep  = 4000
-	searchSteps = 10
+	searchStep     = 2000
+	searchSteps    = 20
+	searchPatience = 120 * time.Millisecond
 )
 
 // ErrCursor says that Asked.After is not what a page before gave.
@@ -165,7 +167,11 @@ func (s *Store) Search(ctx context.Context, a Asked) (r Results, err error) {
 		}
 		below = min(below, n)
 	}
-	for range searchSteps {
+	began := s.now()
+	for i := range searchSteps {
+		if i > 0 && s.now().Sub(began) > searchPatience {
+			break
+		}
 		next, err := s.searchStep(ctx, "org : "+orgWord(a.Org)+" AND ("+match+")", a, from, below, &r)
 		if err != nil || next == 0 || r.Older != "" {
 			return r, err

@@ -44,12 +44,24 @@ func (c *Clock) Set(t time.Time) {
 // Running is a gateway that runs in this process.
 type Running struct {
 	*gateway.Site
-	stop context.CancelFunc
+	stop context.CancelFunc // nil: it is open, and does not run yet
 	done chan error
 }
 
 // Run opens the site of a configuration file and runs its gateway until Stop.
 func Run(ctx context.Context, file string, clock *Clock, log *slog.Logger) (*Running, error) {
+	r, err := open(ctx, file, clock, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.run(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// open opens a site, which does nothing by itself.
+func open(ctx context.Context, file string, clock *Clock, log *slog.Logger) (*Running, error) {
 	c, err := config.Load(file)
 	if err != nil {
 		return nil, err
@@ -58,18 +70,26 @@ func Run(ctx context.Context, file string, clock *Clock, log *slog.Logger) (*Run
 	if err != nil {
 		return nil, err
 	}
-	g, err := gateway.New(ctx, s)
+	return &Running{Site: s}, nil
+}
+
+// run runs an open site.
+func (r *Running) run(ctx context.Context) error {
+	g, err := gateway.New(ctx, r.Site)
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return err
 	}
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r := &Running{Site: s, stop: stop, done: make(chan error, 1)}
-	go func() { r.done <- g.Run(run) }()
-	return r, nil
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.done = make(chan error, 1)
+	go func() { r.done <- g.Run(ctx) }()
+	return nil
 }
 
 // Stop stops the gateway and closes its site.
 func (r *Running) Stop() error {
+	if r.stop == nil {
+		return r.Close()
+	}
 	r.stop()
 	return errors.Join(<-r.done, r.Close())
 }
@@ -83,18 +103,17 @@ func (r *Running) wake(ctx context.Context) error {
 // quiet waits until neither gateway has anything to do at the time the clock shows.
 func quiet(ctx context.Context, clock *Clock, sites ...*Running) error {
 	for {
-		busy := false
+		var changed []<-chan struct{}
 		for _, s := range sites {
-			changed := s.Store.Changed()
-			jobs, err := s.Store.Jobs(ctx, "")
-			if err != nil {
-				return err
-			}
-			for _, j := range jobs {
-				busy = busy || !j.Parked && (j.Claimed || !j.Due.After(clock.Now()))
-			}
+			changed = append(changed, s.Store.Changed())
+		}
+		busy, err := anyBusy(ctx, clock, sites)
+		if err != nil {
+			return err
+		}
+		for _, c := range changed { // a commit between the looks makes them worthless: the work may be at the other one now
 			select {
-			case <-changed:
+			case <-c:
 				busy = true
 			default:
 			}
@@ -108,4 +127,19 @@ func quiet(ctx context.Context, clock *Clock, sites ...*Running) error {
 		case <-time.After(3 * time.Millisecond): // a commit that is under way shows itself by then
 		}
 	}
+}
+
+func anyBusy(ctx context.Context, clock *Clock, sites []*Running) (bool, error) {
+	for _, s := range sites {
+		jobs, err := s.Store.Jobs(ctx, "")
+		if err != nil {
+			return false, err
+		}
+		for _, j := range jobs {
+			if !j.Parked && (j.Claimed || !j.Due.After(clock.Now())) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }

@@ -105,13 +105,21 @@ func Play(ctx context.Context, o Options) (out Played, err error) {
 		at   **Running
 		file string
 	}{{&p.hospital, o.Hospital}, {&p.clinic, o.Clinic}} {
-		if *s.at, err = Run(ctx, s.file, p.clock, p.Log); err != nil {
+		if *s.at, err = open(ctx, s.file, p.clock, p.Log); err != nil {
 			return out, err
 		}
 		defer func() { err = errors.Join(err, (*s.at).Stop()) }()
 	}
 	p.hands = newHands(p, o.Web, o.URL)
-	for _, step := range []func() error{p.partners, p.staff, p.rules, p.book, p.script, p.links} {
+	if err := p.partners(); err != nil { // before they run, so that their DNS has it all from the first question on
+		return p.out, err
+	}
+	for _, s := range []*Running{p.hospital, p.clinic} {
+		if err := s.run(ctx); err != nil {
+			return p.out, err
+		}
+	}
+	for _, step := range []func() error{p.staff, p.rules, p.book, p.script, p.links} {
 		if err := step(); err != nil {
 			return p.out, err
 		}
