@@ -67,7 +67,7 @@ func (s *Store) Claim(ctx context.Context, class queue.Class, n int, lanes Lanes
 		return nil, err
 	}
 	var jobs []queue.Job
-	err = s.do(ctx, func(tx *sql.Tx) error {
+	err = s.doLease(ctx, func(tx *sql.Tx) error {
 		jobs = nil
 		now := s.now()
 		until := now.Add(LeaseTime)
@@ -114,7 +114,7 @@ func (s *Store) giveBack(ctx context.Context) error {
 	if len(s.unsure.list) == 0 {
 		return nil
 	}
-	err := s.do(ctx, func(tx *sql.Tx) error {
+	err := s.doLease(ctx, func(tx *sql.Tx) error {
 		for _, tok := range s.unsure.list {
 			if _, err := tx.Exec("UPDATE job SET token='', due=? WHERE token=?", stamp(s.now()), tok); err != nil {
 				return fmt.Errorf("store: claim: %w", err)
@@ -227,7 +227,7 @@ func (s *Store) token() string { return s.node + "." + rand.Text() }
 // FreeLeases gives back what this node held when it ended without saying so. It is called once, before
 // this node claims anything: then no lease of its own can be alive.
 func (s *Store) FreeLeases(ctx context.Context) (n int64, err error) {
-	err = s.do(ctx, func(tx *sql.Tx) error {
+	err = s.doLease(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		n = w.exec("UPDATE job SET token='', due=? WHERE token>? AND token<?", stamp(s.now()), s.node+".", s.node+"/") // '/' follows '.'
 		return w.err
@@ -257,7 +257,7 @@ func scanJob(r row) (queue.Job, error) {
 
 // Renew lengthens a lease by LeaseTime from now; ErrLeaseLost when it is no longer ours.
 func (s *Store) Renew(ctx context.Context, l queue.Lease) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
+	return s.doLease(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		if w.exec("UPDATE job SET due=? WHERE id=? AND token=?", stamp(s.now().Add(LeaseTime)), l.Job, l.Token) != 1 && w.err == nil {
 			return ErrLeaseLost
@@ -268,7 +268,7 @@ func (s *Store) Renew(ctx context.Context, l queue.Lease) error {
 
 // Release gives claimed jobs back untouched, as a worker does that is told to stop.
 func (s *Store) Release(ctx context.Context, leases []queue.Lease) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
+	return s.doLease(ctx, func(tx *sql.Tx) error {
 		for _, l := range leases {
 			if _, err := tx.Exec("UPDATE job SET token='', due=? WHERE id=? AND token=?", stamp(s.now()), l.Job, l.Token); err != nil {
 				return fmt.Errorf("store: release: %w", err)

@@ -55,6 +55,7 @@ type Store struct {
 
 	written written
 	asked   asked
+	relaxed relaxed
 
 	wake   wakers
 	desk   wakers // pages of people's work
@@ -186,6 +187,7 @@ type change struct {
 	// Of the workers, those of these classes; nil is all.
 	work  []queue.Class
 	desk  bool // pages of people's work may have changed
+	lease bool // it moves leases and nothing else: see relaxed
 	reply chan error
 }
 
@@ -196,6 +198,11 @@ const maxBatch = 512
 // leaves in the caller's variables is of the last run.
 func (s *Store) do(ctx context.Context, apply func(tx *sql.Tx) error) error {
 	return s.enqueue(ctx, &change{apply: apply, reply: make(chan error, 1)})
+}
+
+// doLease is do for a change that only moves leases.
+func (s *Store) doLease(ctx context.Context, apply func(tx *sql.Tx) error) error {
+	return s.enqueue(ctx, &change{apply: apply, lease: true, reply: make(chan error, 1)})
 }
 
 func (s *Store) enqueue(ctx context.Context, c *change) error {
@@ -284,6 +291,9 @@ func (s *Store) commit(batch []*change) {
 // savepoint each, which would double the cost of every page they touch; when one fails (in errs) all is undone,
 // and they run again, kept apart.
 func (s *Store) transact(batch []*change, errs []error, hopeful bool) error {
+	if err := s.relaxed.set(s.write, batch); err != nil {
+		return err
+	}
 	tx, err := s.write.Begin()
 	if err != nil {
 		return err
