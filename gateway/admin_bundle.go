@@ -77,6 +77,8 @@ func checkBundle(url string, set *store.BundleSettings) error {
 		return fmt.Errorf("gateway: a bundle is looked at every %s at most, not every %s; 0 is by hand only", MinInterval, set.Interval)
 	case set.MaxRemovedPercent < 0 || set.MaxRemovedPercent > 100:
 		return fmt.Errorf("gateway: %d per cent", set.MaxRemovedPercent)
+	case url != "" && !strings.HasPrefix(strings.ToLower(url), "https://") && !strings.HasPrefix(strings.ToLower(url), "http://"):
+		return fmt.Errorf("gateway: a bundle is fetched from an https:// or http:// URL, not %.200q", url)
 	case set.Auto && set.TwoPersons:
 		return errors.New("gateway: a bundle cannot both be applied by itself and need two persons")
 	}
@@ -148,7 +150,7 @@ func bundleRemedy(r bundle.Reason) string {
 		bundle.TooLarge:         "a bundle of anchors is at most 4 MiB: check the URL",
 		bundle.InvalidFormat:    "check the URL: publishers move bundles and leave a page behind",
 		bundle.Empty:            "no anchor is taken over from it; ask the publisher. --leaf takes end-entity certificates",
-		bundle.Unsigned:         "ask the publisher for the signed form (.p7m), or remove the signer if unsigned is meant",
+		bundle.Unsigned:         "ask the publisher for the signed form (.p7m), or, if unsigned is meant, postern trust bundle set --no-signer",
 		bundle.UnmatchedSigner:  "somebody else signed it: ask the publisher by another way whether the signer changed before you change --signer",
 		bundle.InvalidSignature: "it was altered on the way or published damaged: ask the publisher",
 		bundle.InvalidSigner:    "give the publisher's present signing certificate: postern trust bundle set --signer",
@@ -246,16 +248,10 @@ func (s *Site) bundleChange(ctx context.Context, b store.Bundle, newer *bundle.B
 func withBundle(rows []store.Anchor, b store.Bundle, newer []*x509.Certificate) []store.Anchor {
 	source := "bundle " + b.Name
 	out := slices.DeleteFunc(slices.Clone(rows), func(r store.Anchor) bool { return r.Source == source })
-	blocked := map[string]string{}
-	for _, r := range rows {
-		if r.Blocked != "" {
-			blocked[r.Fingerprint] = r.Blocked
-		}
-	}
 	for _, sub := range b.Subscriptions {
 		for _, c := range newer {
 			row := anchorRow(c)
-			row.Domain, row.Incoming, row.Outgoing, row.Source, row.Blocked = sub.Domain, sub.Incoming, sub.Outgoing, source, blocked[row.Fingerprint]
+			row.Domain, row.Incoming, row.Outgoing, row.Source = sub.Domain, sub.Incoming, sub.Outgoing, source
 			out = append(out, row)
 		}
 	}
@@ -264,8 +260,9 @@ func withBundle(rows []store.Anchor, b store.Bundle, newer []*x509.Certificate) 
 
 // BundleArg names a bundle.
 type BundleArg struct {
-	Name string `json:"name"`
-	Days int    `json:"days,omitempty"`
+	Name  string `json:"name"`
+	Days  int    `json:"days,omitempty"`
+	Again bool   `json:"again,omitempty"` // of a refresh: propose again what a person rejected
 }
 
 // Refreshed is what a look at a bundle's source led to.
@@ -293,14 +290,25 @@ func (a Admin) BundleRefresh(ctx context.Context, in BundleArg, file []byte) (Re
 	if b.URL == "" && len(file) == 0 {
 		return Refreshed{}, fmt.Errorf("gateway: bundle %s has no URL: give the newer file", in.Name)
 	}
-	return a.s.refresh(ctx, b, file, a)
+	return a.s.refresh(ctx, in, file, a)
 }
 
 // refresh is one look, with everything that follows from it. Whatever fails, the anchors in force stay (TB-31).
-func (s *Site) refresh(ctx context.Context, b store.Bundle, file []byte, by Admin) (Refreshed, error) {
+func (s *Site) refresh(ctx context.Context, in BundleArg, file []byte, by Admin) (Refreshed, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
-	out := Refreshed{Bundle: b.Name, Outcome: Unchanged}
+	out := Refreshed{Bundle: in.Name, Outcome: Unchanged}
+	b, err := s.Store.Bundle(ctx, in.Name) // as it stands now: another may have changed it before the lock was free
+	if err != nil {
+		return out, err
+	}
+	left, err := s.leftAside(ctx, b)
+	if err != nil {
+		return out, err
+	}
+	if in.Again || len(file) > 0 {
+		left, b.Look.ETag, b.Look.Modified = false, "", "" // a person asks for it again
+	}
 	got, err := s.lookAt(ctx, b, file)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -311,6 +319,9 @@ func (s *Site) refresh(ctx context.Context, b store.Bundle, file []byte, by Admi
 	look := s.lookOf(b, got)
 	if got.Bundle == nil || got.Bundle.Checksum == b.Look.Checksum {
 		look.Checksum, look.Seen = b.Look.Checksum, b.Look.Seen
+		if left && got.NotModified {
+			out.Why = asideWords
+		}
 		if !got.NotModified { // the very file in force again: what waited was taken back
 			look.Seen = b.Look.Checksum
 			if err := s.Store.Withdraw(ctx, store.ProposeBundle, b.Name); err != nil {
@@ -328,6 +339,11 @@ func (s *Site) refresh(ctx context.Context, b store.Bundle, file []byte, by Admi
 		if err := s.Store.Withdraw(ctx, store.ProposeBundle, b.Name); err != nil {
 			return out, err
 		}
+		return out, s.Store.LookedAt(ctx, b.Name, look)
+	}
+	if left && got.Bundle.Checksum == b.Look.Seen {
+		look.Checksum, look.Signer, look.Metadata = b.Look.Checksum, b.Look.Signer, b.Look.Metadata
+		out.Why = asideWords
 		return out, s.Store.LookedAt(ctx, b.Name, look)
 	}
 	change, err := s.bundleChange(ctx, b, got.Bundle, DefaultDays)
@@ -352,6 +368,41 @@ func (s *Site) refresh(ctx context.Context, b store.Bundle, file []byte, by Admi
 	}
 	out.Outcome = Waits
 	return out, s.proposeBundle(ctx, b, got, look, out, by)
+}
+
+const asideWords = "the publisher's newest version is one that a person rejected; --again proposes it again"
+
+// leftAside reports whether the newest version seen of a bundle is one that a person rejected: it is not in force
+// and does not wait.
+func (s *Site) leftAside(ctx context.Context, b store.Bundle) (bool, error) {
+	if b.Look.Checksum == "" || b.Look.Seen == "" || b.Look.Seen == b.Look.Checksum { // without a checksum: undone, or a new source
+		return false, nil
+	}
+	_, err := s.Store.WaitingFor(ctx, store.ProposeBundle, b.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// BundleState is a bundle, and whether a newer version of it waits for a person.
+type BundleState struct {
+	store.Bundle
+	Waits bool `json:"waits"`
+}
+
+// BundleList lists the bundles as they stand.
+func (a Admin) BundleList(ctx context.Context) ([]BundleState, error) {
+	all, err := a.s.Store.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := a.s.Store.Proposals(ctx)
+	out := make([]BundleState, 0, len(all))
+	for _, b := range all {
+		out = append(out, BundleState{b, slices.ContainsFunc(waiting, func(p store.Proposal) bool { return p.Kind == store.ProposeBundle && p.Object == b.Name })})
+	}
+	return out, err
 }
 
 // stop says why a change needs a person, or "".
@@ -434,13 +485,17 @@ func (a Admin) BundleApply(ctx context.Context, in BundleArg) (Refreshed, error)
 		return out, err
 	}
 	out.Change = &change
-	if len(p.Approvals) < p.Needs { // enough said yes already when an earlier attempt was cut off
+	needs := p.Needs
+	if b.Settings.TwoPersons {
+		needs = max(needs, 2) // two may have been asked for since it began to wait
+	}
+	if len(p.Approvals) < needs { // enough said yes already when an earlier attempt was cut off
 		if p, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", in.Name, map[string]any{"proposal": p.ID})); err != nil {
 			return out, err
 		}
 	}
-	if left := p.Needs - len(p.Approvals); left > 0 {
-		out.Outcome, out.Why = Waits, fmt.Sprintf("%d of %d persons have approved; another one must", len(p.Approvals), p.Needs)
+	if left := needs - len(p.Approvals); left > 0 {
+		out.Outcome, out.Why = Waits, fmt.Sprintf("%d of %d persons have approved; another one must", len(p.Approvals), needs)
 		return out, nil
 	}
 	look := b.Look
@@ -459,116 +514,6 @@ func (a Admin) BundleReject(ctx context.Context, in BundleArg) (none, error) {
 		return none{}, fmt.Errorf("gateway: nothing waits for bundle %s: %w", in.Name, err)
 	}
 	return none{}, a.s.Store.Reject(ctx, p.ID, a.entry("bundle.reject", in.Name, map[string]any{"proposal": p.ID}))
-}
-
-// BundleSet changes a bundle's URL and settings. Where two persons are needed they are for this too, or one could
-// do away with the second.
-func (a Admin) BundleSet(ctx context.Context, in BundleAdd) (Refreshed, error) {
-	out := Refreshed{Bundle: in.Name, Outcome: AppliedIt}
-	if err := checkBundle(in.URL, &in.Settings); err != nil {
-		return out, err
-	}
-	b, err := a.s.Store.Bundle(ctx, in.Name)
-	if err != nil {
-		return out, err
-	}
-	if b.Settings.TwoPersons {
-		p, err := a.second(ctx, store.ProposeSettings, in.Name, in)
-		if err != nil || p == "" {
-			out.Outcome, out.Why = Waits, secondNeeded
-			return out, err
-		}
-		if err := a.s.Store.Withdraw(ctx, store.ProposeSettings, in.Name); err != nil {
-			return out, err
-		}
-	}
-	return out, a.s.Store.SetBundle(ctx, in.Name, in.URL, in.Settings, a.s.bundleDue(in.Settings.Interval, b.Look), a.entry("bundle.set", in.Name, nil))
-}
-
-// Subscribed is what a subscription does, or would do.
-type Subscribed struct {
-	Outcome string  `json:"outcome"` // applied, waiting
-	Why     string  `json:"why,omitempty"`
-	Anchors int     `json:"anchors"`
-	Touched Touched `json:"touched"`
-}
-
-// BundleSubscribe lets a domain believe a bundle, or ends that when no direction is given. Look says what it
-// would do, and does nothing.
-func (a Admin) BundleSubscribe(ctx context.Context, in SubscribeArg) (Subscribed, error) {
-	b, err := a.s.Store.Bundle(ctx, in.Bundle)
-	if err != nil {
-		return Subscribed{}, err
-	}
-	sub := store.Subscription{Domain: in.Domain, Bundle: in.Bundle, Org: a.s.Org, Incoming: in.Incoming, Outgoing: in.Outgoing}
-	out := Subscribed{Outcome: AppliedIt, Anchors: b.Anchors}
-	if out.Touched, err = a.subscribeTouches(ctx, b, sub, in.Days); err != nil || in.Look {
-		return out, err
-	}
-	entry := a.entry("bundle.subscribe", in.Domain.String(), map[string]any{"bundle": in.Bundle, "incoming": in.Incoming, "outgoing": in.Outgoing})
-	if !b.Settings.TwoPersons {
-		_, err = a.s.Store.Subscribe(ctx, sub, "", entry)
-		return out, err
-	}
-	p, err := a.second(ctx, store.ProposeSubscribe, in.Domain.String()+" "+in.Bundle, sub)
-	if err != nil || p == "" {
-		out.Outcome, out.Why = Waits, secondNeeded
-		return out, err
-	}
-	_, err = a.s.Store.Subscribe(ctx, sub, p, entry)
-	return out, err
-}
-
-// secondNeeded is why a change by one person waits.
-const secondNeeded = "changes of this bundle need two persons; another one gives the same command"
-
-// second asks for a second person to an act: the first one's call proposes it, and the call of another with the
-// very same content approves it. The id of the proposal comes back once both have spoken.
-func (a Admin) second(ctx context.Context, kind, object string, act any) (string, error) {
-	content, err := json.Marshal(act)
-	if err != nil {
-		return "", err
-	}
-	p, err := a.s.Store.WaitingFor(ctx, kind, object)
-	if err == nil && string(p.Content) == string(content) {
-		_, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
-		return p.ID, err
-	}
-	return "", a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: kind, Object: object, Content: content,
-		Why: secondNeeded, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: a.actor, At: a.s.now()}}},
-		a.entry("bundle.propose", object, map[string]any{"kind": kind, "act": act}))
-}
-
-// SubscribeArg are the arguments of `trust bundle subscribe`.
-type SubscribeArg struct {
-	store.Subscription
-	Days int  `json:"days,omitempty"`
-	Look bool `json:"look,omitempty"`
-}
-
-func (a Admin) subscribeTouches(ctx context.Context, b store.Bundle, sub store.Subscription, days int) (Touched, error) {
-	if days <= 0 {
-		days = DefaultDays
-	}
-	have, err := a.s.Store.BundleAnchors(ctx, b.Name)
-	if err != nil {
-		return Touched{}, err
-	}
-	cases, err := a.s.cases(ctx, sub.Domain, days)
-	if err != nil {
-		return Touched{}, err
-	}
-	b.Subscriptions = nil
-	if sub.Incoming || sub.Outgoing {
-		b.Subscriptions = []store.Subscription{sub}
-	}
-	r, err := rehearsal.Run(ctx, cases, &proposed{db: a.s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, have) }})
-	return touched(days, r), err
-}
-
-// BundleRemove forgets a bundle nobody subscribes to.
-func (a Admin) BundleRemove(ctx context.Context, in BundleArg) (none, error) {
-	return none{}, a.s.Store.RemoveBundle(ctx, in.Name, a.entry("bundle.remove", in.Name, nil))
 }
 
 // octets makes a verb of a method that also takes the call's octets.

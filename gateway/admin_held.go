@@ -167,6 +167,9 @@ func (a Admin) HeldTrust(ctx context.Context, in HeldTrust, file []byte) (HeldTr
 	if err != nil {
 		return out, err
 	}
+	if len(rows) > 1 {
+		return out, fmt.Errorf("gateway: the file holds %d authorities: give the one that is the partner's, by itself, so that what it lets in is seen", len(rows))
+	}
 	more := func(have []store.Anchor) []store.Anchor { return append(slices.Clone(have), rows...) }
 	r, err := rehearsal.Run(ctx, cases, &proposed{db: a.s.Store, anchors: more})
 	if err != nil {
@@ -185,6 +188,9 @@ func (a Admin) HeldTrust(ctx context.Context, in HeldTrust, file []byte) (HeldTr
 		out.Anchor = &touches([]*x509.Certificate{c}, nil, r)[0]
 	}
 	if out.Touched, err = a.s.anchorsTouch(ctx, group.Domain, in.Days, more); err != nil || !in.Apply {
+		return out, err
+	}
+	if err := a.widenBy(ctx, group.Domain, rows); err != nil {
 		return out, err
 	}
 	if err := a.s.Store.AddAnchors(ctx, rows, a.entry("anchor.add", group.Domain.String(), map[string]any{"from": "held mail", "group": group.Group, "passes": len(out.Passes)})); err != nil {

@@ -49,6 +49,9 @@ func (a Admin) AnchorAdd(ctx context.Context, in AnchorAdd) ([]store.Anchor, err
 	if err != nil {
 		return nil, err
 	}
+	if err := a.widenBy(ctx, in.Domain, rows); err != nil {
+		return nil, err
+	}
 	return rows, a.s.Store.AddAnchors(ctx, rows, a.entry("anchor.add", in.Domain.String(), anchorWords(in, rows)))
 }
 
@@ -76,6 +79,9 @@ func (a Admin) AnchorAddFile(ctx context.Context, in AnchorAdd, file []byte) (An
 	}
 	if out.Touched, err = a.s.anchorsTouch(ctx, in.Domain, in.Days, func(have []store.Anchor) []store.Anchor { return append(slices.Clone(have), rows...) }); err != nil || in.Look {
 		return out, err
+	}
+	if err := a.widenBy(ctx, in.Domain, rows); err != nil {
+		return AnchorAdded{}, err
 	}
 	return out, a.s.Store.AddAnchors(ctx, rows, a.entry("anchor.add", in.Domain.String(), anchorWords(in, rows)))
 }
@@ -170,6 +176,9 @@ func (a Admin) AnchorBlock(ctx context.Context, in AnchorArg) (none, error) {
 	action := "anchor.block"
 	if in.Why == "" {
 		action = "anchor.unblock"
+		if err := a.widen(ctx, in.Domain, widened{Act: "unblock", Anchors: found}); err != nil {
+			return none{}, err
+		}
 	}
 	return none{}, a.s.Store.BlockAnchor(ctx, in.Domain, a.s.Org, found[0], in.Why, a.entry(action, in.Domain.String(), map[string]any{"anchor": found[0], "why": in.Why}))
 }
@@ -403,22 +412,4 @@ func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, 
 	c.Before, c.After = withoutOctets(c.Before), withoutOctets(c.After)
 	a.s.published() // a policy may decide what of ours is published
 	return c, err
-}
-
-// needsTwo reports whether a change touched a bundle that needs two persons.
-func (a Admin) needsTwo(ctx context.Context, change int64) (bool, error) {
-	c, err := a.s.Store.TrustChange(ctx, change)
-	if err != nil {
-		return false, err
-	}
-	bundles, err := a.s.Store.Bundles(ctx)
-	for _, b := range bundles {
-		touched := slices.ContainsFunc(append(slices.Clone(c.Before), c.After...), func(r store.TrustRow) bool {
-			return r.Values["bundle"] == b.Name || r.Table == "bundle" && r.Values["name"] == b.Name
-		})
-		if touched && b.Settings.TwoPersons {
-			return true, nil
-		}
-	}
-	return false, err
 }

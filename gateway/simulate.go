@@ -43,6 +43,10 @@ func (p *proposed) Anchors(ctx context.Context, local addr.Domain, dir trust.Dir
 	if err != nil {
 		return nil, err
 	}
+	blocked := map[string]bool{} // what a domain does not believe it does not believe from another source either
+	for _, a := range rows {
+		blocked[a.Fingerprint] = blocked[a.Fingerprint] || a.Blocked != ""
+	}
 	if p.anchors != nil {
 		rows = p.anchors(rows)
 	}
@@ -51,7 +55,7 @@ func (p *proposed) Anchors(ctx context.Context, local addr.Domain, dir trust.Dir
 		if !a.Domain.IsZero() && a.Domain != local { // a bundle brings anchors to each domain in that one's own directions
 			continue
 		}
-		if a.Blocked != "" || dir == trust.Incoming && !a.Incoming || dir == trust.Outgoing && !a.Outgoing {
+		if blocked[a.Fingerprint] || dir == trust.Incoming && !a.Incoming || dir == trust.Outgoing && !a.Outgoing {
 			continue
 		}
 		if c, err := a.Parsed(); err == nil {

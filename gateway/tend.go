@@ -82,7 +82,7 @@ func (s *Site) tendBundles(ctx context.Context, by Admin) error {
 		if b.URL == "" || b.Settings.Interval <= 0 || !b.Look.Due.IsZero() && s.now().Before(b.Look.Due) || ctx.Err() != nil {
 			continue
 		}
-		if _, err := s.refresh(ctx, b, nil, by); err != nil {
+		if _, err := s.refresh(ctx, BundleArg{Name: b.Name}, nil, by); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -23,7 +23,7 @@ func trustVerbs() map[string]verb {
 		"anchor.block":  with(func(ctx context.Context, a Admin, in AnchorArg) (none, error) { return a.AnchorBlock(ctx, in) }),
 		"bundle.add":    octets(bundle.MaxOctets, Admin.BundleAdd),
 		"bundle.set":    with(func(ctx context.Context, a Admin, in BundleAdd) (Refreshed, error) { return a.BundleSet(ctx, in) }),
-		"bundle.list":   with(func(ctx context.Context, a Admin, _ none) ([]store.Bundle, error) { return a.s.Store.Bundles(ctx) }),
+		"bundle.list":   with(func(ctx context.Context, a Admin, _ none) ([]BundleState, error) { return a.BundleList(ctx) }),
 		"bundle.get": with(func(ctx context.Context, a Admin, name string) (store.Bundle, error) {
 			return a.s.Store.Bundle(ctx, name)
 		}),

@@ -26,7 +26,8 @@ apply, after postern trust bundle diff. Whatever fails, the anchors in force sta
 
   --signer FILE     the bundle must be signed by this certificate, or by one below it
   --auto            apply a change by itself, unless more than N per cent of the anchors would go (20)
-  --two-persons     a change, and a subscription, need two persons
+  --two-persons     a change, and a subscription, need two persons; so does whatever else lets anchors into a domain
+                    that subscribes: an anchor by hand, from held mail, another bundle, a block lifted
   --leaf            take end-entity certificates as anchors too
   --plain-http      accept an unsigned bundle over plain HTTP: anybody on the way could write it
 
@@ -34,9 +35,10 @@ Exit codes: 0 added, 1 refused, 2 used wrongly.
 Example: postern trust bundle add community https://trust.example/community.p7m --signer signer.pem
 `, runBundleAdd},
 		{"trust bundle set", "change where a bundle comes from and how it is applied", `Usage: postern trust bundle set NAME [--url URL] [--signer FILE]... [--every DURATION] [--auto=BOOL] [--max-removed N]
-       [--two-persons=BOOL] [--leaf=BOOL] [--plain-http=BOOL] [-c FILE]
+       [--two-persons=BOOL] [--leaf=BOOL] [--plain-http=BOOL] [--no-signer] [-c FILE]
 
-Changes what is given and leaves the rest. --signer replaces all signers that were configured.
+Changes what is given and leaves the rest. --signer replaces all signers that were configured; with --no-signer none
+is demanded any more. After a new URL or signer the next look fetches the whole bundle again.
 
 Exit codes: 0 changed, 1 refused, 2 used wrongly, 3 another person must say yes too.
 Example: postern trust bundle set community --auto --max-removed 10
@@ -46,10 +48,10 @@ Example: postern trust bundle set community --auto --max-removed 10
 Exit codes: 0 listed, 1 failed, 2 used wrongly.
 Example: postern trust bundle list
 `, runBundleList},
-		{"trust bundle refresh", "look at a bundle's source now", `Usage: postern trust bundle refresh NAME [FILE] [-c FILE] [--json]
+		{"trust bundle refresh", "look at a bundle's source now", `Usage: postern trust bundle refresh NAME [FILE] [--again] [-c FILE] [--json]
 
 Fetches the bundle, or takes the FILE. A change waits for postern trust bundle apply, unless the bundle's
-settings apply it.
+settings apply it. A version that was rejected is proposed again only with --again, or as a FILE.
 
 Exit codes: 0 unchanged or applied, 1 refused (the anchors in force stay), 2 used wrongly, 3 a change waits.
 Example: postern trust bundle refresh community
@@ -64,7 +66,7 @@ Example: postern trust bundle apply community
 `, runBundleApply},
 		{"trust bundle reject", "leave a newer version of a bundle aside", `Usage: postern trust bundle reject NAME [-c FILE]
 
-The next change at the publisher waits again.
+The next change at the publisher waits again; postern trust bundle refresh NAME --again proposes this one again.
 
 Exit codes: 0 left aside, 1 nothing waits, 2 used wrongly.
 Example: postern trust bundle reject community
@@ -174,10 +176,16 @@ func runBundleAdd(ctx context.Context, c *console, args []string) error {
 func runBundleSet(ctx context.Context, c *console, args []string) error {
 	first := c.flags("trust bundle set") // to find the name and -c before the settings in force are known
 	config, url := configFlag(first), first.String("url", "", "")
+	first.Bool("no-signer", false, "")
 	(&bundleSettings{}).flags(first)
 	rest, err := parse(first, args)
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give the name of one bundle and what to change")
+	}
+	changes := false
+	first.Visit(func(f *flag.Flag) { changes = changes || f.Name != "c" && f.Name != "config" })
+	if !changes {
+		return usagef("give what to change, such as --every 12h")
 	}
 	return c.withSite(ctx, *config, func(call caller) error {
 		var have store.Bundle
@@ -189,8 +197,15 @@ func runBundleSet(ctx context.Context, c *console, args []string) error {
 		fs.StringVar(url, "url", have.URL, "")
 		b := bundleSettings{set: have.Settings}
 		b.flags(fs)
+		unsigned := fs.Bool("no-signer", false, "")
 		if _, err := parse(fs, args); err != nil {
 			return err
+		}
+		if *unsigned && len(b.signers) > 0 {
+			return usagef("give --signer or --no-signer")
+		}
+		if *unsigned {
+			b.set.Signers = nil
 		}
 		if err := b.readSigners(c); err != nil {
 			return err
@@ -213,7 +228,7 @@ func runBundleList(ctx context.Context, c *console, args []string) error {
 		return orUsage(err, "trust bundle list takes no operands")
 	}
 	return c.withSite(ctx, *config, func(call caller) error {
-		var all []store.Bundle
+		var all []gateway.BundleState
 		if err := call.ask(ctx, "bundle.list", struct{}{}, &all); err != nil {
 			return err
 		}
@@ -221,7 +236,7 @@ func runBundleList(ctx context.Context, c *console, args []string) error {
 			if *asJSON {
 				if err := c.printJSON(struct {
 					V int `json:"v"`
-					store.Bundle
+					gateway.BundleState
 				}{1, b}); err != nil {
 					return err
 				}
@@ -233,7 +248,7 @@ func runBundleList(ctx context.Context, c *console, args []string) error {
 	})
 }
 
-func (c *console) printBundle(b store.Bundle) {
+func (c *console) printBundle(b gateway.BundleState) {
 	from := b.URL
 	if from == "" {
 		from = "a file given by hand"
@@ -250,7 +265,10 @@ func (c *console) printBundle(b store.Bundle) {
 	if l.Failures > 0 {
 		fmt.Fprintf(c.out, "  FAILED %s since: %s\n", many(int64(l.Failures), "time"), l.Detail)
 	}
-	if l.Seen != l.Checksum {
+	if b.Settings.TwoPersons {
+		fmt.Fprintln(c.out, "  changes need two persons")
+	}
+	if b.Waits {
 		fmt.Fprintf(c.out, "  a newer version waits: postern trust bundle diff %s\n", b.Name)
 	}
 	for _, s := range b.Subscriptions {
@@ -321,6 +339,9 @@ func (c *console) showRefreshed(r gateway.Refreshed, asJSON bool) error {
 		}
 	} else {
 		fmt.Fprintf(c.out, "%s: %s\n", r.Bundle, r.Outcome)
+		if r.Outcome == gateway.Unchanged && r.Why != "" {
+			fmt.Fprintf(c.out, "  %s\n", r.Why)
+		}
 		if r.Change != nil {
 			c.printChange(*r.Change, r.Outcome == gateway.AppliedIt)
 		}
@@ -333,7 +354,7 @@ func (c *console) showRefreshed(r gateway.Refreshed, asJSON bool) error {
 
 func runBundleRefresh(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust bundle refresh")
-	config, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	config, asJSON, again := configFlag(fs), fs.Bool("json", false, ""), fs.Bool("again", false, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) == 0 || len(rest) > 2 {
 		return orUsage(err, "give the name of one bundle, and perhaps a file")
@@ -348,7 +369,7 @@ func runBundleRefresh(ctx context.Context, c *console, args []string) error {
 	}
 	return c.withSite(ctx, *config, func(call caller) error {
 		var r gateway.Refreshed
-		if err := call(ctx, "bundle.refresh", gateway.BundleArg{Name: rest[0]}, file, &r, nil); err != nil {
+		if err := call(ctx, "bundle.refresh", gateway.BundleArg{Name: rest[0], Again: *again}, file, &r, nil); err != nil {
 			return err
 		}
 		return c.showRefreshed(r, *asJSON)
