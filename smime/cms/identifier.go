@@ -18,6 +18,21 @@ type identifier struct {
 	issuer []byte // whole DER Name as received
 	serial []byte // INTEGER content
 	ski    []byte
+	flat   flattened // of issuer, made when first needed and once: many certificates may be asked about
+}
+
+// flattened is a Name in the form of flatName.
+type flattened struct {
+	made, ok bool
+	text     string
+}
+
+func (f *flattened) of(der []byte) (string, bool) {
+	if !f.made {
+		f.made = true
+		f.text, f.ok = flatName(der)
+	}
+	return f.text, f.ok
 }
 
 // parseIssuerAndSerial reads an IssuerAndSerialNumber sequence.
@@ -53,11 +68,11 @@ func parseIdentifier(e ber.Element) (identifier, error) {
 }
 
 // matches reports whether the identifier names this certificate (CMS-06, CMS-22).
-func (id identifier) matches(c *x509.Certificate) bool {
+func (id *identifier) matches(c *x509.Certificate) bool {
 	if id.ski != nil {
 		return bytes.Equal(id.ski, c.SubjectKeyId) || bytes.Equal(id.ski, spkiSHA1(c))
 	}
-	return sameSerial(id.serial, c) && sameName(id.issuer, c.RawIssuer)
+	return sameSerial(id.serial, c) && id.sameIssuer(c.RawIssuer)
 }
 
 // sameSerial compares as integers: some writers drop or add a leading zero octet (CMS-65).
@@ -68,17 +83,17 @@ func sameSerial(content []byte, c *x509.Certificate) bool {
 	return bytes.Equal(bytes.TrimLeft(content, "\x00"), c.SerialNumber.Bytes())
 }
 
-// sameName compares two DER names octet for octet, else by meaning: a peer may have rewritten
+// sameIssuer compares two DER names octet for octet, else by meaning: a peer may have rewritten
 // PrintableString as UTF8String or changed letter case (CMS-06). The order of RDNs stays significant.
-func sameName(a, b []byte) bool {
-	if bytes.Equal(a, b) {
+func (id *identifier) sameIssuer(name []byte) bool {
+	if bytes.Equal(id.issuer, name) {
 		return true
 	}
-	x, ok := flatName(a)
+	x, ok := id.flat.of(id.issuer)
 	if !ok {
 		return false
 	}
-	y, ok := flatName(b)
+	y, ok := flatName(name)
 	return ok && x == y
 }
 
