@@ -15,6 +15,7 @@ import (
 	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/charset"
 	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/letter"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/edge/web"
 	"postern/gateway/store"
@@ -65,13 +66,17 @@ func (d *desk) contents(q *web.Request, p *itemPage) error {
 	for _, doc := range p.Item.Documents {
 		docs[doc.Path] = append(docs[doc.Path], doc)
 	}
+	policy, err := d.Store.FilePolicy(q.Context(), q.Org)
+	if err != nil {
+		return err
+	}
 	spent := int64(0)
 	for _, v := range p.Item.Parts {
 		node := root.Find(v.Path)
 		if node == nil || v.Path == main && main != "none" {
 			continue
 		}
-		p.Files = append(p.Files, fileOf(q, v, docs[v.Path]))
+		p.Files = append(p.Files, fileOf(q, v, docs[v.Path], policy))
 		if (len(docs[v.Path]) > 0 || v.MediaType == "text/html") && len(p.Shown) < MaxShown {
 			spent += v.Length
 			s, err := d.show(q, p, node, src, docs[v.Path], spent > MaxInspected)
@@ -201,7 +206,7 @@ func (d *desk) older(q *web.Request) (*store.Older, error) {
 }
 
 // fileOf is a part as a file with a safe name and what it really is.
-func fileOf(q *web.Request, v inbox.Part, docs []inbox.Document) fileLine {
+func fileOf(q *web.Request, v inbox.Part, docs []inbox.Document, policy letter.Policy) fileLine {
 	f := fileLine{Part: v.Path, Name: web.SafeName(v.Filename), What: "Text", Size: sizeWords(v), Path: fmt.Sprintf("/item/%s/file/%s", q.Work.ID, pathName(v.Path))}
 	if v.Filename == "" {
 		f.Name = "part " + cmp.Or(v.Path, "1")
@@ -215,9 +220,33 @@ func fileOf(q *web.Request, v inbox.Part, docs []inbox.Document) fileLine {
 	}
 	if kind == string(document.Program) {
 		f.Path, f.Why = "", "a program is not offered: ask the sender what it is for"
+	} else if j := judged(v, docs, policy); j.Action == letter.Hold && !mayOpenHeld(q) {
+		f.Path, f.Why = "", "held back: "+j.Reason+" Somebody who may send for the team can save it"
+	} else if j.Action == letter.Hold {
+		f.Path, f.Why = f.Path+query("held", "yes"), "held back: "+j.Reason+" Save it only if you expect it"
 	}
 	return f
 }
+
+// judged is what the organisation's rules for files say of a part that came in.
+func judged(v inbox.Part, docs []inbox.Document, policy letter.Policy) letter.Verdict {
+	kind, size := document.Unknown, v.Length
+	switch {
+	case len(docs) > 0:
+		kind = document.Kind(docs[0].Kind)
+	case v.MediaType == "text/html":
+		kind = document.HTML
+	case strings.HasPrefix(v.MediaType, "text/"):
+		kind = document.Text
+	}
+	if v.Encoding == "base64" {
+		size = size * 3 / 4
+	}
+	return policy.Judge(letter.Incoming, kind, size)
+}
+
+// mayOpenHeld tells who may save a file that is held back, when they say so.
+func mayOpenHeld(q *web.Request) bool { return q.Rights.On(q.Work.Pool, q.Work.Scope()) >= staff.Send }
 
 // pathName writes a part's path so that it is one element of a URL; the message itself is "0".
 func pathName(p string) string {

@@ -105,7 +105,7 @@ func Routes(s Services) []web.Route {
 			Setting: web.Setting{Name: "Teams", Text: "Who works together, what each may do, who answers for it", Icon: "people"}},
 		{Method: "GET", Pattern: "/teams/{team}", Need: manage, Handle: d.showTeam},
 		{Method: "POST", Pattern: "/teams/{team}", Need: manage, Handle: d.saveTeam},
-		{Method: "POST", Pattern: "/teams/{team}/member", Need: web.Able(staff.ManagePeople), Handle: d.saveMember},
+		{Method: "POST", Pattern: "/teams/{team}/member", Need: web.Able(staff.ManagePeople), Handle: d.saveMember, Fresh: true},
 		{Method: "POST", Pattern: "/teams/{team}/close", Need: manage, Handle: d.closeTeam},
 		{Method: "GET", Pattern: "/rules", Need: manage, Handle: d.showRules,
 			Setting: web.Setting{Name: "Rules", Text: "Where each message goes, and what would go nowhere without the last rule", Icon: "flag"}},

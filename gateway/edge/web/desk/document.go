@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"slices"
 
 	"postern/gateway/clinic/document"
+	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/letter"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
@@ -123,13 +126,40 @@ func (d *desk) download(q *web.Request) error {
 	if kind == document.Program {
 		return &web.Refusal{Text: "A program is not offered. Ask the sender what it is for."}
 	}
+	held, err := d.held(q, it, node.Path)
+	if err != nil {
+		return err
+	}
 	if name == "" {
 		name = "part-" + pathName(node.Path) + extension(kind)
 	}
-	if err := d.Store.AuditAct(q.Context(), entry(q, "work.file", string(q.Work.ID), map[string]any{"part": node.Path})); err != nil {
+	if err := d.Store.AuditAct(q.Context(), entry(q, "work.file", string(q.Work.ID), map[string]any{"part": node.Path, "held": held})); err != nil {
 		return err
 	}
 	return q.Send(web.Download{Name: name, Type: kind.MediaType(), Size: -1, Body: node.Open(src)})
+}
+
+// held reports whether the organisation's rules hold a file back. It is a refusal but for who may save it and says so.
+func (d *desk) held(q *web.Request, it inbox.Item, path string) (bool, error) {
+	policy, err := d.Store.FilePolicy(q.Context(), q.Org)
+	if err != nil {
+		return false, err
+	}
+	docs := slices.DeleteFunc(slices.Clone(it.Documents), func(doc inbox.Document) bool { return doc.Path != path })
+	i := slices.IndexFunc(it.Parts, func(p inbox.Part) bool { return p.Path == path })
+	if i < 0 {
+		return false, web.ErrNotFound
+	}
+	v := judged(it.Parts[i], docs, policy)
+	switch {
+	case v.Action != letter.Hold:
+		return false, nil
+	case !mayOpenHeld(q):
+		return true, &web.Refusal{Text: "This file is held back: " + v.Reason + " Ask somebody who may send for the team."}
+	case q.URL.Query().Get("held") != "yes":
+		return true, &web.Refusal{Text: "This file is held back: " + v.Reason + " Save it from the message's page if you expect it."}
+	}
+	return true, nil
 }
 
 // extension is the end of a name for a part that has none.
