@@ -179,7 +179,8 @@ func (s *post) paths() {
 	two.to = []addr.Address{intake(clinicDomain), intake(distantDomain)}
 	former := s.cred(s.gone, issue.LeafOptions{Domain: hospital}, "gone")
 	s.add("R27", "anchor that is removed afterwards", delivered, func(addr.Address, *letter) creds { return creds{former} })
-	s.add("R28", "the same signer once the anchor is removed", held(trust.Untrusted), func(addr.Address, *letter) creds { return creds{former} })
+	again := s.add("R28", "the same signer once the anchor is removed", held(trust.Untrusted), func(addr.Address, *letter) creds { return creds{former} })
+	again.from = addr.MustParse("R27@" + hospital.String()) // the same sender, written otherwise: the earlier approval is remembered for him
 	s.before = append(s.before, s.letters[len(s.letters)-2])
 	s.letters = slices.Delete(s.letters, len(s.letters)-2, len(s.letters)-1)
 }
