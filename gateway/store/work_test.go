@@ -174,6 +174,25 @@ func TestListsHoldWhatTheySay(t *testing.T) {
 	}
 }
 
+// Lines say of entries what a list of the same entries says, in the order they came in; what went is left out.
+func TestLinesOfEntries(t *testing.T) {
+	c := newTeams(t)
+	place := store.Place{Placement: work.Placement{Pool: c.desk.ID, Rule: "r"}}
+	a, b := c.filed(t, "m-1", place), c.filed(t, "m-2", place)
+	gone := a
+	gone.Number = 99
+	lines, err := c.Lines(t.Context(), []work.Entry{b, gone, a})
+	ok(t, err)
+	listed, err := c.WorkList(t.Context(), store.WorkQuery{Org: "o", Reach: c.reach(t, c.dana), View: store.ViewOpen, N: 10})
+	ok(t, err)
+	if len(lines) != 2 || lines[0].ID != b.ID || lines[1].ID != a.ID || len(listed) != 2 || lines[1].Subject != listed[0].Subject || len(lines[1].Documents) != len(listed[0].Documents) {
+		t.Errorf("lines %+v; the list says %+v", lines, listed)
+	}
+	if none, err := c.Lines(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("of nothing: %v, %v", none, err)
+	}
+}
+
 func TestListsGoOnWhereTheyStopped(t *testing.T) {
 	c := newTeams(t)
 	for i := range 25 {

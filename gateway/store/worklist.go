@@ -193,6 +193,36 @@ func (s *Store) cursor(ctx context.Context, q WorkQuery, order string) (string, 
 	return " AND (" + columns + ") " + op + " (?" + strings.Repeat(",?", len(names)-1) + ")", values, nil
 }
 
+// Lines are entries, at most MaxLines of them, with what a list shows of their items; one whose item went is left out.
+func (s *Store) Lines(ctx context.Context, entries []work.Entry) ([]Line, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	entries = entries[:min(len(entries), MaxLines)]
+	var keys []any
+	for _, e := range entries {
+		keys = append(keys, e.Inbox, e.Number)
+	}
+	subjects := map[string]string{}
+	_, err := list(ctx, s, "SELECT inbox, number, subject FROM item WHERE (inbox, number) IN (VALUES (?,?)"+strings.Repeat(",(?,?)", len(entries)-1)+")", keys, func(r *sql.Rows) (none struct{}, err error) {
+		var box, subject string
+		var number int64
+		err = r.Scan(&box, &number, &subject)
+		subjects[fmt.Sprint(box, " ", number)] = subject
+		return none, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []Line
+	for _, e := range entries {
+		if subject, ok := subjects[fmt.Sprint(e.Inbox, " ", e.Number)]; ok {
+			out = append(out, Line{Entry: e, Subject: subject})
+		}
+	}
+	return out, s.furnish(ctx, out)
+}
+
 // furnish adds documents, notes and writers to the lines of one part, with one question each.
 func (s *Store) furnish(ctx context.Context, lines []Line) error {
 	if len(lines) == 0 {

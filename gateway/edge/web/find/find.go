@@ -12,7 +12,6 @@ package find
 import (
 	"context"
 	"embed"
-	"errors"
 	"time"
 
 	"postern/gateway/clinic/document/chart"
@@ -104,22 +103,19 @@ type line struct {
 
 // lines adds to entries what is shown of their items.
 func (f *find) lines(q *web.Request, entries []work.Entry, pools []pool.Pool) ([]line, error) {
+	all, err := f.Store.Lines(q.Context(), entries)
+	if err != nil {
+		return nil, err
+	}
 	var out []line
-	for _, e := range entries {
-		it, err := f.Store.Item(q.Context(), e.Inbox, e.Number)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // it went while we looked
-		}
-		if err != nil {
-			return nil, err
-		}
-		l := line{Entry: e, Subject: it.Subject}
+	for _, e := range all {
+		l := line{Entry: e.Entry, Subject: e.Subject}
 		for _, p := range pools {
 			if p.ID == e.Pool {
 				l.PoolName = p.Name
 			}
 		}
-		for _, d := range it.Documents {
+		for _, d := range e.Documents {
 			l.Patients = once(l.Patients, d.PatientName())
 			l.Types = once(l.Types, d.Type)
 		}
