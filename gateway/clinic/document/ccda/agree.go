@@ -8,15 +8,19 @@ import (
 )
 
 // compare notes where an entry and the narrative it points at disagree: whether the thing is so at all,
-// dose, value, status and name. What a patient could be harmed by is marked as a contradiction.
+// dose, value, status, date, end and name. What a patient could be harmed by is marked as a contradiction.
 func (d *Document) compare(it *Item) {
-	if it.Anchor == "" {
-		return
+	var w told
+	if it.Anchor != "" {
+		w, _ = d.wordsAt(it.Anchor)
 	}
-	w, _ := d.wordsAt(it.Anchor)
 	if w.struck {
 		it.differs(true, "the text it points at is struck out")
 		return
+	}
+	end := d.endApart(it, w)
+	if end != "" {
+		it.differs(true, end)
 	}
 	if it.Narrative == "" {
 		return
@@ -36,11 +40,14 @@ func (d *Document) compare(it *Item) {
 	if words := sideApart(it, w); words != "" {
 		it.differs(true, words)
 	}
+	if words, years := dateApart(it, w); words != "" && end == "" {
+		it.differs(years, words)
+	}
 	if words := valueApart(it, w.row); words != "" {
 		it.differs((it.Kind == Results || it.Kind == Vitals) && !rounded(it.Value, w.row), words)
 		return
 	}
-	if words := statusApart(it, w.row); words != "" {
+	if words := statusApart(it, w.row); words != "" && end == "" {
 		it.differs(false, words)
 		return
 	}

@@ -251,12 +251,15 @@ func (c *checker) section(s *Section) {
 		c.add(chart.Note, "no-title", s.Anchor, "A section has no title; it is shown as “%s”.", s.Name())
 	}
 	c.standing(s)
-	coded, conflicts, written, more := 0, 0, 0, 0
+	coded, conflicts, written, more, ended := 0, 0, 0, 0, 0
 	for _, it := range c.d.SectionItems(s) {
 		if it.Source == FromEntry {
 			coded++
 		} else if !it.Negated {
 			written++
+			if strings.Contains(it.Detail, mayBeOver+": “") {
+				ended++
+			}
 		}
 		switch {
 		case it.Conflict == "":
@@ -276,6 +279,9 @@ func (c *checker) section(s *Section) {
 	}
 	if conflicts > 0 {
 		c.add(chart.Warning, "entry-differs-from-text", s.Anchor, "In “%s” %d coded %s from the text; both are shown.", s.Name(), conflicts, plural(conflicts, "line differs", "lines differ"))
+	}
+	if ended > 0 {
+		c.add(chart.Warning, "end-in-words", s.Anchor, "In “%s” the words of %d %s say that it ended; no status or code does.", s.Name(), ended, plural(ended, "line", "lines"))
 	}
 	if more > 0 {
 		c.add(chart.Warning, "text-says-more", s.Anchor, "In “%s” the text lists %d %s that no coded entry speaks of.", s.Name(), more, plural(more, "line", "lines"))

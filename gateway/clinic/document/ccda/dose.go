@@ -143,6 +143,7 @@ var rhythmText = []struct {
 }{
 	{regexp.MustCompile(`every other day`), 48},
 	{regexp.MustCompile(`(?:every|each) +(\d+) +(?:hours?|hrs?|h)\b`), 0},
+	{regexp.MustCompile(`\b(?:every|each) hour\b`), 1},
 	{regexp.MustCompile(`\bq *(\d+) *h(?:rs?|ours?)?\b`), 0},
 	{regexp.MustCompile(`(?:every|each) +(\d+) +(?:days?|d)\b`), -24},
 	{regexp.MustCompile(`(?:every|each) +(\d+) +(?:weeks?|wk)\b`), -168},

@@ -238,7 +238,7 @@ func remarks(d *Document, act, o node) string {
 func unknownEnd(o node, it Item) string {
 	high := o.Child("effectiveTime", "high")
 	if high.OK() && high.Attr("nullFlavor") == "UNK" && it.Status == "" {
-		return "may be over: its end is stated as unknown"
+		return mayBeOver + ": its end is stated as unknown"
 	}
 	return ""
 }

@@ -19,6 +19,7 @@ type Item struct {
 	Route     string     `json:"route,omitempty"`       //
 	Frequency string     `json:"frequency,omitempty"`   //
 	Value     string     `json:"value,omitempty"`       // a result's value with its unit
+	Site      string     `json:"site,omitempty"`        // where and how a result was measured; also in Detail
 	Flag      string     `json:"flag,omitempty"`        // "high", "abnormal" … as the sender interpreted a result
 	Start     chart.Time `json:"start,omitzero"`        //
 	End       chart.Time `json:"end,omitzero"`          //
@@ -33,9 +34,10 @@ type Item struct {
 	Anchor    string     `json:"anchor,omitempty"`      // ID of the narrative it refers to
 	Narrative string     `json:"narrative,omitempty"`   // that narrative's text
 	Conflict  string     `json:"conflict,omitempty"`    // where entry and narrative disagree, in words
-	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose, a value or a side
+	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose, a value, a side or a year
 
 	byEnd bool // its status was concluded from its end alone
+	act   node // what it was read from
 }
 
 // Source is where an item was read.

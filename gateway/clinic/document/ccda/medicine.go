@@ -287,7 +287,7 @@ func rhythm(t node) string {
 		low, high := p.Child("low"), p.Child("high")
 		switch v := trim(p.Attr("value")); {
 		case v != "":
-			w = "every " + v + " " + unitWord(p.Attr("unit"))
+			w = every(v, trim(p.Attr("unit")))
 		case low.OK() && high.OK() && low.Attr("unit") == high.Attr("unit"):
 			w = "every " + trim(low.Attr("value")) + " to " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
 		case low.Attr("value") != "" && high.Attr("value") != "":
@@ -311,6 +311,21 @@ func rhythm(t node) string {
 	return w
 }
 
+// every is a period as people say it: "every day" for one day, "every 8 h" for eight hours.
+func every(n, unit string) string {
+	if n == "1" || normal(n) == "1" {
+		switch unit {
+		case "h":
+			return "every hour"
+		case "d", "wk", "mo", "min":
+			return "every " + strings.TrimSuffix(unitWord(unit), "s")
+		case "a":
+			return "every year"
+		}
+	}
+	return joined(" ", "every", n, unitWord(unit))
+}
+
 func unitWord(u string) string {
 	switch u {
 	case "h":
@@ -323,6 +338,8 @@ func unitWord(u string) string {
 		return "months"
 	case "min":
 		return "minutes"
+	case "a":
+		return "years"
 	}
 	return trim(u)
 }

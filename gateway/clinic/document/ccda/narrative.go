@@ -3,6 +3,8 @@ package ccda
 import (
 	"strings"
 	"unicode"
+
+	"postern/gateway/clinic/document/chart"
 )
 
 // narrativeItems turns the lines of a section's text into items, where nothing is coded: table rows
@@ -26,8 +28,16 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 	if over, active := statusWords(line.Under); over != "" && active == "" && it.Status == "" {
 		it.Status = over
 	}
+	if d.Time.Precision >= chart.Day && decided(s.Kind) && !it.Negated && !it.Over() {
+		if words, _ := endedIn(joined(" ", it.Name, strings.Join(line.others, " ")), d.Time.At); words != "" {
+			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(words, 120)+"”")
+		}
+	}
 	return it
 }
+
+// mayBeOver marks a line that is listed as holding though something of it says that it ended.
+const mayBeOver = "may be over"
 
 // decided says whether a section lists what a clinician decides on.
 func decided(k Kind) bool {

@@ -64,8 +64,20 @@ func readResult(d *Document, o node, when chart.Time, group string) Item {
 			it.Flag = outside(o)
 		}
 	}
-	it.Detail = joined(" · ", it.Detail, sites(o), ranges(o), d.comments(o))
+	it.Site = joined(", ", sites(o), methods(o))
+	it.Detail = joined(" · ", it.Detail, it.Site, ranges(o), d.comments(o))
 	return it
+}
+
+// methods are how a result was come by (methodCode): sitting, standing, by cuff.
+func methods(o node) string {
+	var out []string
+	for m := range o.Elements("methodCode") {
+		if w := codeWords(readCode(m)); w != "" && len(out) < 4 {
+			out = append(out, "method: "+clip(w, 120))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // valueOf is a value in words: also one that stands in the narrative, and why there is none.

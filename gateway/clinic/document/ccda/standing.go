@@ -13,6 +13,7 @@ const maxAround = 16
 // is denied (negationInd, CDA R2 4.3.4.1, on any act or relationship), that the sender does not know,
 // that it was withdrawn, whom it is about, and whether it is a fact or only wanted (moodCode).
 func (it *Item) stand(act node) {
+	it.act = act
 	for n, i := act, 0; n.OK() && n.Name() != "section" && i < maxAround; n, i = n.Parent(), i+1 {
 		it.Negated = it.Negated || negated(n)
 		if it.Null == "" {

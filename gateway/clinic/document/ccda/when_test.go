@@ -1,0 +1,82 @@
+package ccda_test
+
+import (
+	"strings"
+	"testing"
+
+	"postern/gateway/clinic/document/ccda"
+)
+
+// Where the date or the end an entry states cannot be that of its text, the line says so, and gravely where
+// a year or the end itself differs; where both can be true, nothing is said.
+func TestDatesAndEndsOfEntryAndText(t *testing.T) {
+	const dated = `<effectiveTime value="20200810"/>`
+	problem := func(text, times, inner string) string {
+		return section("11450-4", `<text><list><item ID="p">`+text+`</item></list></text><entry><observation><text><reference value="#p"/></text>`+times+`<value code="1" displayName="Stroke"/>`+inner+`</observation></entry>`)
+	}
+	med := func(text, inner string) string {
+		return section("10160-0", `<text><list><item ID="p">`+text+`</item></list></text><entry><substanceAdministration><text><reference value="#p"/></text>`+inner+
+			`<consumable><manufacturedProduct><manufacturedMaterial><code displayName="Metoprolol"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`)
+	}
+	from := func(low string) string {
+		return `<effectiveTime xsi:type="IVL_TS"><low value="` + low + `"/></effectiveTime>`
+	}
+	for name, c := range map[string]struct {
+		sections, want string // beginning of the conflict, "" = none
+		grave          bool
+	}{
+		"another year":                   {problem("Stroke 2010", from("20200304"), ""), "the entry dates it from 4 Mar 2020, the text says “Stroke 2010”", true},
+		"the same year":                  {problem("Stroke 2010", from("20100304"), ""), "", false},
+		"another month":                  {problem("Stroke in May 2010", from("20100304"), ""), "the entry dates it from 4 Mar 2010", false},
+		"the same month":                 {problem("Stroke (March 2010)", from("20100304"), ""), "", false},
+		"another day":                    {problem("Stroke 3/24/2010", from("20100304"), ""), "the entry dates it from 4 Mar 2010", false},
+		"a day of another time zone":     {problem("Stroke 2010-03-05", from("20100304"), ""), "", false},
+		"day and month in either order":  {problem("Stroke 4/3/2010", from("20100304"), ""), "", false},
+		"one of several dates":           {problem("Stroke 2010, again 2020", from("20200304"), ""), "", false},
+		"the date of the record":         {problem("Stroke, noted 2/1/2019", from("20100304"), `<author><time value="20190201"/></author>`), "", false},
+		"within the time":                {problem("Stroke 2011", `<effectiveTime><low value="2010"/><high value="2012"/></effectiveTime>`, ""), "", false},
+		"an entry without a date":        {problem("Stroke 2010", "", ""), "", false},
+		"an amount is no year":           {med("Metoprolol 2000 mg daily", from("20190101")), "", false},
+		"taken until":                    {med("Metoprolol, taken until 3/2019", from("20150101")), "the entry goes on, the text says “until 3/2019”", true},
+		"until a day to come":            {med("Metoprolol from 1/2020 until 12/2020", from("20200101")), "", false},
+		"until the next visit":           {med("Metoprolol until next visit", from("20150101")), "", false},
+		"stopped last year":              {med("Metoprolol 50 mg, stopped last year", ""), "the entry goes on, the text says “stopped last year”", true},
+		"stopped two years ago":          {med("Metoprolol discontinued two years ago", ""), "the entry goes on, the text says “discontinued two years ago”", true},
+		"stopped by a physician":         {med("Metoprolol, stopped on 2019-03-04", ""), "the entry goes on, the text says “stopped on 2019-03-04”", true},
+		"not stopped":                    {med("Metoprolol, not stopped in 2019", ""), "", false},
+		"a span of years":                {med("Metoprolol 2015-2018", ""), "the entry goes on, the text says “2015-2018”", true},
+		"another end":                    {med("Metoprolol until 3/2019", `<effectiveTime xsi:type="IVL_TS"><low value="2015"/><high value="20201231"/></effectiveTime>`), "the entry says until 31 Dec 2020, the text says “until 3/2019”", true},
+		"the entry ended too":            {med("Metoprolol until 3/2019", `<effectiveTime xsi:type="IVL_TS"><low value="2015"/><high value="20190301"/></effectiveTime>`), "", false},
+		"a problem resolved":             {problem("Stroke, resolved 2018", "", ""), "the entry goes on, the text says “resolved 2018”", true},
+		"resolved, and said to be again": {problem("Stroke, resolved 2018, active again", "", ""), "", false},
+		"an end in the remarks":          {problem("Stroke", "", `<entryRelationship><act><code code="48767-8"/><text>deficit resolved in 2018</text></act></entryRelationship>`), "the entry goes on, the text says “resolved in 2018”", true},
+	} {
+		items := read(t, doc(dated, c.sections)).Items()
+		if len(items) == 0 {
+			t.Errorf("%s: no items", name)
+			continue
+		}
+		if it := items[0]; !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != c.grave {
+			t.Errorf("%s: %q (grave %v), want %q", name, it.Conflict, it.Grave, c.want)
+		}
+	}
+}
+
+// A list without entries cannot disagree with any; a line of it that says that it ended is marked all the same.
+func TestAnEndInTheWordsOfAnUncodedLine(t *testing.T) {
+	list := section("10160-0", `<text><list><item>Metoprolol, taken until 3/2019</item><item>Aspirin 81 mg since 2015</item></list></text>`)
+	d := read(t, doc(`<effectiveTime value="20200810"/>`, list))
+	items := d.Items()
+	if len(items) != 2 || items[0].Detail != "may be over: “until 3/2019”" || items[1].Detail != "" {
+		t.Fatalf("%+v", items)
+	}
+	found := 0
+	for _, f := range ccda.Check(d, d.Time.At) {
+		if f.Rule == "end-in-words" {
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d findings of an end in words, want 1", found)
+	}
+}
