@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/chart"
@@ -23,7 +24,7 @@ type State string
 // The states of a block.
 const (
 	Stated    State = "stated"
-	NoneKnown State = "none-known"     // the sender states that there is none
+	NoneKnown State = "none-known"     // the sender states that there is none at all of the kind
 	Withheld  State = "no-information" // the section says it has no information (null flavour)
 	Blank     State = "empty"          // the section is there and holds nothing
 	Deleted   State = "struck-out"     // all the section says is struck out
@@ -239,11 +240,34 @@ func listed(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 		}
 	})
 	b.settle()
-	if b.State == Stated && len(b.Items) > 0 && !slices.ContainsFunc(b.Items, func(it ccda.Item) bool { return !it.Negated }) {
-		b.State = NoneKnown
+	if b.State == Stated && slices.ContainsFunc(b.Items, atAll) && !slices.ContainsFunc(b.Items, func(it ccda.Item) bool { return !it.Negated }) {
+		b.State = NoneKnown // only "no penicillin allergy" says nothing of others
 	}
 	b.cut(maxLines)
 	return b
+}
+
+// atAll says whether a line denies everything of its kind: "No known allergies", not "No known food
+// allergies" and not "No allergy to: Penicillin".
+func atAll(it ccda.Item) bool {
+	if !it.Negated || it.Over() {
+		return false
+	}
+	denies := false
+	for _, w := range strings.FieldsFunc(strings.ToLower(it.Name), func(r rune) bool { return !unicode.IsLetter(r) }) {
+		switch w {
+		case "no", "none", "nil", "nka":
+			denies = true
+		case "known", "allergy", "allergies", "intolerance", "intolerances", "adverse", "reaction", "reactions", "or", "and", "problem", "problems", "condition", "conditions", "diagnosis", "diagnoses",
+			"current", "active", "medication", "medications", "medicine", "medicines", "prescribed", "reported", "recorded", "documented", "listed", "on", "file", "at", "this", "time", "patient", "has", "any", "is", "are", "there", "s":
+			if w := strings.TrimSuffix(w, "s"); (w == "medication" || w == "medicine") && it.Kind == ccda.Allergies {
+				return false // of medicines only
+			}
+		default:
+			return false
+		}
+	}
+	return denies
 }
 
 // file puts a line where it belongs: with what holds, what is over, or what is said of another person.
@@ -279,50 +303,6 @@ func (b *Block) cut(n int) {
 	if len(b.Items) > n {
 		b.More, b.Items = len(b.Items)-n, b.Items[:n]
 	}
-}
-
-// recent is a block of measurements: those the sender flagged first, then the latest.
-func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
-	each(d, &b, kinds, func(s *ccda.Section) {
-		for _, it := range d.SectionItems(s) {
-			if it.Value == "" && it.Source == ccda.FromEntry && it.Narrative == "" {
-				continue // a panel's placeholder without a value
-			}
-			b.file(it)
-		}
-	})
-	if b.Subject == Vitals {
-		b.Items = latest(b.Items)
-	}
-	slices.SortStableFunc(b.Items, func(x, y ccda.Item) int {
-		if fx, fy := x.Flag != "", y.Flag != ""; fx != fy && b.Subject == Results {
-			if fx {
-				return -1
-			}
-			return 1
-		}
-		return y.Start.At.Compare(x.Start.At)
-	})
-	b.cut(maxResults)
-	return b
-}
-
-// latest keeps the newest measurement of each name.
-func latest(items []ccda.Item) []ccda.Item {
-	at := map[string]int{}
-	var out []ccda.Item
-	for _, it := range items {
-		k := key(it) + "|" + strconv.FormatBool(it.Negated) + it.Null // one that was not taken hides none that was
-		i, ok := at[k]
-		switch {
-		case !ok:
-			at[k] = len(out)
-			out = append(out, it)
-		case it.Start.At.After(out[i].Start.At):
-			out[i] = it
-		}
-	}
-	return out
 }
 
 func plan(d *ccda.Document) Block {
@@ -369,6 +349,3 @@ func key(it ccda.Item) string {
 	}
 	return strings.ToLower(strings.Join(strings.Fields(it.Name), " "))
 }
-
-// Dated says whether the item's start is known at least to the year.
-func Dated(it ccda.Item) bool { return it.Start.Precision > chart.Unknown }
