@@ -114,7 +114,7 @@ func timing(t element) string {
 		if m := str(r, "periodMax"); m != "" {
 			p += " to " + m
 		}
-		out = append(out, join(" ", often+"×", "per", p, first(str(r, "periodUnit"), str(r, "periodUnits"))))
+		out = append(out, join(" ", often+"×", "per", span(p, first(str(r, "periodUnit"), str(r, "periodUnits")))))
 	}
 	for i, w := range r.get("when") {
 		if i < maxParts {
@@ -140,6 +140,18 @@ func timing(t element) string {
 		out = append(out, period(p))
 	}
 	return join(", ", out...)
+}
+
+// span is a period as people say it: "day" for one day, "8 hours" for eight.
+func span(n, unit string) string {
+	word := map[string]string{"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}[unit]
+	switch {
+	case word == "":
+		return join(" ", n, unit)
+	case n == "1" || n == "1.0":
+		return word
+	}
+	return n + " " + word + "s"
 }
 
 // eventWord is a code of FHIR's EventTiming in words.

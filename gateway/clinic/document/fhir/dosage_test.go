@@ -10,8 +10,8 @@ func TestDosesSidesAndCodesAreWhole(t *testing.T) {
 	const dose = `"doseAndRate":[{"doseQuantity":{"value":10,"unit":"mg"}}]`
 	for name, c := range map[string]struct{ in, line string }{
 		"weekly, on a day, with a limit": {med(dose + `,"timing":{"repeat":{"frequency":1,"period":1,"periodUnit":"wk","dayOfWeek":["mon"]}},"maxDosePerPeriod":{"numerator":{"value":10,"unit":"mg"},"denominator":{"value":1,"unit":"wk"}},"additionalInstruction":[{"text":"never daily"}]`),
-			"X 10 mg 1× per 1 wk, on mon, at most 10 mg in 1 wk, never daily"},
-		"from three to four times":  {med(`"doseAndRate":[{"doseRange":{"low":{"value":1,"unit":"tab"},"high":{"value":2,"unit":"tab"}}}],"timing":{"repeat":{"frequency":3,"frequencyMax":4,"period":1,"periodUnit":"d"}}`), "X 1 tab to 2 tab 3 to 4× per 1 d"},
+			"X 10 mg 1× per week, on mon, at most 10 mg in 1 wk, never daily"},
+		"from three to four times":  {med(`"doseAndRate":[{"doseRange":{"low":{"value":1,"unit":"tab"},"high":{"value":2,"unit":"tab"}}}],"timing":{"repeat":{"frequency":3,"frequencyMax":4,"period":1,"periodUnit":"d"}}`), "X 1 tab to 2 tab 3 to 4× per day"},
 		"at bedtime, until a day":   {med(dose + `,"timing":{"repeat":{"when":["HS"],"boundsPeriod":{"start":"2026-01-01","end":"2026-02-01"}}}`), "X 10 mg at bedtime, 1 Jan 2026 to 1 Feb 2026"},
 		"a rate":                    {med(`"doseAndRate":[{"rateQuantity":{"value":50,"unit":"mL/h"}}]`), "X at 50 mL/h"},
 		"words that give no dose":   {med(`"text":"see below",` + dose), "X see below (coded: 10 mg)"},

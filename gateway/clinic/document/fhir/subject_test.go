@@ -146,7 +146,7 @@ func TestMedicinesAreFoundByReference(t *testing.T) {
 	r := readJSON(t, bundle("collection", `{"fullUrl":"urn:uuid:m","resource":{"resourceType":"Medication","code":{"text":"Apixaban 5 mg"}}}`,
 		`{"resource":{"resourceType":"MedicationRequest","status":"active","medicationReference":`+ref("urn:uuid:m")+`,"dosageInstruction":[{"doseAndRate":[{"doseQuantity":{"value":5.0,"unit":"mg"}}],"timing":{"repeat":{"frequency":2,"period":1,"periodUnit":"d"}},"asNeededBoolean":true}]}}`,
 		`{"resource":{"resourceType":"MedicationRequest","status":"active","contained":[{"resourceType":"Medication","id":"x","code":{"text":"Metoprolol"}}],"medicationReference":`+ref("#x")+`}}`))
-	if len(r.Lines) != 2 || r.Lines[0].String() != "Apixaban 5 mg 5.0 mg 2× per 1 d, as needed" || r.Lines[1].Name != "Metoprolol" {
+	if len(r.Lines) != 2 || r.Lines[0].String() != "Apixaban 5 mg 5.0 mg 2× per day, as needed" || r.Lines[1].Name != "Metoprolol" {
 		t.Errorf("%+v", r.Lines)
 	}
 }
