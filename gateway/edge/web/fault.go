@@ -22,6 +22,9 @@ func (s *Server) fail(q *Request, err error) {
 		if q.Context().Err() == nil {
 			s.cfg.Log.Warn("web answer broke off", "route", q.route.String(), "error", err)
 		}
+		if q.sending { // a file that ends early must not look whole
+			panic(http.ErrAbortHandler)
+		}
 		return
 	}
 	code, o := s.explain(q, err)

@@ -41,14 +41,15 @@ type Request struct {
 	Peer    string     // the IP address it came from
 	Work    work.Entry // of a route that needs OnItem
 
-	s      *Server
-	w      http.ResponseWriter
-	route  *Route
-	secret string // what the token of forms is made of
-	fault  error  // of the form that is shown again
-	parts  *multipart.Reader
-	alerts []Alert
-	wrote  bool
+	s       *Server
+	w       http.ResponseWriter
+	route   *Route
+	secret  string // what the token of forms is made of
+	fault   error  // of the form that is shown again
+	parts   *multipart.Reader
+	alerts  []Alert
+	wrote   bool
+	sending bool // a file, of which the browser cannot tell that it is cut off
 }
 
 // SignedIn tells whether a person is signed in.
@@ -195,7 +196,7 @@ func (q *Request) Send(d Download) error {
 	if d.Size >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(d.Size, 10))
 	}
-	q.wrote = true
+	q.wrote, q.sending = true, true
 	q.slow()
 	if _, err := io.Copy(q.w, d.Body); err != nil {
 		return fmt.Errorf("web: download: %w", err)

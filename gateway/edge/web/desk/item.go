@@ -141,6 +141,9 @@ func statedPatient(docs []inbox.Document) (name, born string) {
 		if json.Unmarshal(doc.Patient, &p) == nil {
 			born = p.Birth.String()
 		}
+		if all := among(name, docs); all != name {
+			return all, ""
+		}
 		return name, born
 	}
 	return "", ""

@@ -93,7 +93,23 @@ func about(docs []inbox.Document) (patient, what string) {
 	} else if n > 2 {
 		what += " and " + number(n-1) + " more"
 	}
-	return patient, what
+	return among(patient, docs), what
+}
+
+// among is the first patient's name, and that the documents name others too: nobody takes two people for one.
+func among(first string, docs []inbox.Document) string {
+	seen := map[string]bool{strings.ToLower(first): true, "": true}
+	for _, doc := range docs {
+		seen[strings.ToLower(doc.PatientName())] = true
+	}
+	switch n := len(seen) - 2; {
+	case first == "" || n < 1:
+		return first
+	case n == 1:
+		return first + " and another patient"
+	default:
+		return first + " and " + number(n) + " other patients"
+	}
 }
 
 // docWords is a document's type for a reader.

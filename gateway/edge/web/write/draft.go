@@ -236,8 +236,12 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 	if err != nil && !kept {
 		return p.again(q, d, func(x *draftData) { x.Parent = parent }, err)
 	}
-	if err != nil {
-		return err
+	if err != nil { // the draft is kept, a file of it is not
+		stored, fault := p.Desk.Load(q.Context(), q.Org, d.ID)
+		if fault != nil {
+			return errors.Join(err, fault)
+		}
+		return p.again(q, stored, func(x *draftData) { x.Stored = true }, err)
 	}
 	return p.next(q, d.ID)
 }
