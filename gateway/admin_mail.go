@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +23,8 @@ type Send struct {
 	From       addr.Address   `json:"from"`
 	Recipients []addr.Address `json:"recipients"`
 	Purpose    string         `json:"purpose,omitempty"`
-	Key        string         `json:"key,omitempty"` // idempotency key
+	Key        string         `json:"key,omitempty"`   // idempotency key
+	Asked      []byte         `json:"asked,omitempty"` // SHA-256 of what the message was written from, where it is written anew each time
 }
 
 // Send submits a complete message (RFC 5322) for one of our addresses. Line ends are made CRLF where
@@ -34,8 +37,12 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 	if !mb.Known {
 		return "", fmt.Errorf("gateway: %s is not an address of ours: `postern address add %s` first", in.From, in.From)
 	}
-	return a.s.submit(ctx, message.Submission{Org: mb.Org, Edge: message.EdgeCLI, Principal: a.actor, From: in.From,
-		Recipients: in.Recipients, Purpose: in.Purpose, IdempotencyKey: in.Key}, body)
+	sub := message.Submission{Org: mb.Org, Edge: message.EdgeCLI, Principal: a.actor, From: in.From,
+		Recipients: in.Recipients, Purpose: in.Purpose, IdempotencyKey: in.Key}
+	if len(in.Asked) == sha256.Size {
+		sub.EdgeID = message.AskedID + hex.EncodeToString(in.Asked)
+	}
+	return a.s.submit(ctx, sub, body)
 }
 
 // submit accepts a complete message of an edge of ours that is no SMTP edge: checked as one from there is, and durable
@@ -170,6 +177,7 @@ func (a Admin) Queue(ctx context.Context, id message.ID) ([]QueueLine, error) {
 // Status is what the gateway that runs this site says of itself; the zero Since means that none does.
 func (a Admin) Status(ctx context.Context) (Running, error) {
 	r := a.s.running
+	r.Mode = a.s.mode.get()
 	jobs, err := a.s.Store.Jobs(ctx, "")
 	if err != nil {
 		return r, err

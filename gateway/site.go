@@ -300,6 +300,7 @@ type Running struct {
 	Queue     int                 `json:"queue"`     // jobs waiting or under way, up to 1,000
 	Parked    int                 `json:"parked"`    // of them, kept out of work until a person acts
 	Held      int                 `json:"held"`      // inbound messages refused and kept, up to 1,000
+	Mode      Mode                `json:"mode"`      // what an operator asked of the queue as a whole
 }
 
 // published says that what our DNS serves may have changed.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,11 +98,12 @@ func (c *console) send(ctx context.Context, f sendFlags) error {
 		return err
 	}
 	in.Recipients = append(append([]addr.Address{}, to...), cc...)
-	body, done, err := c.sendBody(f, in.From, to, cc)
+	body, asked, done, err := c.sendBody(f, in.From, to, cc)
 	if err != nil {
 		return err
 	}
 	defer done()
+	in.Asked = asked
 	return c.withSite(ctx, *f.file, func(call caller) error {
 		var id message.ID
 		if err := call(ctx, "send", in, body, &id, nil); err != nil {
@@ -129,16 +132,23 @@ func addresses(list []string) ([]addr.Address, error) {
 	return out, nil
 }
 
-// sendBody is the message to submit: standard input, or one composed from the flags.
-func (c *console) sendBody(f sendFlags, from addr.Address, to, cc []addr.Address) (io.Reader, func(), error) {
+// maxText bounds a text from standard input; what is longer is refused whole, never cut.
+const maxText = 1 << 20
+
+// sendBody is the message to submit: standard input, or one composed from the flags. Asked is the digest of what it is
+// composed from.
+func (c *console) sendBody(f sendFlags, from addr.Address, to, cc []addr.Address) (body io.Reader, asked []byte, done func(), err error) {
 	if *f.raw {
-		return c.in, func() {}, nil
+		return c.in, nil, func() {}, nil
 	}
 	m := compose.Message{From: from, To: to, Cc: cc, Subject: *f.subject, Text: *f.text, FinalDelivery: !*f.noFinal, Now: time.Now()}
 	if m.Text == "" || m.Text == "-" {
-		b, err := io.ReadAll(io.LimitReader(c.in, 1<<20))
+		b, err := io.ReadAll(io.LimitReader(c.in, maxText+1))
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
+		}
+		if len(b) > maxText {
+			return nil, nil, nil, fmt.Errorf("the text is longer than %d octets: send it as a file, with --attach", maxText)
 		}
 		m.Text = string(b)
 	}
@@ -148,11 +158,31 @@ func (c *console) sendBody(f sendFlags, from addr.Address, to, cc []addr.Address
 			f.Close()
 		}
 	}
+	sum := sha256.New()
+	say := func(parts ...any) {
+		for _, p := range parts {
+			s := fmt.Sprint(p)
+			fmt.Fprintf(sum, "%d %s", len(s), s)
+		}
+	}
+	say(m.From, len(m.To), m.To, len(m.Cc), m.Cc, m.Subject, m.Text, m.FinalDelivery)
 	for _, name := range f.attach {
 		file, err := os.Open(name)
 		if err != nil {
 			closeAll()
-			return nil, nil, err
+			return nil, nil, nil, err
+		}
+		if *f.key != "" { // only then is it asked whether it is the same again
+			each := sha256.New()
+			_, err := io.Copy(each, file)
+			if err == nil {
+				_, err = file.Seek(0, io.SeekStart)
+			}
+			if err != nil {
+				closeAll()
+				return nil, nil, nil, fmt.Errorf("%s: with --key an attachment is a file: %w", name, errors.Join(err, file.Close()))
+			}
+			say(filepath.Base(name), hex.EncodeToString(each.Sum(nil)))
 		}
 		files = append(files, file)
 		m.Attachments = append(m.Attachments, compose.Attachment{Name: filepath.Base(name), Content: file})
@@ -162,7 +192,10 @@ func (c *console) sendBody(f sendFlags, from addr.Address, to, cc []addr.Address
 		_, err := m.Write(w)
 		w.CloseWithError(err)
 	}()
-	return r, func() { r.Close(); closeAll() }, nil
+	if *f.key != "" {
+		asked = sum.Sum(nil)
+	}
+	return r, asked, func() { r.Close(); closeAll() }, nil
 }
 
 // waitFor follows a message's ladders until all are settled, printing each new rung.

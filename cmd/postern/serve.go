@@ -127,6 +127,12 @@ func (c *console) status(ctx context.Context, call caller, asJSON bool) error {
 		fmt.Fprintf(c.out, "  %-22s %s\n", key, strings.Join(r.Addresses[key], " "))
 	}
 	fmt.Fprintf(c.out, "waiting %d (parked %d), held %d\n", r.Queue, r.Parked, r.Held)
+	if r.Mode.Paused {
+		fmt.Fprintf(c.out, "PAUSED by %s since %s: nothing is sent or filed; postern queue resume ends it\n", r.Mode.Actor, r.Mode.Since.Local().Format(time.DateTime))
+	}
+	if r.Mode.Draining {
+		fmt.Fprintf(c.out, "DRAINING by %s since %s: no new mail is taken; postern queue resume ends it\n", r.Mode.Actor, r.Mode.Since.Local().Format(time.DateTime))
+	}
 	return nil
 }
 

@@ -15,11 +15,15 @@ const (
 	EdgeNotice     = "notice"     // a notice this gateway wrote itself
 )
 
+// AskedID begins the EdgeID of a message that its edge wrote itself from what it was asked to send: the SHA-256 of that
+// follows, in hex. Written again the message has another date and other boundaries, and is the same one.
+const AskedID = "asked "
+
 // Submission is the envelope of one message and how it came in; every edge makes this one value.
 type Submission struct {
 	Org            string         `json:"org"`                       // whose message it is
 	Edge           string         `json:"edge"`                      // one of the Edge names above
-	EdgeID         string         `json:"edge_id,omitempty"`         // the edge's own id of the session or request
+	EdgeID         string         `json:"edge_id,omitempty"`         // the edge's own id of the session or request; see AskedID
 	Principal      string         `json:"principal,omitempty"`       // the login; "" is a peer gateway
 	From           addr.Address   `json:"from"`                      // MAIL FROM; zero is <>
 	Recipients     []addr.Address `json:"recipients"`                // RCPT TO, in order

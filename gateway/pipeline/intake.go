@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
@@ -67,14 +68,18 @@ func (p *Pipeline) again(ctx context.Context, sub message.Submission, b spool.Bl
 	if err != nil {
 		return "", err
 	}
-	same := m.Size == b.Size && m.Submission.From.Key() == sub.From.Key() && m.Submission.Purpose == sub.Purpose &&
+	same := m.Submission.From.Key() == sub.From.Key() && m.Submission.Purpose == sub.Purpose &&
 		maps.Equal(keys(m.Submission.Recipients), keys(sub.Recipients))
 	old, err := p.Store.Blob(ctx, m.Blob)
 	switch {
+	case strings.HasPrefix(sub.EdgeID+m.Submission.EdgeID, message.AskedID): // written anew each time
+		same = same && sub.EdgeID == m.Submission.EdgeID
 	case err == nil:
-		same = same && old.SHA256 == b.SHA256
-	case !errors.Is(err, store.ErrNotFound): // the bytes of a settled message are not kept for ever
+		same = same && m.Size == b.Size && old.SHA256 == b.SHA256
+	case !errors.Is(err, store.ErrNotFound):
 		return "", err
+	default: // the bytes of a settled message are not kept for ever
+		same = same && m.Size == b.Size
 	}
 	if !same {
 		return "", fmt.Errorf("%w (it is %s)", ErrKeyReused, m.ID)
