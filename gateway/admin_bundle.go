@@ -236,7 +236,7 @@ func (s *Site) bundleChange(ctx context.Context, b store.Bundle, newer *bundle.B
 		}
 		cases = append(cases, more...)
 	}
-	r, err := rehearsal.Run(ctx, cases, &proposed{db: s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, newer.Certs) }})
+	r, err := rehearsal.Compare(ctx, cases, &proposed{db: s.Store}, &proposed{db: s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, newer.Certs) }})
 	if err != nil {
 		return BundleChange{}, err
 	}

@@ -113,7 +113,7 @@ func (a Admin) subscribeTouches(ctx context.Context, b store.Bundle, sub store.S
 	if sub.Incoming || sub.Outgoing {
 		b.Subscriptions = []store.Subscription{sub}
 	}
-	r, err := rehearsal.Run(ctx, cases, &proposed{db: a.s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, have) }})
+	r, err := rehearsal.Compare(ctx, cases, &proposed{db: a.s.Store}, &proposed{db: a.s.Store, anchors: func(rows []store.Anchor) []store.Anchor { return withBundle(rows, b, have) }})
 	return touched(days, r), err
 }
 

@@ -95,7 +95,7 @@ func (s *Site) anchorsTouch(ctx context.Context, d addr.Domain, days int, change
 	if err != nil {
 		return Touched{}, err
 	}
-	r, err := rehearsal.Run(ctx, cases, &proposed{db: s.Store, anchors: change})
+	r, err := rehearsal.Compare(ctx, cases, &proposed{db: s.Store}, &proposed{db: s.Store, anchors: change})
 	return touched(days, r), err
 }
 
@@ -279,7 +279,7 @@ func (a Admin) policyTouch(ctx context.Context, in PolicyArg, row store.PolicyRo
 	if err != nil {
 		return t, err
 	}
-	r, err := rehearsal.Run(ctx, cases, &proposed{db: a.s.Store, policies: func(have []store.PolicyRow) []store.PolicyRow { return withPolicy(have, row, in.Remove) }})
+	r, err := rehearsal.Compare(ctx, cases, &proposed{db: a.s.Store}, &proposed{db: a.s.Store, policies: func(have []store.PolicyRow) []store.PolicyRow { return withPolicy(have, row, in.Remove) }})
 	t.Touched = touched(in.Days, r)
 	return t, err
 }

@@ -152,7 +152,7 @@ func TestSimulateSeveralChanges(t *testing.T) {
 	if got := w.reaches(); got != "no_anchors" {
 		t.Fatal(got)
 	}
-	if got, err = w.clinic.Admin().Simulate(w.ctx, gateway.Simulate{Domain: w.clinic.Domain, Incoming: true}, w.hospital.Anchor); err != nil || got.WonN != 1 || got.Won[0].Domain != "hospital.example" {
+	if got, err = w.clinic.Admin().Simulate(w.ctx, gateway.Simulate{Domain: w.clinic.Domain, Incoming: true}, w.hospital.Anchor); err != nil || got.WonN != 2 || got.Added[0].Messages != 3 || got.Won[0].Domain != "hospital.example" {
 		t.Errorf("the anchor comes back: %+v %v", got, err)
 	}
 	if list, err := w.clinic.Store.AnchorList(w.ctx, w.clinic.Domain); err != nil || len(list) != 0 {

@@ -152,7 +152,7 @@ func (s *Site) seen(ctx context.Context, prints []string, known map[string]*x509
 	return path, nil
 }
 
-// Touched is what a change would have done to the decisions of the last days.
+// Touched is what a change does to decisions like those of the last days: judged by the trust in force, and by it changed.
 type Touched struct {
 	Days     int                 `json:"days"`
 	Messages int64               `json:"messages"`   // decisions looked at
@@ -210,7 +210,11 @@ func touches(list []*x509.Certificate, cases []rehearsal.Case, r rehearsal.Resul
 		count(f.Anchor, f.Peer, 0, f.Count)
 	}
 	for _, f := range r.Won {
-		count(certs.Fingerprint(f.By), f.Peer, f.Count, f.Count)
+		by, messages := certs.Fingerprint(f.By), f.Count
+		if by == f.Then {
+			messages = 0 // counted above
+		}
+		count(by, f.Peer, messages, f.Count)
 	}
 	out := make([]AnchorTouch, 0, len(list))
 	for _, c := range list {
@@ -277,7 +281,7 @@ func (a Admin) Simulate(ctx context.Context, in Simulate, file []byte) (Simulate
 	if err != nil {
 		return Simulated{}, err
 	}
-	r, err := rehearsal.Run(ctx, cases, p)
+	r, err := rehearsal.Compare(ctx, cases, &proposed{db: a.s.Store}, p)
 	if err != nil {
 		return Simulated{}, err
 	}

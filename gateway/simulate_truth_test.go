@@ -61,3 +61,37 @@ func TestADiffKeepsTheDirectionsOfEachDomain(t *testing.T) {
 		t.Errorf("a domain that subscribes for mail it receives would send: %+v", r.Change.Touched.Won)
 	}
 }
+
+// What an earlier change did already is not told of the next one: a look says what this change does.
+func TestALookTellsOfThisChangeAlone(t *testing.T) {
+	w := newWorld(t, "")
+	if got := w.reaches(); got != "filed" {
+		t.Fatal(got)
+	}
+	w.forgetAnchors(w.clinic)
+	look := gateway.AnchorAdd{Domain: w.clinic.Domain, Incoming: true, Outgoing: true, Look: true}
+	got, err := w.clinic.Admin().AnchorAddFile(w.ctx, look, w.strangerAnchor("Other CA"))
+	if err != nil || got.Touched.Messages == 0 || got.Touched.LostN+got.Touched.WonN != 0 {
+		t.Errorf("a stranger's anchor, after the partner's was removed: %+v %v", got.Touched, err)
+	}
+	if got, err = w.clinic.Admin().AnchorAddFile(w.ctx, look, w.hospital.Anchor); err != nil || got.Touched.WonN == 0 || got.Touched.Won[0].Reasons[0] != "no_anchors" {
+		t.Errorf("the partner's anchor again: %+v %v", got.Touched, err)
+	}
+	if got := w.reaches(); got != "no_anchors" {
+		t.Fatal(got)
+	}
+	look.Look = false
+	if _, err := w.clinic.Admin().AnchorAddFile(w.ctx, look, w.hospital.Anchor); err != nil {
+		t.Fatal(err)
+	}
+	look.Look = true
+	if got, err = w.clinic.Admin().AnchorAddFile(w.ctx, look, w.strangerAnchor("Third CA")); err != nil || got.Touched.LostN+got.Touched.WonN != 0 {
+		t.Errorf("a stranger's anchor, after the partner's came back: %+v %v", got.Touched, err)
+	}
+	rows, err := w.clinic.Store.AnchorList(w.ctx, w.clinic.Domain)
+	w.ok(err)
+	out, err := w.clinic.Admin().Simulate(w.ctx, gateway.Simulate{Domain: w.clinic.Domain, Remove: []string{rows[0].Fingerprint}}, nil)
+	if err != nil || out.LostN != out.Messages-out.Left || out.Removed[0].Changed != out.LostN {
+		t.Errorf("its removal, also for what was refused once: %+v %v", out, err)
+	}
+}

@@ -38,9 +38,9 @@ func TestTrustYear(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := runPage(t, root, "cmd/postern/docs/trust.md", "trust-year")
-	for _, want := range []string{"none of them would have come out differently", "No domain believes them yet", "a newer version waits", "1 removed", "community: applied",
+	for _, want := range []string{"none of them comes out differently by this change", "No domain believes them yet", "a newer version waits", "1 removed", "community: applied",
 		"would be refused\n", "rule revocable", "signs from", "--force signs with the new one now", "decrypts until", "1 message from direct.hospital.example",
-		"untrusted", "add that community's anchor", "letter.eml: to postmaster@direct.clinic.example", "It would let 1 held message in", "1 held message released", "accepted then, would have been refused",
+		"untrusted", "add that community's anchor", "letter.eml: to postmaster@direct.clinic.example", "It would let 1 held message in", "1 held message released", "accepted as things stand, would be refused",
 		"anchor.remove", "trust.undo"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output does not say %q:\n%s", want, out)

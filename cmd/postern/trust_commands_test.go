@@ -93,7 +93,7 @@ func TestTrustByCommands(t *testing.T) {
 		{"trust bundle add community partner.pem" + c, exitRefused, "", "exists already"},
 		{"trust bundle subscribe nothing" + d, exitRefused, "", "not found"},
 		{"trust bundle subscribe community --domain nowhere.example" + c, exitRefused, "", "not found"},
-		{"trust bundle subscribe community" + d, exitDone, "none of them would have come out differently", ""},
+		{"trust bundle subscribe community" + d, exitDone, "none of them comes out differently by this change", ""},
 		{"trust bundle remove community" + c, exitRefused, "", "unsubscribe"},
 		{"trust bundle refresh community" + c, exitRefused, "", "has no URL"},
 		{"trust bundle refresh community page.p7b" + c, exitRefused, "", "the anchors in force stay"},

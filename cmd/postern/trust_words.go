@@ -25,18 +25,18 @@ func many(n int64, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// printTouched says what a change would have done to real decisions; done is how it is said of one that is made.
+// printTouched says what a change does to decisions like those that were made; done is how it is said of one that is made.
 func (c *console) printTouched(t gateway.Touched, done bool) {
-	would := "would have been"
+	lost, won := "accepted as things stand, would be refused", "refused as things stand, would be accepted"
 	if done {
-		would = "are from now on"
+		lost, won = "accepted until now, refused from now on", "refused until now, accepted from now on"
 	}
 	fmt.Fprintf(c.out, "Held against %s of the last %s:\n", many(t.Messages, "decision"), many(int64(t.Days), "day"))
 	if t.LostN+t.WonN == 0 {
-		fmt.Fprintf(c.out, "  none of them would have come out differently\n")
+		fmt.Fprintf(c.out, "  none of them comes out differently by this change\n")
 	}
-	c.printPartners(fmt.Sprintf("accepted then, %s refused: %s", would, many(t.LostN, "message")), "-", t.LostN, t.Lost)
-	c.printPartners(fmt.Sprintf("refused then, %s accepted: %s", would, many(t.WonN, "message")), "+", t.WonN, t.Won)
+	c.printPartners(lost+": "+many(t.LostN, "message"), "-", t.LostN, t.Lost)
+	c.printPartners(won+": "+many(t.WonN, "message"), "+", t.WonN, t.Won)
 	if t.Left > 0 {
 		fmt.Fprintf(c.out, "  %d more hung on revocation or on what was fetched, and were not judged again\n", t.Left)
 	}

@@ -1,5 +1,5 @@
 // Package rehearsal judges past trust decisions again under other anchors, policies or settings, and says
-// what would have come out differently, for which partners and for how many messages: so that a change of
+// what comes out differently, for which partners and for how many messages: so that a change of
 // trust is seen before it bites.
 //
 // It judges by the certificates that were at hand then, at the instant of the last decision of each kind, and
@@ -13,7 +13,9 @@ package rehearsal
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,18 +59,25 @@ type Flip struct {
 	Now    string // the new reason; "" = accepted
 	Detail string
 	By     *x509.Certificate // the anchor that would approve
+	Then   string            // the anchor that approved when it was decided; "" when it was refused
 }
 
-// Result is what a run found.
+// Result is what a run found. Before is what was decided then (Run), or what the trust in force would decide (Compare).
 type Result struct {
 	Messages int64  // decisions looked at
-	Lost     []Flip // accepted → refused
-	Won      []Flip // refused → accepted
+	Lost     []Flip // accepted before → refused
+	Won      []Flip // refused before → accepted
 	Left     int64  // decisions that were not judged again: they hung on revocation or on what was fetched
 }
 
-// Run judges the cases by a setting.
+// Run judges the cases by a setting, and compares with what was decided then.
 func Run(ctx context.Context, cases []Case, s Setting) (Result, error) {
+	return Compare(ctx, cases, nil, s)
+}
+
+// Compare judges the cases by the trust in force and by a proposed one: what the change itself does, and nothing that
+// an earlier change did already. A nil setting in force takes what was decided then.
+func Compare(ctx context.Context, cases []Case, force, proposed Setting) (Result, error) {
 	if len(cases) > MaxCases {
 		return Result{}, ErrLimit
 	}
@@ -79,24 +88,26 @@ func Run(ctx context.Context, cases []Case, s Setting) (Result, error) {
 			latest[k] = c.Last
 		}
 	}
-	judge := trust.New(trust.Config{Anchors: s, Settings: s, Policies: s})
-	judged := map[string]trust.Decision{}
+	before, after := newBench(force, latest), newBench(proposed, latest)
 	for _, c := range cases {
 		r.Messages += c.Count
 		if !judgeable(c) {
 			r.Left += c.Count
 			continue
 		}
-		k := c.key()
-		d, ok := judged[k]
-		if !ok {
-			var err error
-			if d, err = judge.Evaluate(ctx, question(c, latest[k])); err != nil {
-				return r, fmt.Errorf("rehearsal: %w", err)
-			}
-			judged[k] = d
+		d, err := after.judge(ctx, c)
+		if err != nil {
+			return r, err
 		}
-		f := Flip{Case: c, Now: string(d.Reason), Detail: d.Detail, By: d.Anchor()}
+		then := c.Anchor
+		if force != nil {
+			was, err := before.judge(ctx, c)
+			if err != nil {
+				return r, err
+			}
+			c = c.as(was)
+		}
+		f := Flip{Case: c, Now: string(d.Reason), Detail: d.Detail, By: d.Anchor(), Then: then}
 		switch {
 		case c.Reason == "" && !d.OK():
 			r.Lost = append(r.Lost, f)
@@ -105,6 +116,40 @@ func Run(ctx context.Context, cases []Case, s Setting) (Result, error) {
 		}
 	}
 	return r, nil
+}
+
+// as is the case with another outcome than it had.
+func (c Case) as(d trust.Decision) Case {
+	c.Reason, c.Anchor = string(d.Reason), ""
+	if a := d.Anchor(); a != nil && d.OK() {
+		sum := sha256.Sum256(a.Raw)
+		c.Anchor = hex.EncodeToString(sum[:])
+	}
+	return c
+}
+
+// bench judges by one setting, each kind of question once.
+type bench struct {
+	judged map[string]trust.Decision
+	latest map[string]time.Time
+	by     *trust.Evaluator
+}
+
+func newBench(s Setting, latest map[string]time.Time) *bench {
+	return &bench{map[string]trust.Decision{}, latest, trust.New(trust.Config{Anchors: s, Settings: s, Policies: s})}
+}
+
+func (b *bench) judge(ctx context.Context, c Case) (trust.Decision, error) {
+	k := c.key()
+	if d, ok := b.judged[k]; ok {
+		return d, nil
+	}
+	d, err := b.by.Evaluate(ctx, question(c, b.latest[k]))
+	if err != nil {
+		return d, fmt.Errorf("rehearsal: %w", err)
+	}
+	b.judged[k] = d
+	return d, nil
 }
 
 // key is everything a judgement hangs on but the instant.
