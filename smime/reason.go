@@ -74,7 +74,7 @@ func explanations() map[Reason]string {
 		cms.ReasonTruncated:     "the S/MIME structure ends too early",
 		cms.ReasonTrailing:      "there is data after the end of the S/MIME structure",
 		cms.ReasonLimit:         "the message is larger or more complicated than this gateway reads",
-		cms.ReasonBusy:          "the memory set aside for authenticated encryption is in use; try again",
+		cms.ReasonBusy:          "what opening it needs is not free just now (memory for authenticated encryption, or the device that holds the key); it is tried again",
 		cms.ReasonUnsupported:   "an algorithm or structure is used that this gateway does not have",
 		cms.ReasonLegacy:        "SHA-1 or 3DES is used, which is only accepted where legacy algorithms are allowed",
 		cms.ReasonForbidden:     "an algorithm is used that is never accepted (MD5, DES, RC2, RC4)",

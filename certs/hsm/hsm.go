@@ -9,8 +9,8 @@
 // certificate for receiving, or a key in a file); RSAES-OAEP whose label hash and mask hash differ;
 // whatever the device itself lacks (SoftHSM: OAEP with anything but SHA-1).
 //
-// A device that is taken away while the gateway runs is not opened again by itself: what needs it fails and is
-// tried again, and a restart opens it.
+// A device that is taken away while the gateway runs is not opened again by itself: what needs it is
+// tried again, mail that came meanwhile too (cms.ErrKeyAway), and a restart opens it.
 //
 // Limits: 16 sessions at once, 10 seconds to wait for one.
 package hsm

@@ -175,3 +175,26 @@ func TestFailuresGiveARandomKey(t *testing.T) {
 		t.Error("two hashes in OAEP were accepted")
 	}
 }
+
+// TestADeviceThatIsAway: what came meanwhile waits, and is not judged.
+func TestADeviceThatIsAway(t *testing.T) {
+	c := leaf(t, "ada@hospital.example", issue.RSA2048)
+	d := token(t, c)
+	in, err := d.Credential(c.Cert, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sealed bytes.Buffer
+	if _, err := smime.Seal(&sealed, io.NewSectionReader(bytes.NewReader([]byte(letter)), 0, int64(len(letter))), smime.SealOptions{Signer: smime.Identity{Cert: c.Cert, Key: c.Key.(crypto.Signer)},
+		Recipients: []smime.Recipient{{Cert: c.Cert, Transport: cms.PKCS1v15}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = smime.Open(&sealed, smime.OpenOptions{Keys: []smime.Key{{Cert: in.Cert, Private: in.Key}}})
+	var refusal *smime.Error
+	if !errors.As(err, &refusal) || refusal.Reason != cms.ReasonBusy {
+		t.Errorf("got %v", err)
+	}
+}

@@ -19,7 +19,7 @@ const (
 	ReasonTruncated     Reason = "truncated"              // ends before the structure does
 	ReasonTrailing      Reason = "trailing_data"          // something follows the structure
 	ReasonLimit         Reason = "limit"                  // more than this gateway reads
-	ReasonBusy          Reason = "busy"                   // the shared memory budget is used up just now; temporary
+	ReasonBusy          Reason = "busy"                   // memory or the key's device is not to be had just now; temporary
 	ReasonUnsupported   Reason = "unsupported"            // a content type or algorithm this gateway does not have
 	ReasonLegacy        Reason = "legacy_algorithm"       // SHA-1 or 3DES, and legacy is not allowed
 	ReasonForbidden     Reason = "forbidden_algorithm"    // MD5, DES, RC2, RC4: never accepted

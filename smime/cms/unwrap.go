@@ -9,10 +9,15 @@ import (
 	"crypto/rsa"
 	"crypto/subtle"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"postern/smime/cms/ber"
 )
+
+// ErrKeyAway is what a Decrypter's error wraps when its device is not there just now: a failure that no message can
+// cause, so that to name it tells nobody anything of a padding.
+var ErrKeyAway = errors.New("the key's device does not answer")
 
 // unwrapped is one candidate for the content key. A candidate whose unwrapping failed holds a
 // random key, so that what follows takes the same time and ends in the same words (CMS-30, CMS-35).
@@ -39,6 +44,9 @@ func (s *share) unwrap(size int, legacy bool) (unwrapped, error) {
 		u.weak = s.alg.oid == oidRSA
 	}
 	if err != nil {
+		if errors.Is(err, ErrKeyAway) {
+			return u, failf(ReasonBusy, "the device that holds the key does not answer")
+		}
 		if r := ReasonOf(err); r == ReasonUnsupported || r == ReasonLegacy {
 			return u, err
 		}
