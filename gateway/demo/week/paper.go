@@ -198,7 +198,8 @@ func text(s string) string {
 
 var (
 	digits = regexp.MustCompile(`\b2026(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])`)
-	spoken = regexp.MustCompile(`\b\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 2026\b`)
+	months = regexp.MustCompile(`"2026(?:0[1-9]|1[0-2])"`)
+	spoken = regexp.MustCompile(`(?:\b\d{1,2} )?\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 2026\b`)
 )
 
 // moved is a sample document with its dates of 2026 moved, so that the day it was written on is another.
@@ -213,7 +214,23 @@ func moved(doc []byte, from, to time.Time) []byte {
 			return []byte(t.AddDate(0, 0, days).Format(layout))
 		}
 	}
-	return spoken.ReplaceAllFunc(digits.ReplaceAllFunc(doc, shift("20060102")), shift("2 Jan 2006"))
+	doc = digits.ReplaceAllFunc(doc, shift("20060102"))
+	doc = months.ReplaceAllFunc(doc, func(b []byte) []byte { return month(`"200601"`, b, days) })
+	return spoken.ReplaceAllFunc(doc, func(b []byte) []byte {
+		if b[0] <= '9' {
+			return shift("2 Jan 2006")(b)
+		}
+		return month("Jan 2006", b, days)
+	})
+}
+
+// month moves a date that names no day as its 28th goes.
+func month(layout string, b []byte, days int) []byte {
+	t, err := time.Parse(layout, string(b))
+	if err != nil {
+		return b
+	}
+	return []byte(t.AddDate(0, 0, 27+days).Format(layout))
 }
 
 // labMessage is a laboratory's result as an HL7 v2.5.1 message.
