@@ -2,7 +2,7 @@
 // so that nothing in it can run or call out.
 //
 // Inspect tells by content, never by name or media type alone: C-CDA of every release and type, older
-// CDA (C32, CCD), CCR, XDM packages, HL7 v2, FHIR in JSON and XML, PDF, images, text, HTML, mail, zip.
+// CDA (C32, CCD), CCR, XDM packages, HL7 v2, FHIR in JSON, XML and lines of JSON, PDF, images, text, HTML, mail, zip.
 // Open gives the same with everything that was read; Render writes one safe HTML page of any of them.
 //
 // The formats live below: ccda, xdm, hl7, fhir, context, with xmltree and charset under them; chart holds
@@ -65,7 +65,7 @@ const (
 	Zip      Kind = "zip"
 	Program  Kind = "program" // an executable: never a document
 	Empty    Kind = "empty"
-	Unknown  Kind = "unknown"
+	Unknown  Kind = "unknown" // also what is known by name but never opened: gzip, tar, p7m, UTF-32; Type says so
 )
 
 // MediaType is the neutral type under which the kind may be handed to a browser or a disk: one that

@@ -1,13 +1,11 @@
 package document
 
 import (
-	"errors"
 	"io"
 	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
-	"postern/gateway/clinic/document/fhir"
 	"postern/gateway/clinic/document/view"
 	"postern/gateway/clinic/document/xdm"
 )
@@ -133,21 +131,4 @@ func authors(list []chart.Person) string {
 		return ""
 	}
 	return list[0].String()
-}
-
-func (d *Document) readJSON() error {
-	r, err := fhir.ReadJSON(d.src, d.size)
-	if err == nil {
-		d.Kind, d.FHIR = FHIRJSON, r
-		d.fromFHIR(r)
-		return nil
-	}
-	d.sheet.Kind, d.sheet.Title = "JSON", d.title("JSON data")
-	if !errors.Is(err, fhir.ErrNotFHIR) {
-		d.finding(chart.Problem, "bad-json", "The data cannot be read: %v.", err)
-	}
-	words, repairs, err := d.words(d.src, d.size, "")
-	d.Repairs = append(d.Repairs, repairs...)
-	d.sheet.Texts = []view.Text{{Title: "The data as sent", Words: words, Mono: true}}
-	return err
 }

@@ -37,7 +37,18 @@ func (d *Document) words(src io.ReaderAt, size int64, label string) (words strin
 	return string(out), repairs, nil
 }
 
+// showWords shows the document as plain text under a title.
+func (d *Document) showWords(title string) error {
+	words, repairs, err := d.words(d.src, d.size, "")
+	d.Repairs = append(d.Repairs, repairs...)
+	d.sheet.Texts = []view.Text{{Title: title, Words: words, Mono: true}}
+	return err
+}
+
 func (d *Document) readText(head []byte) error {
+	if inBase64(head) {
+		return d.readBase64()
+	}
 	words, repairs, err := d.words(d.src, d.size, charsetOf(d.hint.MediaType))
 	if err != nil {
 		return err
@@ -200,6 +211,15 @@ func (d *Document) readRTF() error {
 // readOther says what a format is that is not shown.
 func (d *Document) readOther() {
 	name, why := d.Kind.words()
+	if d.Kind == Unknown {
+		head := make([]byte, min(d.size, sniffLen))
+		if n, err := d.src.ReadAt(head, 0); err == nil || errors.Is(err, io.EOF) {
+			if what, advice, ok := unopened(head[:n]); ok {
+				name, why, d.Type = capital(what), "It is not opened.", what
+				d.finding(chart.Warning, "not-opened", "This is a file of the kind: %s. %s", what, advice)
+			}
+		}
+	}
 	d.sheet.Kind, d.sheet.Title = name, d.title(name)
 	d.sheet.Facts = append(d.sheet.Facts, view.Fact{Name: "Size", Value: sizeWords(d.size)}, view.Fact{Name: "Shown", Value: why})
 	switch d.Kind {
@@ -208,6 +228,9 @@ func (d *Document) readOther() {
 	case Program:
 		d.finding(chart.Problem, "program", "This is a program or script, not a document. Do not open it.")
 	case Unknown:
+		if d.Type != "" {
+			return
+		}
 		d.finding(chart.Warning, "unknown", "The format is not known.")
 		d.raw("Its first bytes, as text")
 	}
@@ -230,6 +253,8 @@ func (k Kind) words() (name, why string) {
 	}
 	return "File of an unknown format", "It is not shown."
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func sizeWords(n int64) string {
 	switch {

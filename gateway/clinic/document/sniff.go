@@ -14,6 +14,9 @@ func sniff(head []byte) Kind {
 	if len(head) == 0 {
 		return Empty
 	}
+	if _, _, ok := unopened(head); ok { // before the rest: UTF-32 begins like UTF-16
+		return Unknown
+	}
 	if k, ok := magic(head); ok {
 		return k
 	}
@@ -250,8 +253,14 @@ func textual(b []byte) bool {
 	return utf8.Valid(b[:len(b)-min(3, len(b))]) || odd == 0
 }
 
-// isJSON says whether the text begins like a JSON object or list, and not like "[Note] Dear colleague".
+// isJSON says whether the text begins like a JSON object or list, and not like "[Note] Dear colleague"; or
+// like a JSON string that holds a document.
 func isJSON(b []byte) bool {
+	if b[0] == '"' {
+		low := strings.ToLower(string(b[1:min(len(b), 16)]))
+		return strings.HasPrefix(low, "<?xml") || strings.HasPrefix(low, "<clinicaldoc") || strings.HasPrefix(low, `\u003c`) || strings.HasPrefix(low, `{\"`) || strings.HasPrefix(low, "msh|") ||
+			len(b) > 1+minCarried && inBase64(b[1:max(2, bytes.IndexByte(b[1:], '"')+1)])
+	}
 	if b[0] != '{' && b[0] != '[' {
 		return false
 	}

@@ -28,7 +28,7 @@ import (
 // The limits of one resource or bundle.
 const (
 	MaxBytes    = 16 << 20 // bytes of JSON
-	MaxEntries  = 2000     // resources of a bundle
+	MaxEntries  = 2000     // resources of a bundle or of a file of lines
 	MaxLines    = 5000     // lines of all patients together
 	MaxTexts    = 200      // narratives of all patients together
 	MaxFiles    = 50       // files of all patients together
@@ -101,14 +101,21 @@ func ReadJSON(src io.ReaderAt, size int64) (*Resource, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("fhir: %w", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("fhir: something follows the JSON")
-	}
 	o, ok := v.(map[string]any)
-	if t, _ := o["resourceType"].(string); !ok || t == "" {
+	t, _ := o["resourceType"].(string)
+	lines, fault := following(dec)
+	switch {
+	case ok && t != "" && len(lines) > 0:
+		o = asBundle(o, lines)
+	case fault != "" || len(lines) > 0:
+		return nil, errors.New("fhir: something follows the JSON")
+	case !ok || t == "":
 		return nil, ErrNotFHIR
 	}
 	r := read(jsonElement{o})
+	if fault != "" {
+		r.find(chart.Problem, "lines-cut", "%s", fault)
+	}
 	if name := twice(raw); name != "" {
 		r.find(chart.Problem, "named-twice", "The data gives “%s” twice in one place. Only the last is shown here; another program may go by the first.", clip(name))
 	}
