@@ -27,6 +27,7 @@ import (
 	"postern/gateway/spool"
 	"postern/gateway/store"
 	"postern/smime/addr"
+	"postern/smime/part"
 )
 
 // letters is the clinic's writing desk: drafts kept sealed, checked as they stand, and submitted like the messages of
@@ -415,6 +416,36 @@ func sendType(f letter.File) string {
 		return ""
 	}
 	return f.MediaType
+}
+
+// Sent is what a message of ours says, and the names of its files.
+func (l letters) Sent(ctx context.Context, blob string) (text string, files []string, err error) {
+	b, err := l.s.Store.Blob(ctx, blob)
+	if err != nil {
+		return "", nil, err
+	}
+	src, err := l.s.Spool.Open(b)
+	if err != nil {
+		return "", nil, err
+	}
+	defer src.Close()
+	root, err := part.Parse(src, src.Size(), part.Limits{})
+	if err != nil {
+		return "", nil, fmt.Errorf("gateway: message of ours: %w", err)
+	}
+	err = root.Walk(func(n *part.Part) error {
+		switch {
+		case len(n.Children) > 0:
+		case n.Filename != "":
+			files = append(files, n.Filename)
+		case text == "" && n.MediaType == "text/plain":
+			b, err := io.ReadAll(io.LimitReader(n.Open(src), 2*letter.MaxText))
+			text = strings.ReplaceAll(string(b), "\r\n", "\n")
+			return err
+		}
+		return nil
+	})
+	return text, files, err
 }
 
 // Facts are what a template's fields are filled with.

@@ -15,6 +15,7 @@ func (s *Site) deskPages() []web.Route {
 	item := func(id work.ID, rest string) string { return "/item/" + url.PathEscape(string(id)) + rest }
 	return append(desk.Routes(desk.Services{Store: s.Store, Open: s.openBytes, Words: s.Pipeline.WordsOf, Clock: s.now,
 		Answer:    func(id work.ID, how string) string { return item(id, "/write/"+url.PathEscape(how)) },
+		Draft:     func(id string) string { return "/write/draft/" + url.PathEscape(id) },
 		Again:     func(message string) string { return "/sent/" + url.PathEscape(message) },
 		Patient:   func(id work.ID) string { return item(id, "/patient") },
 		OfPatient: func(patient string) string { return "/patient/" + url.PathEscape(patient) },

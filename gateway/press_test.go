@@ -95,17 +95,24 @@ func TestAnAnswerToWhatIsSensitive(t *testing.T) {
 	}
 	at := regexp.MustCompile(`/write/draft/dr-[a-z2-7]+`)
 	draft = at.FindString(nora.get("/write", 200))
-	dana.has(dana.get("/write", 200), draft) // nobody has said yet that it is sensitive
+	for _, page := range []string{"/", "/write"} {
+		dana.has(dana.get(page, 200), "You are asked to send", draft) // nobody has said yet that it is sensitive
+	}
+	if page := nora.get("/", 200); strings.Contains(page, "You are asked to send") {
+		t.Error("who asked is asked")
+	}
 	nora.post(item, item+"/act", http.StatusSeeOther, "act", "sensitive", "sensitive", "yes", "version", "1")
 	lee.has(lee.get("/write", 200), draft)
 	for _, b := range []*browser{dana, mo} {
-		if page := b.get("/write", 200); strings.Contains(page, draft) {
-			t.Errorf("%s is shown the draft", b.who.Login)
+		for _, at := range []string{"/", "/write"} {
+			if page := b.get(at, 200); strings.Contains(page, draft) {
+				t.Errorf("%s is shown the draft at %s", b.who.Login, at)
+			}
 		}
 		b.get(draft, 404)
 	}
 	sent := nora.send(draft, http.StatusSeeOther, append(nora.form(draft), append(fields, "do", "send")...)...)
-	lee.has(lee.get(sent, 200), "Re: a thing not for everybody")
+	lee.has(lee.get(sent, 200), "Re: a thing not for everybody", "What it says", "Answer.", "Nora Cole, Coordinator (nurse)")
 	for _, b := range []*browser{dana, mo} {
 		b.get(sent, 404)
 		b.get(draft, 404)

@@ -57,6 +57,7 @@ type Services struct {
 	Words         func(ctx context.Context, blob, subject string) (string, bool) // what a rule about words finds in a message
 	Answer        func(id work.ID, how string) string                            // path to write: how is "reply", "reply_all", "forward" or "redirect"
 	Again         func(message string) string                                    // path to write a message that failed anew, "" is none
+	Draft         func(id string) string                                         // path of a draft that somebody is asked to send
 	Patient       func(id work.ID) string                                        // path to say whose message it is
 	Print, Export func(id work.ID) string                                        // paths of the print view and of everything as files
 	OfPatient     func(patient string) string                                    // path of all of one patient's messages

@@ -54,6 +54,7 @@ type homePage struct {
 	Others                                        []team // pools one may read without belonging to them
 	Hidden                                        []hidden
 	Mentions                                      []mention
+	Asked                                         []askedDraft
 	Senders                                       []sender
 	CanSeeHeld                                    bool
 	Empty                                         []team // teams that nobody belongs to, for who can mend it
@@ -133,6 +134,9 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 	if err := d.homeTeams(q, h, reach, &p); err != nil {
 		return p, err
 	}
+	if p.Asked, err = d.asked(q, h); err != nil {
+		return p, err
+	}
 	if p.CanSeeHeld {
 		if err := d.homeHeld(q, &p); err != nil {
 			return p, err
@@ -149,7 +153,7 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 			}
 		}
 	}
-	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Hidden)+len(p.Empty) == 0
+	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Asked)+len(p.Hidden)+len(p.Empty) == 0
 	return p, nil
 }
 

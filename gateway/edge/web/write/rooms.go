@@ -101,6 +101,8 @@ type sentLine struct {
 	store.SentRow
 	Subject, Writer string
 	To              []Ladder
+	Text            string   // on its own page
+	Files           []string // names
 }
 
 // Worst is the state that needs a look first.
@@ -196,6 +198,9 @@ func (p *pen) showSent(q *web.Request) error {
 		return err
 	}
 	if err := p.Store.AuditAct(q.Context(), entry(q, "view_sent", string(r.Message), nil)); err != nil {
+		return err
+	}
+	if l.Text, l.Files, err = p.Desk.Sent(q.Context(), r.Blob); err != nil && !errors.Is(err, store.ErrNotFound) { // it goes in time, its ladder stays
 		return err
 	}
 	return q.Page(p.sent, "Sent message", l)

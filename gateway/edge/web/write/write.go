@@ -44,6 +44,7 @@ type Desk interface {
 	Throw(ctx context.Context, who staff.Person, d letter.Draft) error
 	Check(ctx context.Context, d letter.Draft) (letter.Report, error)
 	Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed string) (message.ID, letter.Report, error) // confirmed: the Seal of the report that was
+	Sent(ctx context.Context, blob string) (text string, files []string, err error)                                  // what a message of ours says
 	Facts(ctx context.Context, who staff.Person, d letter.Draft, team string) (map[string]string, error)
 }
 
