@@ -76,15 +76,22 @@ func readCredentials(file, password string) ([]certs.Credential, error) {
 // output is where a message goes: a new file under a temporary name until it is whole, or standard
 // output.
 type output struct {
-	c    *console
-	name string
-	file *os.File
+	c      *console
+	name   string
+	file   *os.File
+	direct bool // written where it stands, not put into place at the end
 }
 
 func (c *console) output(name string) (*output, error) {
 	o := &output{c: c, name: name}
 	if name == "" || name == "-" {
 		return o, nil
+	}
+	// What is no regular file (a device, a pipe, what a link leads to) is written to, and never put out of its place.
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+		o.file, o.direct = f, true
+		return o, err
 	}
 	// A name that nobody could plant: a fixed one might be somebody's link to another file.
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
@@ -105,6 +112,9 @@ func (o *output) done(err error) error {
 		return err
 	}
 	err = errors.Join(err, o.file.Close())
+	if o.direct {
+		return err
+	}
 	if err != nil {
 		return errors.Join(err, os.Remove(o.file.Name()))
 	}

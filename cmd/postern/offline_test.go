@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -239,5 +241,46 @@ func TestOpenOldEvidence(t *testing.T) {
 		if !a.Decrypted || a.Signed != (c.reason == "no_san") || a.Trusted || a.Reason != c.reason {
 			t.Errorf("%+v, want reason %s: %s", a, c.reason, errOut)
 		}
+	}
+}
+
+// TestOutThatIsNoFile is written to where it stands: a device or a link is never put out of its place.
+func TestOutThatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(target, []byte("what was there before, and longer than what comes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	o, err := (&console{}).output(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.done(nil); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(target); err != nil || string(b) != "new" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", st, err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string)
+	go func() { b, _ := os.ReadFile(pipe); got <- string(b) }()
+	if o, err = (&console{}).output(pipe); err != nil {
+		t.Fatal(err)
+	}
+	_, err = o.Write([]byte("through"))
+	if err := errors.Join(err, o.done(nil)); err != nil || <-got != "through" {
+		t.Error(err)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
+	"errors"
 	"math"
 )
 
@@ -75,11 +77,16 @@ func signedBy(c, issuer *x509.Certificate) bool {
 	return Verify(issuer, c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
+var errNoSHA1 = errors.New("chain: SHA-1 is not available in FIPS 140 only mode")
+
 // Verify checks a signature by the certificate's key over signed octets. Unlike the method of
 // crypto/x509 it also does SHA-1; whether SHA-1 may count is the caller's decision.
 func Verify(by *x509.Certificate, alg x509.SignatureAlgorithm, signed, signature []byte) error {
 	if alg != x509.SHA1WithRSA && alg != x509.ECDSAWithSHA1 {
 		return by.CheckSignature(alg, signed, signature)
+	}
+	if fips140.Enforced() {
+		return errNoSHA1
 	}
 	sum := sha1.Sum(signed)
 	switch k := by.PublicKey.(type) {
