@@ -107,5 +107,9 @@ func (d *Demo) ShowWeek() {
 	for _, one := range d.Week.People {
 		p("  %-18s %-22s %s", one.Name, one.Role.Words(), one.Link)
 	}
+	if !d.temporary {
+		p("\nCtrl-C stops both gateways; their files stay in %s.", d.Dir)
+		return
+	}
 	p("\nCtrl-C stops both gateways and removes their files.")
 }
