@@ -18,7 +18,9 @@ type owned struct {
 	orgs []string
 }
 
-func (o *owned) Local(_ context.Context, a addr.Address) (smtpd.Mailbox, error) { return smtpd.Known, nil }
+func (o *owned) Local(_ context.Context, a addr.Address) (smtpd.Mailbox, error) {
+	return smtpd.Known, nil
+}
 
 func (o *owned) Create(org string) (smtpd.Writer, error) {
 	o.mu.Lock()
@@ -31,7 +33,9 @@ func TestAMessageBelongsToOneOrganisation(t *testing.T) {
 	s := &owned{site: &site{}}
 	address := serve(t, s.site, smtpd.Peer, func(c *smtpd.Config) {
 		c.Directory, c.Spool = s, s
-		c.OrgOf = func(_ context.Context, d addr.Domain) (string, error) { return "o-" + strings.TrimSuffix(d.String(), ".example"), nil }
+		c.OrgOf = func(_ context.Context, d addr.Domain) (string, error) {
+			return "o-" + strings.TrimSuffix(d.String(), ".example"), nil
+		}
 	})
 	data := []step{{"DATA\r\n", "354"}, {mail + ".\r\n", "250 2.0.0"}}
 	play(t, dial(t, address), append([]step{{"", "220"}, {"EHLO h\r\n", "250"}, {"MAIL FROM:<lee@hospital.example>\r\n", "250"},
