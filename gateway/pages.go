@@ -64,9 +64,9 @@ func fate(l track.Ladder) string {
 	switch {
 	case l.State == track.StateFailed:
 		return "failed"
-	case l.State == track.StateDelivered, l.State == track.StateDone:
+	case l.State == track.StateDelivered:
 		return "delivered"
-	case l.Unknown:
+	case l.Unknown, l.State == track.StateDone: // whether it reached the mailbox was not asked for
 		return "unknown"
 	}
 	return "under way"
