@@ -57,12 +57,9 @@ func setAuthors(s xdm.Set) string {
 }
 
 func documentFact(doc xdm.Document) string {
-	state := "size and hash agree with the package's description"
-	switch {
-	case doc.File == "":
-		state = "its file is not in the package"
-	case !doc.HashOK || !doc.SizeOK:
-		state = "size or hash do not agree with the package's description, see the checks"
+	state := doc.Agrees()
+	if state == "" {
+		state = "size and hash agree with the package's description"
 	}
 	return strings.Join(slices.DeleteFunc([]string{partName(doc), doc.Type.Words(), doc.MediaType, doc.Created.String(), state}, func(s string) bool { return s == "" }), " · ")
 }

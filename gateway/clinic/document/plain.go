@@ -1,7 +1,6 @@
 package document
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -142,40 +141,6 @@ func (d *Document) html(title, source string) view.Text {
 	}
 	return view.Text{Title: title, HTML: reduced}
 }
-
-func (d *Document) readPDF() error {
-	d.sheet.Kind, d.sheet.Title = "PDF", d.title("PDF document")
-	encrypted, active := false, ""
-	for _, at := range []int64{0, max(0, d.size-pdfLook)} {
-		b := make([]byte, min(d.size, pdfLook))
-		n, err := d.src.ReadAt(b, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		b = b[:n]
-		encrypted = encrypted || bytes.Contains(b, []byte("/Encrypt"))
-		for _, mark := range []string{"/JavaScript", "/JS ", "/JS(", "/Launch", "/EmbeddedFile"} {
-			if bytes.Contains(b, []byte(mark)) {
-				active = strings.Trim(mark, "/ (")
-			}
-		}
-		if at > 0 && !bytes.Contains(b, []byte("%%EOF")) {
-			d.finding(chart.Warning, "pdf-cut", "The PDF has no end mark; it may be incomplete.")
-		}
-	}
-	d.sheet.Facts = []view.Fact{{Name: "Size", Value: sizeWords(d.size)}, {Name: "How to read it", Value: "Save it and open it in a PDF reader; it is not shown inside this page."}}
-	if encrypted {
-		d.Type = "encrypted PDF"
-		d.finding(chart.Problem, "encrypted", "The PDF is encrypted: a password from the sender may be needed to read it.")
-	}
-	if active != "" {
-		d.finding(chart.Warning, "active-content", "The PDF has active content or files inside (%s).", active)
-	}
-	return nil
-}
-
-// pdfLook is how much of a PDF's start and end is looked at, in bytes.
-const pdfLook = 512 << 10
 
 func (d *Document) readPicture() error {
 	d.sheet.Kind, d.sheet.Title = "Picture · "+strings.ToUpper(string(d.Kind)), d.title("Picture")

@@ -87,7 +87,7 @@ func magic(b []byte) (Kind, bool) {
 		return BMP, true
 	}
 	// A PDF may have junk in front of its mark (ISO 32000-1, annex H.3.4.1: within the first 1024 bytes).
-	if i := bytes.Index(b[:min(len(b), 1024)], []byte("%PDF-")); i > 0 && !bytes.ContainsAny(b[:i], "<{") {
+	if i := bytes.Index(b[:min(len(b), 1024)], []byte("%PDF-")); i > 0 && !bytes.ContainsAny(b[:i], "<{") && !isMail(trimLead(b)) && !isHL7(trimLead(b)) {
 		return PDF, true
 	}
 	return "", false

@@ -310,11 +310,13 @@ func (p *Package) verify(d *Document) {
 		p.add(chart.Problem, "file-unreadable", "The file of the document %q cannot be unpacked: %v.", clip(d.name()), err)
 		return
 	}
-	d.HashOK = d.Hash != "" && strings.EqualFold(sum, strings.TrimSpace(d.Hash))
+	d.HashOK = strings.EqualFold(sum, strings.TrimSpace(d.Hash))
 	d.SizeOK = d.Size != "" && strconv.FormatInt(d.entry.Size, 10) == strings.TrimSpace(d.Size)
 	switch {
 	case d.Hash == "":
 		p.add(chart.Warning, "no-hash", "The metadata states no hash for the document %q.", clip(d.name()))
+	case !isSHA1(d.Hash):
+		p.add(chart.Warning, "other-hash", "The metadata states a hash for the document %q that is no SHA-1, as XDM asks for; it was not compared.", clip(d.name()))
 	case !d.HashOK:
 		p.add(chart.Problem, "hash-differs", "The document %q is not the one the metadata describes: its hash differs.", clip(d.name()))
 	}
@@ -324,6 +326,30 @@ func (p *Package) verify(d *Document) {
 	case !d.SizeOK:
 		p.add(chart.Problem, "size-differs", "The document %q has %d bytes, the metadata says %s.", clip(d.name()), d.entry.Size, clip(d.Size))
 	}
+}
+
+// isSHA1 says whether a stated hash can be one of SHA-1, in hexadecimal (ITI TF-3, 4.2.3.2.9).
+func isSHA1(s string) bool {
+	raw, err := hex.DecodeString(strings.TrimSpace(s))
+	return err == nil && len(raw) == sha1.Size
+}
+
+// Agrees says in words how a document's file stands to what the metadata say of it, "" where both size and
+// hash were compared and agree.
+func (d Document) Agrees() string {
+	switch {
+	case d.File == "":
+		return "its file is not in the package"
+	case isSHA1(d.Hash) && !d.HashOK:
+		return "its hash does not agree with the package's description, see the checks"
+	case d.Size != "" && !d.SizeOK:
+		return "its size does not agree with the package's description, see the checks"
+	case !d.HashOK:
+		return "the package's description gives no hash to compare it with"
+	case !d.SizeOK:
+		return "its hash agrees with the package's description, which gives no size"
+	}
+	return ""
 }
 
 // Open unpacks a document. It fails for one that has no file.

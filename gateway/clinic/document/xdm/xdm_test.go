@@ -196,18 +196,41 @@ func TestURIsAreResolvedInsideThePackageOnly(t *testing.T) {
 }
 
 func TestMismatchesAreShownAndStillReadable(t *testing.T) {
-	for _, c := range []struct{ name, size, hash, rule string }{
-		{"wrong size", "6", hello, "size-differs"},
-		{"wrong hash", "5", strings.Repeat("0", 40), "hash-differs"},
-		{"no hash", "5", "", "no-hash"},
-		{"no size", "", hello, "no-size"},
+	const body = "IHE_XDM/SUBSET01/A.TXT"
+	for _, c := range []struct{ name, size, hash, content, rules, words string }{
+		{"both agree", "5", hello, "hello", "", ""},
+		{"hash in capitals, white space around", " 5 ", "\n" + strings.ToUpper(hello) + " ", "hello", "", ""},
+		{"wrong size", "6", hello, "hello", "size-differs", "its size does not agree"},
+		{"wrong hash", "5", strings.Repeat("0", 40), "hello", "hash-differs", "its hash does not agree"},
+		{"a letter changed, same size", "5", hello, "hallo", "hash-differs", "its hash does not agree"},
+		{"a letter more", "5", hello, "hello!", "hash-differs size-differs", "its hash does not agree"},
+		{"emptied", "5", hello, "", "hash-differs size-differs", "its hash does not agree"},
+		{"another hash function", "5", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "hello", "other-hash", "gives no hash to compare"},
+		{"a hash in base64", "5", "qvTGHdzF6KLavt4PO0gs2a6pQ00=", "hello", "other-hash", "gives no hash to compare"},
+		{"no hash", "5", "", "hello", "no-hash", "gives no hash to compare"},
+		{"no hash, wrong size", "6", "", "hello", "no-hash size-differs", "its size does not agree"},
+		{"no size", "", hello, "hello", "no-size", "gives no size"},
+		{"a size in words", "five", hello, "hello", "size-differs", "its size does not agree"},
 	} {
-		p := read(t, pack(t, m, metadata("A.TXT", c.size, c.hash), "IHE_XDM/SUBSET01/A.TXT", "hello"))
-		if !has(p, c.rule) {
-			t.Errorf("%s: findings %v, want %s", c.name, p.Findings, c.rule)
+		p := read(t, pack(t, m, metadata("A.TXT", c.size, c.hash), body, c.content, "INDEX.HTM", "", "README.TXT", ""))
+		var rules []string
+		for _, f := range p.Findings {
+			rules = append(rules, f.Rule)
 		}
-		if _, _, err := p.Open(p.Documents[0]); err != nil {
+		if got := strings.Join(rules, " "); got != c.rules {
+			t.Errorf("%s: findings %q, want %q", c.name, got, c.rules)
+		}
+		d := p.Documents[0]
+		if got := d.Agrees(); !strings.Contains(got, c.words) || (c.words == "") != (got == "") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.words)
+		}
+		r, size, err := p.Open(d)
+		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if got, err := io.ReadAll(io.NewSectionReader(r, 0, size)); err != nil || string(got) != c.content {
+			t.Errorf("%s: reads %q, %v", c.name, got, err)
 		}
 	}
 	p := read(t, pack(t, m, metadata("GONE.TXT", "7", ""), "IHE_XDM/SUBSET01/A.TXT", "hello"))
