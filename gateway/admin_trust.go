@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -392,6 +393,9 @@ func withoutOctets(rows []store.TrustRow) []store.TrustRow {
 // TrustUndo takes a change back, unless what it made was changed since. One about a bundle that needs two persons
 // needs them for this too.
 func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, error) {
+	if err := a.leavesNoSubscription(ctx, change); err != nil {
+		return store.TrustChange{}, err
+	}
 	two, err := a.needsTwo(ctx, change)
 	if err != nil {
 		return store.TrustChange{}, err
@@ -412,4 +416,28 @@ func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, 
 	c.Before, c.After = withoutOctets(c.Before), withoutOctets(c.After)
 	a.s.published() // a policy may decide what of ours is published
 	return c, err
+}
+
+// leavesNoSubscription refuses to take back the adding of a bundle that is subscribed to: whatever bundle came under its
+// name later would be believed at once.
+func (a Admin) leavesNoSubscription(ctx context.Context, change int64) error {
+	c, err := a.s.Store.TrustChange(ctx, change)
+	if err != nil {
+		return err
+	}
+	isBundle := func(r store.TrustRow) bool { return r.Table == "bundle" }
+	i := slices.IndexFunc(c.After, isBundle)
+	if i < 0 || c.Undone != 0 || slices.ContainsFunc(c.Before, isBundle) {
+		return nil
+	}
+	name, _ := c.After[i].Values["name"].(string)
+	b, err := a.s.Store.Bundle(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // changed since: the undoing itself says so
+	}
+	if err == nil && len(b.Subscriptions) > 0 {
+		err = fmt.Errorf("gateway: %s subscribes to bundle %s: postern trust bundle unsubscribe %s --domain %s first, and see what that touches",
+			b.Subscriptions[0].Domain, name, name, b.Subscriptions[0].Domain)
+	}
+	return err
 }

@@ -1,11 +1,15 @@
 package gateway_test
 
 import (
+	"encoding/pem"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"postern/certs/issue"
 	"postern/gateway"
 	"postern/gateway/store"
 )
@@ -110,4 +114,56 @@ func TestABlockedAnchorWouldLetNobodyIn(t *testing.T) {
 	if got := w.reaches(); got != "no_anchors" {
 		t.Errorf("afterwards: %s", got)
 	}
+}
+
+// The adding of a bundle is not undone from under those who subscribe: a bundle of that name added later would be
+// believed at once.
+func TestABundleIsNotUndoneFromUnderItsSubscribers(t *testing.T) {
+	w, _ := subscribed(t, store.BundleSettings{})
+	all, err := w.clinic.Admin().TrustChanges(w.ctx, gateway.ChangesArg{})
+	w.ok(err)
+	added := all[slices.IndexFunc(all, func(c store.TrustChange) bool { return c.Action == "bundle.add" })]
+	if _, err := w.clinic.Admin().TrustUndo(w.ctx, added.Seq); err == nil || !strings.Contains(err.Error(), "unsubscribe community") {
+		t.Errorf("while it is subscribed to: %v", err)
+	}
+	if got := w.reaches(); got != "filed" {
+		t.Errorf("afterwards: %s", got)
+	}
+	_, err = w.clinic.Admin().BundleSubscribe(w.ctx, gateway.SubscribeArg{Subscription: store.Subscription{Domain: w.clinic.Domain, Bundle: "community"}})
+	w.ok(err)
+	if _, err := w.clinic.Admin().TrustUndo(w.ctx, added.Seq); err != nil {
+		t.Errorf("when nobody subscribes: %v", err)
+	}
+}
+
+// What was told of the TLS certificate is not told again because its file was away for a moment.
+func TestAnEndIsToldOnceThoughItsFileWasAway(t *testing.T) {
+	w := newWorld(t, "")
+	file := w.clinic.Config.TLS.Certificate
+	text, err := os.ReadFile(file)
+	w.ok(err)
+	ca, err := issue.NewAuthority(issue.AuthorityOptions{Name: "TLS", Algorithm: issue.P256, Now: w.Clock.Now(), Life: 13 * 24 * time.Hour})
+	w.ok(err)
+	near := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Cert.Raw})
+	told := func() (n int) {
+		w.ok(w.Advance(w.ctx, 61*time.Minute))
+		w.ok(w.clinic.Tend(w.ctx))
+		items, err := w.clinic.Inbox(w.ctx, "postmaster")
+		w.ok(err)
+		for _, i := range items {
+			if strings.Contains(i.Subject, "TLS") {
+				n++
+			}
+		}
+		return n
+	}
+	w.ok(os.WriteFile(file, near, 0o600))
+	first := told()
+	w.ok(os.Remove(file))
+	away := told()
+	w.ok(os.WriteFile(file, near, 0o600))
+	if again := told(); first != 1 || away != 1 || again != 1 {
+		t.Errorf("told %d, %d and %d times", first, away, again)
+	}
+	w.ok(os.WriteFile(file, text, 0o600))
 }

@@ -173,11 +173,17 @@ func (s *Site) looked(e ends, told expiry.Told) (due []expiry.Notice, left []str
 		return nil, nil, err
 	}
 	for k := range told {
-		if _, there := e.whose[k]; !there {
+		if _, there := e.whose[k]; !there && !mayComeBack(k) {
 			left = append(left, k)
 		}
 	}
 	return append(a.Due, b.Due...), left, nil
+}
+
+// mayComeBack reports whether an item may be gone only from sight: lists are in memory until they are asked for again
+// after a start, and the TLS files are being replaced for a moment. What was told of them stays told.
+func mayComeBack(key string) bool {
+	return strings.HasPrefix(key, expiry.Item{Kind: expiry.List}.Key()) || strings.HasPrefix(key, expiry.Item{Kind: expiry.TLS}.Key())
 }
 
 // tellEnds tells each domain's postmaster, in one message and the log, of every end that has come to a threshold

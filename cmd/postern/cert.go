@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,7 +174,40 @@ func runCertRetire(ctx context.Context, c *console, args []string) error {
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give the id of one certificate (postern cert list)")
 	}
-	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "cert.retire", rest[0], nil) })
+	return c.withSite(ctx, *file, func(call caller) error {
+		if err := call.ask(ctx, "cert.retire", rest[0], nil); err != nil {
+			return err
+		}
+		var all []gateway.CertInfo
+		if err := call.ask(ctx, "cert.list", struct{}{}, &all); err != nil {
+			return err
+		}
+		c.warnOfGap(all, strings.ToLower(rest[0]), time.Now())
+		return nil
+	})
+}
+
+// warnOfGap says when nothing is left that signs or is published where a retired certificate did.
+func (c *console) warnOfGap(all []gateway.CertInfo, retired string, now time.Time) {
+	i := slices.IndexFunc(all, func(x gateway.CertInfo) bool { return strings.HasPrefix(x.ID, retired) })
+	if i < 0 {
+		return
+	}
+	signs, published := false, false
+	for _, x := range all {
+		if x.Domain != all[i].Domain || x.Address != "" && x.Address != all[i].Address || !x.Retired.IsZero() || x.Expires.Before(now) {
+			continue
+		}
+		signs = signs || x.CanSign && !x.SignsFrom.After(now)
+		published = published || x.Published
+	}
+	whose := cmp.Or(all[i].Address, all[i].Domain)
+	if !signs {
+		fmt.Fprintf(c.err, "warning: no certificate signs for %s now, so nothing can be sent (postern cert list)\n", whose)
+	}
+	if !published {
+		fmt.Fprintf(c.err, "warning: no certificate of %s is published now, so nobody can write to it (postern cert create, postern cert import)\n", whose)
+	}
 }
 
 func runCertPin(ctx context.Context, c *console, args []string) error {

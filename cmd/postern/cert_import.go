@@ -141,7 +141,7 @@ func keyList(path string) ([]keyFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := csv.NewReader(bytes.NewReader(b))
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))) // QUIRK: Excel begins UTF-8 so
 	r.FieldsPerRecord, r.TrimLeadingSpace = -1, true
 	var columns []string
 	var out []keyFile
@@ -173,7 +173,10 @@ func keyList(path string) ([]keyFile, error) {
 }
 
 func keyColumns(row []string) ([]string, error) {
-	for _, name := range row {
+	for i, name := range row {
+		if slices.Contains(row[:i], name) {
+			return nil, fmt.Errorf("column %s is there twice", name)
+		}
 		if name != "file" && name != "password_file" {
 			return nil, fmt.Errorf("unknown column %q; the columns are file and password_file", name)
 		}

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 
+	"postern/certs"
 	"postern/gateway"
 	"postern/gateway/store"
 	"postern/trust"
@@ -181,9 +185,36 @@ func rowWords(r store.TrustRow) string {
 	case "policy":
 		return fmt.Sprintf("policy %s of %s (%s, %s)", text("name"), text("domain"), text("direction"), text("use"))
 	case "bundle":
-		return fmt.Sprintf("bundle %s from %s, %s", text("name"), text("url"), text("settings"))
+		return fmt.Sprintf("bundle %s from %s, %s", text("name"), cmp.Or(text("url"), "a file given by hand"), settingsWords(text("settings")))
 	}
 	return r.Table
+}
+
+// settingsWords is a bundle's settings in a line.
+func settingsWords(text string) string {
+	var set store.BundleSettings
+	if json.Unmarshal([]byte(text), &set) != nil {
+		return text
+	}
+	words := []string{"looked at by hand"}
+	if set.Interval > 0 {
+		words[0] = "every " + set.Interval.String()
+	}
+	for _, der := range set.Signers {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			words = append(words, fmt.Sprintf("signed by %s (%.16s)", c.Subject, certs.Fingerprint(c)))
+		}
+	}
+	for _, w := range []struct {
+		on   bool
+		word string
+	}{{len(set.Signers) == 0, "no signer demanded"}, {set.Auto, fmt.Sprintf("applied by itself up to %d %% removed", set.MaxRemovedPercent)}, {set.TwoPersons, "two persons"},
+		{set.AllowLeaves, "end-entity certificates too"}, {set.AllowPlain, "unsigned over plain HTTP too"}} {
+		if w.on {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func runUndo(ctx context.Context, c *console, args []string) error {
