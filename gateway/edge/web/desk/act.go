@@ -29,7 +29,7 @@ func (d *desk) act(q *web.Request) error {
 	}
 	var note *work.Note
 	if text := strings.TrimSpace(q.PostForm.Get("note")); text != "" {
-		if note, err = d.note(q, text); err != nil {
+		if note, err = d.note(q, text, after); err != nil {
 			return d.againOn(q, err)
 		}
 		if c.To != "" {
@@ -187,8 +187,9 @@ func said(c work.Change, after work.Entry) string {
 	return "Saved."
 }
 
-// note makes a note of a text: whom it names is told.
-func (d *desk) note(q *web.Request, text string) (*work.Note, error) {
+// note makes a note of a text on an entry as it is from now on: whom it names is told. Who may not read the message
+// would never see it, and its author is told that instead.
+func (d *desk) note(q *web.Request, text string, on work.Entry) (*work.Note, error) {
 	if r := work.CheckNote(text); r != nil {
 		return nil, &web.Invalid{Field: "note", Text: r.Text}
 	}
@@ -201,6 +202,13 @@ func (d *desk) note(q *web.Request, text string) (*work.Note, error) {
 		if err != nil {
 			return nil, err
 		}
+		ms, err := d.Store.Memberships(q.Context(), q.Org, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if staff.Of(p, ms, nil, q.Now).On(on.Pool, on.Scope()) < staff.Read {
+			return nil, &web.Invalid{Field: "note", Text: "@" + login + " may not read this message, so the note would not reach them. Take the name out, or pass it to somebody who may."}
+		}
 		n.Mentions = append(n.Mentions, p.ID)
 	}
 	return n, nil
@@ -208,7 +216,7 @@ func (d *desk) note(q *web.Request, text string) (*work.Note, error) {
 
 // addNote writes a note for the others of the clinic.
 func (d *desk) addNote(q *web.Request) error {
-	n, err := d.note(q, strings.TrimSpace(q.PostForm.Get("note")))
+	n, err := d.note(q, strings.TrimSpace(q.PostForm.Get("note")), q.Work)
 	if err != nil {
 		return d.againOn(q, err)
 	}
