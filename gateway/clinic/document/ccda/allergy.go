@@ -47,6 +47,14 @@ func (d *Document) readAllergy(act, o node) Item {
 	if it.Negated && it.Code.Code == "" && it.Code.Text == "" && len(agents) < 2 && (it.Name == "" || it.Name == it.Narrative || it.Code.Null != "") {
 		it.Name = noneKnown(kind)
 	}
+	if it.Negated && len(agents) == 1 && generic(it.Name) { // R2.1 asks for a substance also where none is meant
+		switch it.Code.Code {
+		case "105590001": // Substance
+			it.Name = noneKnown(kind)
+		case "410942007", "373873005": // Drug or medicament, Pharmaceutical product
+			it.Name = "No known drug allergies"
+		}
+	}
 	words := allergyKind(kind)
 	if it.Name == "" && words != "" {
 		it.Name = words + ": substance not named"

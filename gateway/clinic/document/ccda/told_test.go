@@ -138,3 +138,19 @@ func TestSuppliesAndIndications(t *testing.T) {
 		}
 	}
 }
+
+// A substance that stands for any, because a participant is asked for, makes the denial a general one.
+func TestADeniedSubstanceThatNamesNone(t *testing.T) {
+	denied := func(kind, code, name string) string {
+		return section("48765-2", `<text>x</text><entry><act><entryRelationship><observation negationInd="true"><value code="`+kind+`" displayName="Allergy"/><participant typeCode="CSM"><participantRole><playingEntity><code code="`+code+`" displayName="`+name+`"/></playingEntity></participantRole></participant></observation></entryRelationship></act></entry>`)
+	}
+	for name, c := range map[string]struct{ sections, want string }{
+		"any substance": {denied("419199007", "105590001", "Substance"), "No known allergies"},
+		"any drug":      {denied("416098002", "410942007", "Drug or medicament"), "No known drug allergies"},
+		"one drug":      {denied("416098002", "7980", "Penicillin"), "Penicillin"},
+	} {
+		if it := read(t, doc("", c.sections)).Items()[0]; !it.Negated || it.Name != c.want {
+			t.Errorf("%s: %q, negated %v", name, it.Name, it.Negated)
+		}
+	}
+}

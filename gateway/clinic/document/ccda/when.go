@@ -175,7 +175,7 @@ func sameTime(a, b chart.Time) bool {
 // timed are the kinds whose date a reader decides by.
 func timed(k Kind) bool {
 	switch k {
-	case Problems, PastHistory, DischargeDx, AdmissionDx, Allergies, Procedures, Immunization, Medications, DischargeRx, AdmissionRx:
+	case Problems, PastHistory, DischargeDx, AdmissionDx, Allergies, Procedures, Immunization, Medications, DischargeRx, AdmissionRx, Results, Vitals:
 		return true
 	}
 	return false

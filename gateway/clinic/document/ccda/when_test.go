@@ -32,6 +32,7 @@ func TestDatesAndEndsOfEntryAndText(t *testing.T) {
 		"another day":                    {problem("Stroke 3/24/2010", from("20100304"), ""), "the entry dates it from 4 Mar 2010", false},
 		"a day of another time zone":     {problem("Stroke 2010-03-05", from("20100304"), ""), "", false},
 		"day and month in either order":  {problem("Stroke 4/3/2010", from("20100304"), ""), "", false},
+		"a result of another day":        {section("30954-2", `<text><table><tbody><tr ID="p"><td>K</td><td>4.1</td><td>8/6/2012</td></tr></tbody></table></text><entry><observation><code displayName="K"/><text><reference value="#p"/></text><effectiveTime value="20141015"/><value xsi:type="PQ" value="4.1"/></observation></entry>`), "the entry dates it from 15 Oct 2014", true},
 		"one of several dates":           {problem("Stroke 2010, again 2020", from("20200304"), ""), "", false},
 		"the date of the record":         {problem("Stroke, noted 2/1/2019", from("20100304"), `<author><time value="20190201"/></author>`), "", false},
 		"within the time":                {problem("Stroke 2011", `<effectiveTime><low value="2010"/><high value="2012"/></effectiveTime>`, ""), "", false},
