@@ -318,6 +318,12 @@ func (a Admin) simulateRemoval(ctx context.Context, in Simulate, p *proposed) ([
 		return nil, err
 	}
 	var removed []*x509.Certificate
+	byHand := map[string]bool{} // by domain and fingerprint: then what bundles bring stays, as with trust anchor remove
+	for _, row := range have {
+		if !strings.HasPrefix(row.Source, "bundle ") {
+			byHand[row.Domain.String()+" "+row.Fingerprint] = true
+		}
+	}
 	for _, prefix := range in.Remove {
 		n := 0
 		for _, row := range have {
@@ -342,6 +348,9 @@ func (a Admin) simulateRemoval(ctx context.Context, in Simulate, p *proposed) ([
 				rows = before(rows)
 			}
 			return slices.DeleteFunc(slices.Clone(rows), func(r store.Anchor) bool {
+				if strings.HasPrefix(r.Source, "bundle ") && byHand[r.Domain.String()+" "+r.Fingerprint] {
+					return false
+				}
 				return slices.ContainsFunc(in.Remove, func(prefix string) bool { return strings.HasPrefix(r.Fingerprint, prefix) })
 			})
 		}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,5 +94,28 @@ func TestALookTellsOfThisChangeAlone(t *testing.T) {
 	out, err := w.clinic.Admin().Simulate(w.ctx, gateway.Simulate{Domain: w.clinic.Domain, Remove: []string{rows[0].Fingerprint}}, nil)
 	if err != nil || out.LostN != out.Messages-out.Left || out.Removed[0].Changed != out.LostN {
 		t.Errorf("its removal, also for what was refused once: %+v %v", out, err)
+	}
+}
+
+// A removal is simulated as it would be done: what a bundle brings too stays.
+func TestASimulatedRemovalIsWhatARemovalDoes(t *testing.T) {
+	w, _ := subscribed(t, store.BundleSettings{})
+	w.ok(w.clinic.Trust(w.ctx, w.hospital.Anchor)) // by hand too
+	if got := w.reaches(); got != "filed" {
+		t.Fatal(got)
+	}
+	rows, err := w.clinic.Store.AnchorList(w.ctx, w.clinic.Domain)
+	w.ok(err)
+	hand := rows[slices.IndexFunc(rows, func(r store.Anchor) bool { return !strings.HasPrefix(r.Source, "bundle ") })].Fingerprint
+	in := gateway.Simulate{Domain: w.clinic.Domain, Remove: []string{hand[:16]}}
+	if got, err := w.clinic.Admin().Simulate(w.ctx, in, nil); err != nil || got.LostN != 0 {
+		t.Errorf("by hand and by a bundle: %+v %v", got.Touched, err)
+	}
+	w.ok(w.clinic.Admin().AnchorRemove(w.ctx, w.clinic.Domain, hand))
+	if got := w.reaches(); got != "filed" {
+		t.Errorf("after the removal: %s", got)
+	}
+	if got, err := w.clinic.Admin().Simulate(w.ctx, in, nil); err != nil || got.LostN == 0 {
+		t.Errorf("by a bundle alone: %+v %v", got.Touched, err)
 	}
 }

@@ -26,7 +26,8 @@ func trustChangeCommands() []command {
 
 Takes anchors, removals and a policy together as if they were in force, and judges the decisions of the last N days
 (90) again by them: which partners that were accepted would be refused, and which that were refused accepted.
-Changes nothing. Revocation is taken as it was.
+Changes nothing. Revocation is taken as it was. An anchor that is removed by hand and that a bundle brings too stays by
+the bundle; one that only bundles bring is taken as blocked.
 
 Exit codes: 0 judged, 1 failed, 2 used wrongly.
 Example: postern trust simulate --domain direct.clinic.example --remove 9c1e2a44 --add new-anchor.pem
