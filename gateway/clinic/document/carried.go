@@ -84,7 +84,8 @@ func (d *Document) readJSON() error {
 	d.sheet.Kind, d.sheet.Title = "JSON", d.title("JSON data")
 	if !errors.Is(err, fhir.ErrNotFHIR) {
 		d.finding(chart.Problem, "bad-json", "The data cannot be read: %v.", err)
-	} else if err := d.carriedJSON(); err != nil {
+	}
+	if err := d.carriedJSON(); err != nil {
 		return err
 	}
 	if len(d.parts) > 0 {
@@ -100,11 +101,14 @@ func (d *Document) carriedJSON() error {
 	if err != nil {
 		return err
 	}
-	var v any
-	if err := json.NewDecoder(io.NewSectionReader(t.Src, 0, t.Size)).Decode(&v); err != nil {
-		return nil //nolint:nilerr // fhir.ReadJSON read the same; what it found is stated
+	dec := json.NewDecoder(io.NewSectionReader(t.Src, 0, t.Size))
+	for len(d.parts) < maxCarried { // several values may stand one behind the other
+		var v any
+		if err := dec.Decode(&v); err != nil {
+			break // the end, or a fault that fhir.ReadJSON found too
+		}
+		d.carriedValue("the text", v, 0)
 	}
-	d.carriedValue("the text", v, 0)
 	if len(d.parts) > 0 {
 		d.Repairs = append(d.Repairs, "a document was found inside the text of JSON data")
 	}

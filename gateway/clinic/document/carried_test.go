@@ -154,6 +154,7 @@ func TestDocumentsInTextsAreOpened(t *testing.T) {
 		"a string in an object":     {`{"id":7,"note":{"xml":` + quoted(smallCDA) + `}}`, document.JSON, document.CCDA, "words of the sender"},
 		"base64 in a list":          {`[{"data":"` + b64 + `"}]`, document.JSON, document.CCDA, "words of the sender"},
 		"base64 as a JSON string":   {`"` + b64 + `"`, document.JSON, document.CCDA, "words of the sender"},
+		"a second value has it":     {`{"a":1}` + "\n" + `{"d":"` + b64 + `"}`, document.JSON, document.CCDA, "words of the sender"},
 		"FHIR in a JSON string":     {quoted(`{"resourceType":"Patient","id":"a","name":[{"family":"Doe","given":["Ann"]}]}`), document.JSON, document.FHIRJSON, "Doe"},
 		"HL7 in an object":          {`{"m":` + quoted(adt) + `}`, document.JSON, document.HL7v2, "Ann Doe"},
 		"a long word":               {strings.Repeat("abcd", 40), document.Text, "", "abcdabcd"},

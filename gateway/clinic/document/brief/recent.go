@@ -40,6 +40,9 @@ func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 	}
 	for _, list := range [][]ccda.Item{newest, rest} {
 		slices.SortStableFunc(list, func(x, y ccda.Item) int {
+			if x.Mood != y.Mood { // what was measured before what is wanted
+				return strings.Compare(x.Mood, y.Mood)
+			}
 			if fx, fy := x.Flag != "", y.Flag != ""; fx != fy && b.Subject == Results {
 				if fx {
 					return -1
@@ -54,10 +57,14 @@ func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 	return b
 }
 
-// test names what was measured: by code, else by name; and where on the body and how. What was not done,
+// test names what was measured: by code, else by name; and where on the body and how (anywhere: not where). What was not done,
 // is not known or only wanted hides nothing that was measured.
-func test(it ccda.Item) string {
-	return strings.Join([]string{key(it), strings.ToLower(it.Site), it.Mood, it.Null, strconv.FormatBool(it.Negated)}, "|")
+func test(it ccda.Item, anywhere bool) string {
+	site := strings.ToLower(it.Site)
+	if anywhere {
+		site = "anywhere"
+	}
+	return strings.Join([]string{key(it), site, it.Mood, it.Null, strconv.FormatBool(it.Negated)}, "|")
 }
 
 // outdated says of each item whether a newer one of the same test is in the list. One without a date, or
@@ -65,13 +72,16 @@ func test(it ccda.Item) string {
 func outdated(items []ccda.Item) []bool {
 	newest := map[string]ccda.Item{}
 	for _, it := range items {
-		if n, ok := newest[test(it)]; Dated(it) && (!ok || it.Start.At.After(n.Start.At)) {
-			newest[test(it)] = it
+		for _, anywhere := range []bool{false, true} {
+			k := test(it, anywhere)
+			if n, ok := newest[k]; Dated(it) && (!ok || it.Start.At.After(n.Start.At)) {
+				newest[k] = it
+			}
 		}
 	}
 	out := make([]bool, len(items))
 	for i, it := range items {
-		n, ok := newest[test(it)]
+		n, ok := newest[test(it, it.Site == "")] // one that names no place is replaced by one of any
 		out[i] = ok && Dated(it) && !it.Start.Last().After(n.Start.At) && it.Start.At.Before(n.Start.At)
 	}
 	return out
@@ -81,7 +91,7 @@ func outdated(items []ccda.Item) []bool {
 func once(items []ccda.Item) []ccda.Item {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(items, func(it ccda.Item) bool {
-		k := test(it) + "|" + it.Value + "|" + it.Flag + "|" + it.Conflict
+		k := test(it, false) + "|" + it.Value + "|" + it.Flag + "|" + it.Conflict
 		old := seen[k]
 		seen[k] = true
 		return old

@@ -61,13 +61,14 @@ func TestTheNewestOfEachTestComesFirst(t *testing.T) {
 func TestVitalSignsOfOtherPlacesStandApart(t *testing.T) {
 	const left, right = ` <targetSiteCode code="1" displayName="left arm"/>`, ` <targetSiteCode code="2" displayName="right arm"/>`
 	for name, c := range map[string]struct{ sections, want string }{
-		"newest of a kind": {observed("8716-3", "1 RR 120 2024 -", "1 RR 130 2026 -"), "RR 130"},
-		"two arms":         {observed("8716-3", "1 RR 120 2026 -"+left, "1 RR 170 2026 -"+right), "RR 120 at: left arm; RR 170 at: right arm"},
-		"two ways":         {observed("8716-3", `1 RR 120 2026 - <methodCode code="1" displayName="sitting"/>`, `1 RR 90 2026 - <methodCode code="2" displayName="standing"/>`), "RR 120 method: sitting; RR 90 method: standing"},
-		"older, left arm":  {observed("8716-3", "1 RR 120 2024 -"+left, "1 RR 125 2026 -"+left, "1 RR 170 2025 -"+right), "RR 125 at: left arm; RR 170 at: right arm"},
-		"wanted next year": {observed("8716-3", "1 RR 120 2026 -", "1 RR 110 2027 - wanted"), "requested RR 110; RR 120"},
-		"the same twice":   {observed("8716-3", "1 RR 120 2026 -", "1 RR 120 2026 -"), "RR 120"},
-		"two of one time":  {observed("8716-3", "1 RR 120 2026 -", "1 RR 125 2026 -"), "RR 120; RR 125"},
+		"newest of a kind":   {observed("8716-3", "1 RR 120 2024 -", "1 RR 130 2026 -"), "RR 130"},
+		"two arms":           {observed("8716-3", "1 RR 120 2026 -"+left, "1 RR 170 2026 -"+right), "RR 120 at: left arm; RR 170 at: right arm"},
+		"two ways":           {observed("8716-3", `1 RR 120 2026 - <methodCode code="1" displayName="sitting"/>`, `1 RR 90 2026 - <methodCode code="2" displayName="standing"/>`), "RR 120 method: sitting; RR 90 method: standing"},
+		"older, left arm":    {observed("8716-3", "1 RR 120 2024 -"+left, "1 RR 125 2026 -"+left, "1 RR 170 2025 -"+right), "RR 125 at: left arm; RR 170 at: right arm"},
+		"older, of no place": {observed("8716-3", "1 RR 130 2024 -", "1 RR 120 2026 -"+left), "RR 120 at: left arm"},
+		"wanted next year":   {observed("8716-3", "1 RR 120 2026 -", "1 RR 110 2027 - wanted"), "RR 120; requested RR 110"},
+		"the same twice":     {observed("8716-3", "1 RR 120 2026 -", "1 RR 120 2026 -"), "RR 120"},
+		"two of one time":    {observed("8716-3", "1 RR 120 2026 -", "1 RR 125 2026 -"), "RR 120; RR 125"},
 	} {
 		if got := lines(t, c.sections, brief.Vitals); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -47,7 +47,7 @@ func (d *Document) readAllergy(act, o node) Item {
 	if it.Negated && it.Code.Code == "" && it.Code.Text == "" && len(agents) < 2 && (it.Name == "" || it.Name == it.Narrative || it.Code.Null != "") {
 		it.Name = noneKnown(kind)
 	}
-	if it.Negated && len(agents) == 1 && generic(it.Name) { // R2.1 asks for a substance also where none is meant
+	if it.Negated && len(agents) == 1 && (it.Code.Text == "" || generic(it.Code.Text)) { // R2.1 asks for a substance also where none is meant
 		switch it.Code.Code {
 		case "105590001": // Substance
 			it.Name = noneKnown(kind)

@@ -29,7 +29,7 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 		it.Status = over
 	}
 	if d.Time.Precision >= chart.Day && decided(s.Kind) && !it.Negated && !it.Over() {
-		if words, _ := endedIn(joined(" ", it.Name, strings.Join(line.others, " ")), d.Time.At); words != "" {
+		if words, _ := endedIn(joined(" · ", it.Name, line.Rest), d.Time.At); words != "" {
 			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(words, 120)+"”")
 		}
 	}

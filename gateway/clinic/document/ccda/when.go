@@ -85,7 +85,7 @@ func yearAlone(s string, from, to int) bool {
 	if from > 0 && strings.IndexByte("$#.,/-+:_=<>", s[from-1]) >= 0 && !(s[from-1] == '-' && from > 4 && yearText.MatchString(s[from-5:from-1])) {
 		return false
 	}
-	if to < len(s) && (strings.IndexByte("/%_:", s[to]) >= 0 || to+1 < len(s) && strings.IndexByte(".,-", s[to]) >= 0 && s[to+1] >= '0' && s[to+1] <= '9' && !yearText.MatchString(s[to+1:min(len(s), to+5)])) {
+	if to < len(s) && (strings.IndexByte("/%_", s[to]) >= 0 || to+1 < len(s) && strings.IndexByte(".,-:", s[to]) >= 0 && s[to+1] >= '0' && s[to+1] <= '9' && !yearText.MatchString(s[to+1:min(len(s), to+5)])) {
 		return false
 	}
 	if strings.HasSuffix(before, "x") || strings.HasSuffix(before, "#") {
@@ -140,6 +140,9 @@ func dateApart(it *Item, w told) (words string, years bool) {
 	if len(dates) == 0 || len(text) >= maxCell {
 		return "", false
 	}
+	if dates = dates[:min(len(dates), dated(it, text, dates))]; len(dates) == 0 {
+		return "", false
+	}
 	years = true
 	for _, t := range it.timesOf() {
 		for _, d := range dates {
@@ -166,6 +169,38 @@ func dateApart(it *Item, w told) (words string, years bool) {
 	return fmt.Sprintf("the entry dates it %s, the text says “%s”", when, clip(text, 160)), years
 }
 
+// dated is how many of the dates are compared: all of an event's; of what goes on for long only where the
+// first stands beside the name ("Stroke 2010", "2010: stroke"), for others are of attacks, doses and visits.
+func dated(it *Item, text string, dates []said) int {
+	switch it.Kind {
+	case Procedures, Immunization, Results, Vitals:
+		return len(dates)
+	}
+	own := map[string]bool{}
+	for _, w := range wordsOf(joined(" ", it.Name, it.Code.Display, it.Code.Text)) {
+		own[stem(w)] = true
+	}
+	for _, w := range wordsOf(text[:dates[0].from]) {
+		switch w {
+		case "since", "in", "on", "from", "of", "the", "onset", "began", "started", "start", "date", "diagnosed", "dx", "dxd", "d", "first", "noted", "active", "current", "chronic", "about", "around", "approximately", "early", "late",
+			"mg", "mcg", "ml", "g", "units", "tablet", "daily", "bid", "tid", "disorder":
+			continue
+		}
+		if !own[stem(w)] && digitsOnly(w) == "" {
+			return 0
+		}
+	}
+	return len(dates)
+}
+
+// digitsOnly is a word that is a number, else "".
+func digitsOnly(w string) string {
+	if strings.Trim(w, "0123456789") == "" {
+		return w
+	}
+	return ""
+}
+
 // sameTime says whether two times can mean the same day, as far as both are known; a day of difference
 // is one of time zones.
 func sameTime(a, b chart.Time) bool {
@@ -182,16 +217,16 @@ func timed(k Kind) bool {
 }
 
 var (
-	endBefore = regexp.MustCompile(`(?i)\b(until|till?|through|thru|stopped|discontinued|resolved|ended|finished|quit|ceased|d/c'?e?d)(?:[ ,:(]+(?:taking|taken|use|it|this|on|in|by|at|about|approx\.?|approximately|around|since|the|end|of|early|late|mid))*[ ,:(]*$`)
+	endBefore = regexp.MustCompile(`(?i)(?:\b(?:until|till?|through|thru|stopped|discontinued|resolved|ended|finished|quit|ceased|d/c'?e?d)|\b(?:(?:stop|end|resolved|resolution|discontinued?)(?: date)?|date (?:stopped|ended|resolved|discontinued)):)(?:[ ,:(]+(?:taking|taken|use|it|this|on|in|by|at|about|approx\.?|approximately|around|since|the|end|of|early|late|mid|spring|summer|fall|autumn|winter))*[ ,:(]*$`)
 	endAgo    = regexp.MustCompile(`(?i)\b(?:until|stopped|discontinued|resolved|ended|finished|quit|ceased)(?: (?:taking|it|this|about|approximately|around|use))* (?:last (?:year|month|week|spring|summer|fall|autumn|winter)|yesterday|(?:an?|one|two|three|four|five|six|several|some|many|a few|\d{1,3}) (?:year|month|week|day|yr|mo)s? ago|(?:year|month|week|day)s ago|long ago)\b`)
-	notEnded  = regexp.MustCompile(`(?i)\b(?:not|never|no|if|when|once|unless|was|were|until)(?: \w+)?$`)
+	notEnded  = regexp.MustCompile(`(?i)\b(?:not|never|no|if|when|once|unless|was|were|until)(?: \w+)?$|\b(?:previous|previously|formerly|prior|earlier|before)\b[^;.]*$`)
 	between   = regexp.MustCompile(`(?i)^ *(?:-|–|—|to|until|till|through|thru) *$`)
 )
 
 // endedIn are the words by which a text says that a thing ended before the time at, and the end where it is
 // a date: "taken until 3/2019", "resolved 2018", "1998-2004", "stopped last year".
 func endedIn(s string, at time.Time) (words string, end chart.Time) {
-	s = clip(s, maxCell)
+	s = strings.ReplaceAll(clip(s, maxCell), "’", "'")
 	dates := datesIn(s)
 	for i, d := range dates {
 		if d.Last().After(at) {

@@ -35,6 +35,11 @@ func TestDatesAndEndsOfEntryAndText(t *testing.T) {
 		"a result of another day":        {section("30954-2", `<text><table><tbody><tr ID="p"><td>K</td><td>4.1</td><td>8/6/2012</td></tr></tbody></table></text><entry><observation><code displayName="K"/><text><reference value="#p"/></text><effectiveTime value="20141015"/><value xsi:type="PQ" value="4.1"/></observation></entry>`), "the entry dates it from 15 Oct 2014", true},
 		"one of several dates":           {problem("Stroke 2010, again 2020", from("20200304"), ""), "", false},
 		"the date of the record":         {problem("Stroke, noted 2/1/2019", from("20100304"), `<author><time value="20190201"/></author>`), "", false},
+		"the date in front of the name":  {problem("2010: stroke", from("20200304"), ""), "the entry dates it from 4 Mar 2020", true},
+		"the date of an attack":          {problem("Stroke, last seizure 2019", from("20100304"), ""), "", false},
+		"since when it is held":          {med("Metoprolol 50 mg, held since 7/2019", from("20150101")), "", false},
+		"an earlier dose until":          {med("Metoprolol 50 mg; previously 25 mg until 2019", from("20150101")), "", false},
+		"a curly apostrophe":             {med("Metoprolol 50 mg, d/c’d 1/2020", from("20150101")), "the entry goes on, the text says “d/c'd 1/2020”", true},
 		"within the time":                {problem("Stroke 2011", `<effectiveTime><low value="2010"/><high value="2012"/></effectiveTime>`, ""), "", false},
 		"an entry without a date":        {problem("Stroke 2010", "", ""), "", false},
 		"an amount is no year":           {med("Metoprolol 2000 mg daily", from("20190101")), "", false},
@@ -59,6 +64,16 @@ func TestDatesAndEndsOfEntryAndText(t *testing.T) {
 		}
 		if it := items[0]; !strings.HasPrefix(it.Conflict, c.want) || (c.want == "") != (it.Conflict == "") || it.Grave != c.grave {
 			t.Errorf("%s: %q (grave %v), want %q", name, it.Conflict, it.Grave, c.want)
+		}
+	}
+}
+
+// A column headed as the end is one.
+func TestAnEndInAColumn(t *testing.T) {
+	table := section("10160-0", `<text><table><thead><tr><th>Drug</th><th>Start</th><th>Stop</th></tr></thead><tbody><tr><td>Digoxin</td><td>2015</td><td>3/2019</td></tr><tr><td>Furosemide</td><td>2018</td><td></td></tr><tr><td>Apixaban</td><td>2018</td><td>12/2020</td></tr></tbody></table></text>`)
+	for i, want := range []string{"Start: 2015 · Stop: 3/2019 · may be over: “Stop: 3/2019”", "Start: 2018", "Start: 2018 · Stop: 12/2020"} {
+		if it := read(t, doc(`<effectiveTime value="20200810"/>`, table)).Items()[i]; it.Detail != want {
+			t.Errorf("%s: %q, want %q", it.Name, it.Detail, want)
 		}
 	}
 }
