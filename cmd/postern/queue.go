@@ -32,7 +32,8 @@ Example: postern queue retry direct.clinic.example
 		{"queue hold", "keep jobs out of work until they are resumed", `Usage: postern queue hold TARGET [-c FILE]
 
 ` + targetHelp + `
-The clocks of the messages go on: a message held too long is reported to its sender as failed.
+A message held before it was handed over is neither sent nor reported as failed until somebody resumes or drops it;
+the deadline of its purpose still raises its alarm (postern trace --overdue). The clocks of one handed over go on.
 
 Exit codes: 0 done, 1 no such job or failed, 2 used wrongly.
 Example: postern queue hold m-1jmbmrnh8b8zxkjx
