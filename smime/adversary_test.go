@@ -171,7 +171,7 @@ func TestSignatureWrappingIsRefused(t *testing.T) {
 	genuine := string(multipart(content, forgedData{signers: []forgedSigner{{p: from}}}.der(t, content)))
 	parts := strings.Split(genuine, "--b0")
 	evil := "\r\nContent-Type: message/rfc822\r\n\r\nFrom: ada@hospital.example\r\n\r\nPay the bill.\r\n"
-	nested := strings.ReplaceAll(genuine, "b0", "b1")
+	nested := strings.NewReplacer("--b0", "--b1", "boundary=b0", "boundary=b1").Replace(genuine)
 	for name, entity := range map[string]string{
 		"other content, genuine signature":       parts[0] + "--b0" + evil + "--b0" + parts[2] + "--b0" + parts[3],
 		"genuine part moved to the end":          parts[0] + "--b0" + evil + "--b0" + parts[2] + "--b0" + parts[1] + "--b0--",
