@@ -27,6 +27,9 @@ func FuzzRender(f *testing.F) {
 	f.Add([]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a"}},{"resource":{"resourceType":"Patient","id":"b"}},{"resource":{"resourceType":"Observation","status":"x","subject":{"reference":"Patient/b"},"component":[{"valueQuantity":{"value":1.0}}]}}]}`))
 	f.Add([]byte("FHS|^~\\&|\rMSH|^~\\&|A|B|||2026||ADT^A40|1|P|2.5\rPID|||1||X^Y\rMRG|2\rPID|||3||Z\rAL1|1||NKDA\rMSH|^~\\&|A\r"))
 	f.Add([]byte("From: a\r\nTo: b\r\nContent-Type: text/html\r\n\r\n<p style='text-decoration:line-through'>a<table><tr hidden><td>b"))
+	f.Add([]byte(`<ClinicalDocument xmlns="urn:hl7-org:v3"><effectiveTime value="20200810"/><component><structuredBody><component><section><code code="10160-0"/><text><list><item ID="p">Metoprolol 2015-2018, d/c’d 3/4/2019, 04 Mar 2010, stopped last year</item></list></text><entry><substanceAdministration><text><reference value="#p"/></text><effectiveTime><low value="2021"/></effectiveTime></substanceAdministration></entry></section></component></structuredBody></component></ClinicalDocument>`))
+	f.Add([]byte(`{"a":"PENsaW5pY2FsRG9jdW1lbnQgeG1sbnM9InVybjpobDctb3JnOnYzIj48dGl0bGU+eDwvdGl0bGU+PC9DbGluaWNhbERvY3VtZW50Pg=="}`))
+	f.Add([]byte(`{"resourceType":"Patient","id":"a"}` + "\n" + `{"resourceType":"Condition","code":{"text":"x"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out := render(t, b, document.RenderOptions{})
 		if err := checkPage(out); err != nil {

@@ -223,6 +223,9 @@ var (
 	between   = regexp.MustCompile(`(?i)^ *(?:-|–|—|to|until|till|through|thru) *$`)
 )
 
+// maxBefore is how far in front of a date a word that makes it an end is looked for, in bytes.
+const maxBefore = 100
+
 // endedIn are the words by which a text says that a thing ended before the time at, and the end where it is
 // a date: "taken until 3/2019", "resolved 2018", "1998-2004", "stopped last year".
 func endedIn(s string, at time.Time) (words string, end chart.Time) {
@@ -232,8 +235,9 @@ func endedIn(s string, at time.Time) (words string, end chart.Time) {
 		if d.Last().After(at) {
 			continue
 		}
-		if m := endBefore.FindStringIndex(s[:d.from]); m != nil && !notEnded.MatchString(strings.TrimSpace(s[:m[0]])) {
-			return s[m[0]:d.to], d.Time
+		near := s[max(0, d.from-maxBefore):d.from]
+		if m := endBefore.FindStringIndex(near); m != nil && !notEnded.MatchString(strings.TrimSpace(near[:m[0]])) {
+			return s[d.from-len(near)+m[0] : d.to], d.Time
 		}
 		if i > 0 && between.MatchString(s[dates[i-1].to:d.from]) && dates[i-1].At.Before(d.At) {
 			return s[dates[i-1].from:d.to], d.Time
@@ -256,9 +260,12 @@ func (d *Document) endApart(it *Item, w told) string {
 	if it.Over() || it.Negated || it.Null != "" || d.Time.Precision < chart.Day || w.whole || w.struck {
 		return ""
 	}
-	for _, text := range []string{w.itself, w.row, it.Name, it.Detail} {
+	for i, text := range []string{w.itself, w.row, it.Name, it.Detail} {
+		if i > 0 && text == w.itself || len(text) >= maxCell {
+			continue
+		}
 		words, end := endedIn(text, d.Time.At)
-		if words == "" || len(text) >= maxCell {
+		if words == "" {
 			continue
 		}
 		if _, active := statusWords(text); active != "" {
