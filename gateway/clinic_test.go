@@ -299,6 +299,23 @@ func TestAMessageForSomebodyElse(t *testing.T) {
 	}
 }
 
+// TestWhatDidNotArriveIsWrittenAgain: with its text and files, to another address, and not by who may not.
+func TestWhatDidNotArriveIsWrittenAgain(t *testing.T) {
+	w := newWorld(t, webExtra)
+	dana, guest := w.sits(w.clinic, "dana", staff.FrontDesk, staff.Send), w.sits(w.clinic, "guest", staff.FrontDesk, staff.None)
+	nobody := w.hospital.Address("nobody")
+	sent := dana.post("/write/new", "/write/new", 303, "to", nobody.String(), "subject", "Echo report", "text", "Here it is.", "category", "result", "do", "send", "@echo.txt", "normal")
+	w.reach(w.clinic, message.ID(strings.TrimPrefix(sent, "/sent/")), nobody, track.StateFailed)
+	dana.has(dana.get(sent, 200), "Write it again, with its files", "failed")
+	guest.post("/account", sent+"/again", 404, "to", w.dr.String())
+	draft := dana.post(sent, sent+"/again", 303, "to", w.dr.String())
+	page := dana.get(draft, 200)
+	dana.has(page, "echo.txt", "Here it is.", "Echo report", w.dr.String())
+	if strings.Contains(page, "Coordinator (front desk)") {
+		t.Error("the signature of the first stands in the text")
+	}
+}
+
 // lastText is the newest item of an inbox as it was opened.
 func (w *world) lastText(s *lab.Site, inboxID string) string {
 	w.Helper()

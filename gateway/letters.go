@@ -448,6 +448,43 @@ func (l letters) Sent(ctx context.Context, blob string) (text string, files []st
 	return text, files, err
 }
 
+// Again begins a message anew that did not arrive: to one of its recipients, or to nobody yet, with its text and files.
+func (l letters) Again(ctx context.Context, who staff.Person, r store.SentRow, to []addr.Address) (letter.ID, error) {
+	m, err := l.s.Store.Message(ctx, r.Message)
+	if err != nil {
+		return "", err
+	}
+	text, _, err := l.Sent(ctx, r.Blob)
+	if err != nil {
+		return "", err
+	}
+	d := letter.Begin(who, letter.New, r.Pool, m.Submission.From, nil, l.s.now())
+	d.To, d.Category, d.SignFor, d.Purpose, d.Subject, d.Text = to, r.Category, r.SignFor, m.Submission.Purpose, m.Facts.Subject, letter.Unsigned(text)
+	if err := l.Begin(ctx, who, d); err != nil {
+		return "", err
+	}
+	b, err := l.s.Store.Blob(ctx, r.Blob)
+	if err != nil {
+		return "", err
+	}
+	src, err := l.s.Spool.Open(b)
+	if err != nil {
+		return "", err
+	}
+	defer src.Close()
+	root, err := part.Parse(src, src.Size(), part.Limits{})
+	if err != nil {
+		return "", fmt.Errorf("gateway: message %s: %w", r.Message, err)
+	}
+	return d.ID, root.Walk(func(n *part.Part) error {
+		if len(n.Children) > 0 || n.Filename == "" {
+			return nil
+		}
+		_, err := l.Attach(ctx, who, d, n.Filename, n.MediaType, n.Open(src))
+		return err
+	})
+}
+
 // Facts are what a template's fields are filled with.
 func (l letters) Facts(ctx context.Context, who staff.Person, d letter.Draft, team string) (map[string]string, error) {
 	zone := who.Location()

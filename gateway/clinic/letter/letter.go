@@ -229,6 +229,19 @@ func (d Draft) Signed(writer staff.Person, team string) string {
 	return out
 }
 
+// Unsigned is a text as it was before Signed put its writer under it.
+func Unsigned(text string) string {
+	own, quoted := split(text)
+	if at := strings.LastIndex(own, "\n-- \n"); at >= 0 {
+		own = own[:at]
+	}
+	own = strings.TrimRight(own, " \n") + "\n"
+	if quoted != "" {
+		own += "\n" + quoted
+	}
+	return own
+}
+
 // split parts what was written from what is quoted under it.
 func split(text string) (own, quoted string) {
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")

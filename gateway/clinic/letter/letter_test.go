@@ -69,6 +69,16 @@ func TestSignedStandsAboveTheQuotation(t *testing.T) {
 	}
 }
 
+func TestUnsignedIsWhatWasWritten(t *testing.T) {
+	d := Begin(dana, Reply, "", desk, parent(), monday)
+	for _, own := range []string{"We will see her on Friday.\n", "One\n-- \ntwo\n", "\n"} {
+		d.Text = own + "\n" + strings.TrimLeft(Begin(dana, Reply, "", desk, parent(), monday).Text, "\n")
+		if got := Unsigned(d.Signed(dana, "Heart desk")); strings.TrimSpace(got) != strings.TrimSpace(d.Text) {
+			t.Errorf("%q, want %q", got, d.Text)
+		}
+	}
+}
+
 func good() Draft {
 	return Draft{Org: "o-1", To: []addr.Address{lee}, Category: staff.Referral, Subject: "Appointment", Text: "Friday at ten."}
 }

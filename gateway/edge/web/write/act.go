@@ -109,6 +109,9 @@ func (p *pen) ask(q *web.Request, d letter.Draft) error {
 	if err := p.Desk.Save(q.Context(), q.Person, d); err != nil {
 		return stale(err)
 	}
+	if err := p.end(q, d); err != nil { // whoever sends it is who answers
+		return err
+	}
 	return q.See("/write", "Asked. Whoever of the team may send it sees it under Write.")
 }
 

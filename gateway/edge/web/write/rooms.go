@@ -11,6 +11,7 @@ import (
 	"postern/gateway/edge/web"
 	"postern/gateway/message"
 	"postern/gateway/store"
+	"postern/smime/addr"
 )
 
 // draftLine is one draft in a list.
@@ -178,6 +179,36 @@ func (p *pen) showSentList(q *web.Request) error {
 		data.Older = "/sent?before=" + older.UTC().Format(time.RFC3339Nano)
 	}
 	return q.Page(p.sentList, "Sent", data)
+}
+
+// anew begins a message again that did not arrive, with its text and files, to the recipient whose button was pressed.
+func (p *pen) anew(q *web.Request) error {
+	r, err := p.Store.SentMessage(q.Context(), q.Org, message.ID(q.PathValue("message")))
+	if err != nil {
+		return err
+	}
+	scope, err := p.scope(q, r.Work, r.Category)
+	if err != nil {
+		return err
+	}
+	switch may := q.Rights.On(r.Pool, scope); {
+	case may < staff.Read:
+		return web.ErrNotFound
+	case may < staff.Draft:
+		return &web.Refusal{Text: "You may read this but not write for the team."}
+	}
+	var to []addr.Address
+	if a, err := addr.Parse(q.PostForm.Get("to")); err == nil {
+		to = []addr.Address{a}
+	}
+	id, err := p.Desk.Again(q.Context(), q.Person, r, to)
+	if errors.Is(err, store.ErrNotFound) {
+		return &web.Refusal{Text: "The message itself is not kept any more: write it anew."}
+	}
+	if err != nil {
+		return err
+	}
+	return q.See("/write/draft/"+string(id), "Its text and files are here. Choose another address, or try again.")
 }
 
 // showSent shows one message that left, with the ladder of each recipient.

@@ -44,6 +44,7 @@ type Desk interface {
 	Throw(ctx context.Context, who staff.Person, d letter.Draft) error
 	Check(ctx context.Context, d letter.Draft) (letter.Report, error)
 	Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed string) (message.ID, letter.Report, error) // confirmed: the Seal of the report that was
+	Again(ctx context.Context, who staff.Person, r store.SentRow, to []addr.Address) (letter.ID, error)              // a message of ours, begun anew
 	Sent(ctx context.Context, blob string) (text string, files []string, err error)                                  // what a message of ours says
 	Facts(ctx context.Context, who staff.Person, d letter.Draft, team string) (map[string]string, error)
 }
@@ -96,6 +97,7 @@ func Routes(s Services) []web.Route {
 		{Method: "POST", Pattern: "/item/{item}/write/{how}", Need: web.OnItem(staff.Draft), Handle: p.saveAnswer, Upload: letter.MaxOctets + web.MaxForm},
 		{Method: "GET", Pattern: "/sent", Need: signed, Handle: p.showSentList},
 		{Method: "GET", Pattern: "/sent/{message}", Need: signed, Handle: p.showSent},
+		{Method: "POST", Pattern: "/sent/{message}/again", Need: signed, Handle: p.anew},
 		{Method: "GET", Pattern: "/addresses", Need: signed, Handle: p.showBook},
 		{Method: "GET", Pattern: "/addresses/edit", Need: addresses, Handle: p.showEntry},
 		{Method: "POST", Pattern: "/addresses/edit", Need: addresses, Handle: p.saveEntry},
