@@ -37,7 +37,7 @@ type Item struct {
 	Grave     bool       `json:"contradicts,omitempty"` // they disagree on whether it is so, on a dose, a value, a side or a year
 
 	byEnd bool // its status was concluded from its end alone
-	act   node // what it was read from
+	act   node // what it was read from, until it is compared: a summary must not keep the tree alive
 }
 
 // Source is where an item was read.
@@ -172,6 +172,7 @@ func (d *Document) settle(s *Section, it *Item) {
 		}
 	}
 	d.compare(it)
+	it.act = node{}
 }
 
 // hollow says whether an entry states nothing but null flavours, or nothing at all. QUIRK: Amrita and

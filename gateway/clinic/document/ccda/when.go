@@ -34,6 +34,9 @@ const maxDates = 12
 // datesIn are the dates a text names. A number that stands beside a unit, a price or a fraction is none.
 func datesIn(s string) []said {
 	var out []said
+	if !strings.Contains(s, "19") && !strings.Contains(s, "20") {
+		return nil
+	}
 	for _, m := range dateText.FindAllStringSubmatchIndex(s, maxDates*2) {
 		g := func(i int) string {
 			if m[2*i] < 0 {
