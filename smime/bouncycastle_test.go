@@ -39,7 +39,7 @@ func newBouncy(t testing.TB) tool {
 	if _, err := run(t, nil, nil, javac, "-cp", path, "-d", dir, "testdata/bouncycastle/Peer.java", "testdata/bouncycastle/Mail.java"); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(java, "-cp", path, "Peer")
+	cmd := exec.Command(java, "-XX:+UseSerialGC", "-cp", path, "Peer") // as a server of many: each job on one core, collector and all
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,12 @@ import (
 // one only pays for a large message on a machine with a core to spare.
 const overlapAfter = 4
 
+// piecesAhead is how many finished pieces may wait: to hand each over as it is done would cost a wake-up of the
+// other core a piece, which takes longer than the work on one.
+const piecesAhead = 2
+
 // stream passes the rest of the plaintext to use, piece by piece. From the overlapAfter-th piece on,
-// decoding and decrypting run in a goroutine of their own, one piece ahead; it has ended when stream
+// decoding and decrypting run in a goroutine of their own, some pieces ahead; it has ended when stream
 // returns.
 func (x *opening) stream(use func([]byte) error) error {
 	for range overlapAfter {
@@ -27,12 +31,12 @@ func (x *opening) stream(use func([]byte) error) error {
 			return err
 		}
 	}
-	x.plain.Double()
+	x.plain.Ahead(piecesAhead + 1)
 	return lift(overlap(x.plain.Next, use))
 }
 
-// overlap passes what next makes to use, until next says io.EOF, with next one piece ahead where
-// there is more than one processor: a piece must stay valid during one following call of next.
+// overlap passes what next makes to use, until next says io.EOF, with next some pieces ahead where
+// there is more than one processor: a piece must stay valid during piecesAhead+1 following calls of next.
 func overlap(next func() ([]byte, error), use func([]byte) error) error {
 	if runtime.GOMAXPROCS(0) < 2 {
 		for {
@@ -48,7 +52,7 @@ func overlap(next func() ([]byte, error), use func([]byte) error) error {
 			}
 		}
 	}
-	pieces := make(chan []byte) // unbuffered: a piece is handed over when the one before is done with
+	pieces := make(chan []byte, piecesAhead)
 	stop := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
@@ -84,32 +88,36 @@ func overlap(next func() ([]byte, error), use func([]byte) error) error {
 	return err
 }
 
-// reader makes pieces of an inner message, digesting them unless digest is nil, in two buffers in turn.
+// reader makes pieces of an inner message, digesting them unless digest is nil, in its buffers in turn.
 type reader struct {
 	src    Content
 	off    int64
-	bufs   [2][]byte
+	bufs   [][]byte
 	digest hash.Hash
 }
 
 func newReader(src Content, digest hash.Hash) *reader {
 	r := &reader{src: src, digest: digest}
-	r.bufs[0] = make([]byte, min(copyChunk, max(src.Size(), 1)))
+	r.bufs = [][]byte{make([]byte, min(copyChunk, max(src.Size(), 1)))}
 	return r
 }
 
-// double gives it the second buffer.
-func (r *reader) double() { r.bufs[1] = make([]byte, len(r.bufs[0])) }
+// ahead gives it n more buffers: a piece then stays valid during n following calls of next.
+func (r *reader) ahead(n int) {
+	for range n {
+		r.bufs = append(r.bufs, make([]byte, len(r.bufs[0])))
+	}
+}
 
 func (r *reader) next() ([]byte, error) {
 	left := r.src.Size() - r.off
 	if left <= 0 {
 		return nil, io.EOF
 	}
-	if r.bufs[1] != nil {
-		r.bufs[0], r.bufs[1] = r.bufs[1], r.bufs[0]
-	}
-	n, err := r.src.ReadAt(r.bufs[0][:min(int64(len(r.bufs[0])), left)], r.off)
+	b := r.bufs[0]
+	copy(r.bufs, r.bufs[1:])
+	r.bufs[len(r.bufs)-1] = b
+	n, err := r.src.ReadAt(b[:min(int64(len(b)), left)], r.off)
 	if n == 0 {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -118,7 +126,7 @@ func (r *reader) next() ([]byte, error) {
 	}
 	r.off += int64(n)
 	if r.digest != nil {
-		r.digest.Write(r.bufs[0][:n])
+		r.digest.Write(b[:n])
 	}
-	return r.bufs[0][:n], nil
+	return b[:n], nil
 }

@@ -212,7 +212,7 @@ func (e *entity) copy(w io.Writer, digest hash.Hash) error {
 			return err
 		}
 	}
-	r.double()
+	r.ahead(piecesAhead + 1)
 	next := func() ([]byte, error) {
 		b, err := r.next()
 		if err != nil && !errors.Is(err, io.EOF) {

@@ -46,9 +46,9 @@ type Plaintext struct {
 	cbc    cipher.BlockMode
 	block  int
 	buf    []byte
-	spare  []byte // the other buffer, when a piece must outlive the following call
-	chunk  int    // octets read at once
-	held   int    // octets at the front of buf: the block held back
+	spare  [][]byte // other buffers, when a piece must outlive following calls
+	chunk  int      // octets read at once
+	held   int      // octets at the front of buf: the block held back
 	out    []byte
 	whole  []byte // plaintext that was authenticated whole, to be wiped
 	failed int    // constant-time flag
@@ -227,11 +227,14 @@ func (p *Plaintext) choose(st suite, iv []byte, candidates []unwrapped, plausibl
 	return candidates[max(found, 0)], nil
 }
 
-// Double lets every later piece stay valid during one following call of Next, so that one goroutine
-// may decrypt while another works on the piece before.
-func (p *Plaintext) Double() {
-	if p.cbc != nil && p.spare == nil {
-		p.spare = make([]byte, len(p.buf))
+// Ahead lets every later piece stay valid during n following calls of Next, so that one goroutine may decrypt while
+// another works on the pieces before.
+func (p *Plaintext) Ahead(n int) {
+	if p.cbc == nil {
+		return
+	}
+	for len(p.spare) < n {
+		p.spare = append(p.spare, make([]byte, len(p.buf)))
 	}
 }
 
@@ -253,8 +256,11 @@ func (p *Plaintext) Next() ([]byte, error) {
 	}
 	if p.out != nil { // the block held back last time moves to the front
 		from := p.buf[len(p.out) : len(p.out)+p.held]
-		if p.spare != nil {
-			p.buf, p.spare = p.spare, p.buf
+		if len(p.spare) > 0 {
+			used := p.buf
+			p.buf = p.spare[0]
+			copy(p.spare, p.spare[1:])
+			p.spare[len(p.spare)-1] = used
 		}
 		copy(p.buf, from)
 	}
@@ -318,7 +324,9 @@ func (p *Plaintext) Finished() bool { return p.done }
 // Close releases what the plaintext holds and wipes the buffer.
 func (p *Plaintext) Close() {
 	clear(p.buf)
-	clear(p.spare)
+	for _, b := range p.spare {
+		clear(b)
+	}
 	clear(p.whole)
 	if p.free != nil {
 		p.free()
