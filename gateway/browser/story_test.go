@@ -180,7 +180,7 @@ func TestPhysician(t *testing.T) {
 	failed := strings.TrimPrefix(w.path(), "/item/")
 	w.press("Write it again")
 	w.says("failed", "the recipient's mail server did not take it")
-	w.press("Write to it anew")
+	w.press("Write it again, with its files")
 	w.fill("#subject", "Request for a surgical opinion")
 	w.fill("#text", "Dear colleagues, may I ask for your opinion on a man of 77 with three-vessel disease?")
 	w.choose("#team", "Clinical")
