@@ -39,6 +39,7 @@ type Gateway struct {
 	control    net.Listener
 
 	metrics   *metrics.Set
+	rungs     rungs
 	metricsAt net.Listener // nil: not wanted
 	web       *web.Server
 	webAt     net.Listener // nil: not wanted

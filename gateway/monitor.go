@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"postern/gateway/delivery/queue"
@@ -15,7 +16,7 @@ import (
 // bindMetrics binds the monitoring service, where the configuration wants one.
 func (g *Gateway) bindMetrics() error {
 	s := g.site
-	g.metrics = metrics.New(metrics.Config{Gauges: s.gauges, NotReady: s.NotReady})
+	g.metrics = metrics.New(metrics.Config{Gauges: s.gauges, Before: g.countRungs, NotReady: s.NotReady})
 	s.Pipeline.Watch = func(k queue.Kind, f queue.Fate, took time.Duration) { g.metrics.Job(string(k), string(f), took) }
 	at := s.Config.Metrics.Listen
 	if at == "" {
@@ -90,23 +91,18 @@ func (s *Site) NotReady(ctx context.Context) (why []string) {
 // countEvery is how long rungs are let come together before they are counted.
 const countEvery = 50 * time.Millisecond
 
+// rungs is how far the events of ladders were counted.
+type rungs struct {
+	sync.Mutex
+	at    int64
+	known bool // at is where counting began, or went on to
+}
+
 // follow counts rungs as they are committed.
 func (g *Gateway) follow(ctx context.Context) {
-	db := g.site.Store
-	at, err := db.LastEvent(ctx)
 	for {
-		changed := db.Changed()
-		for more := err == nil; more; {
-			events, e := db.EventsAfter(ctx, at, 500)
-			if e != nil {
-				break
-			}
-			for _, ev := range events {
-				at = ev.Seq
-				g.metrics.Event(string(ev.Kind), reasonOf(ev.Evidence))
-			}
-			more = len(events) == 500
-		}
+		changed := g.site.Store.Changed()
+		g.countRungs(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -117,8 +113,30 @@ func (g *Gateway) follow(ctx context.Context) {
 			return
 		case <-time.After(countEvery):
 		}
+	}
+}
+
+// countRungs counts what was committed since the last time; the first time it only learns where to begin. A fault of
+// the database leaves the rest for the next time.
+func (g *Gateway) countRungs(ctx context.Context) {
+	g.rungs.Lock()
+	defer g.rungs.Unlock()
+	if !g.rungs.known {
+		at, err := g.site.Store.LastEvent(ctx)
+		g.rungs.at, g.rungs.known = at, err == nil
+		return
+	}
+	for {
+		events, err := g.site.Store.EventsAfter(ctx, g.rungs.at, 500)
 		if err != nil {
-			at, err = db.LastEvent(ctx)
+			return
+		}
+		for _, ev := range events {
+			g.rungs.at = ev.Seq
+			g.metrics.Event(string(ev.Kind), reasonOf(ev.Evidence))
+		}
+		if len(events) < 500 {
+			return
 		}
 	}
 }

@@ -46,6 +46,8 @@ type Gauge struct {
 type Config struct {
 	// Gauges reads them all; an error leaves them out of this scrape and is counted.
 	Gauges func(ctx context.Context) ([]Gauge, error)
+	// Before is called before each scrape, so that what is counted behind the events is up to date; nil is nothing.
+	Before func(ctx context.Context)
 	// NotReady says, in words, why no mail can be taken now; nothing means ready.
 	NotReady func(ctx context.Context) []string
 }
@@ -185,7 +187,15 @@ func (s *Set) Handler() http.Handler {
 		}
 		answer(w, http.StatusOK, nil)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: MaxScrapes, Timeout: ScrapeTime}))
+	scrape := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: MaxScrapes, Timeout: ScrapeTime})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if s.cfg.Before != nil {
+			ctx, cancel := context.WithTimeout(r.Context(), ScrapeTime)
+			s.cfg.Before(ctx)
+			cancel()
+		}
+		scrape.ServeHTTP(w, r)
+	})
 	return mux
 }
 
