@@ -5,6 +5,7 @@ package gateway_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/miekg/dns"
 
 	"postern/certs"
 	"postern/certs/hsm"
@@ -95,9 +99,6 @@ func TestAGatewayWithItsKeysInADevice(t *testing.T) {
 	admin := w.clinic.Admin()
 	rows, err := w.clinic.Store.Credentials(ctx, w.clinic.Domain)
 	w.ok(err)
-	for _, r := range rows { // those that init made, with their keys in the database
-		w.ok(admin.CertRetire(ctx, r.ID))
-	}
 	for _, c := range []certs.Credential{whole, curve} {
 		made, err := admin.CertImportDevice(ctx, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Cert.Raw}))
 		w.ok(err)
@@ -105,6 +106,10 @@ func TestAGatewayWithItsKeysInADevice(t *testing.T) {
 			t.Errorf("imported %+v", made)
 		}
 	}
+	for _, r := range rows { // those that init made, with their keys in the database
+		w.ok(admin.CertRetire(ctx, r.ID))
+	}
+	w.answers(whole.Cert.Raw)
 	if _, err := admin.CertImportDevice(ctx, w.hospital.Anchor); err == nil {
 		t.Error("a certificate whose key is not in the device was imported")
 	}
@@ -166,6 +171,27 @@ func TestADeviceThatDoesNotOpen(t *testing.T) {
 		err := s.Open(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "9876") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// answers waits until the clinic's name server answers with this certificate and no other: changes of the same second are
+// published together.
+func (w *world) answers(der []byte) {
+	w.Helper()
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(w.clinic.Name), dns.TypeCERT)
+	q.SetEdns0(4096, false)
+	want := base64.StdEncoding.EncodeToString(der)
+	for {
+		r, _, err := (&dns.Client{Net: "tcp"}).ExchangeContext(w.ctx, q, w.clinic.DNS)
+		if err == nil && len(r.Answer) == 1 && r.Answer[0].(*dns.CERT).Certificate == want {
+			return
+		}
+		select {
+		case <-w.ctx.Done():
+			w.Fatalf("not published: %v %v", r, err)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
