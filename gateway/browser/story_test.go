@@ -302,6 +302,7 @@ func TestKeysAlone(t *testing.T) {
 	w.until("the keys are listed", `document.querySelector("dialog[open]") !== null`)
 	w.says("Keys on this page", "g w Work")
 	w.run(chromedp.KeyEvent(kb.Escape))
+	w.until("the list of keys is closed", `document.querySelector("dialog[open]") === null && !document.activeElement.closest("dialog")`)
 	w.keys("g")
 	w.leaves(chromedp.KeyEvent("w"))
 	w.visit("/work?view=new") // its tab is reached by Tab and Enter like any link

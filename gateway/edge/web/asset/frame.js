@@ -88,7 +88,8 @@
   addEventListener("keydown", (e) => {
     if (e.key === "Escape") { all("details.you[open]").forEach((d) => (d.open = false)); return; }
     if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || $("dialog[open]")) return;
-    if (e.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = e.target.closest("input, textarea, select, [contenteditable]");
+    if (field && !field.closest("dialog:not([open])")) return; // a list of keys that has just closed still has the focus
     if (e.key === "?") { help(); e.preventDefault(); return; }
     if (off()) return;
     if (going && Date.now() - going < 1500) {
