@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,19 +81,42 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+// place is a new folder that may be entered whatever the process's mask was at the moment it was made: a gateway that
+// starts beside it narrows the mask while it makes its socket.
+func place(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Ports are given from below those that systems give to outgoing connections, and from above those of the lab's sites:
+// one that was free stays so until its daemon binds it. Each is given once in a process, and processes begin apart.
+const (
+	firstPort = 29100
+	perRange  = 900
+	ranges    = 4
+)
+
+var given atomic.Uint32
+
 // Port is a loopback port that was free for TCP and UDP a moment ago.
 func Port(t testing.TB) int {
 	t.Helper()
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	for range perRange {
+		port := firstPort + os.Getpid()%ranges*perRange + int(given.Add(1))%perRange
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		tcp, err := net.Listen("tcp", at)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		udp, err := net.ListenPacket("udp", at)
 		tcp.Close()
 		if err == nil {
 			udp.Close()
-			return tcp.Addr().(*net.TCPAddr).Port
+			return port
 		}
 	}
 	t.Fatal("no port free for TCP and UDP")
@@ -139,7 +163,7 @@ func BIND(t testing.TB, text string) (address string) {
 func bind(t testing.TB, port int, text string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "named")
-	dir := t.TempDir()
+	dir := place(t)
 	conf := filepath.Join(dir, "named.conf")
 	write(t, conf, fmt.Sprintf(`options {
 	directory %q; pid-file none; session-keyfile none;
@@ -165,7 +189,7 @@ func BINDForward(t testing.TB, zone, server string) string {
 func Unbound(t testing.TB, text string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "unbound")
-	dir, port := t.TempDir(), Port(t)
+	dir, port := place(t), Port(t)
 	conf := filepath.Join(dir, "unbound.conf")
 	write(t, conf, fmt.Sprintf(`server:
 	directory: %q
@@ -226,7 +250,7 @@ func NSDSecondary(t testing.TB, z Copied) (address string) {
 func nsd(t testing.TB, port int, zone, keys, how string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "nsd")
-	dir := t.TempDir()
+	dir := place(t)
 	conf := filepath.Join(dir, "nsd.conf")
 	write(t, conf, fmt.Sprintf(`server:
 	ip-address: 127.0.0.1@%d
@@ -280,7 +304,7 @@ acl:
 func knot(t testing.TB, port int, zone, keys, how string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "knotd")
-	dir := t.TempDir()
+	dir := place(t)
 	conf := filepath.Join(dir, "knot.conf")
 	write(t, conf, fmt.Sprintf(`server:
     rundir: %[1]q
@@ -305,7 +329,7 @@ database:
 func Nginx(t testing.TB, folder string) (url, access string) {
 	t.Helper()
 	program := peer.Need(t, "nginx")
-	dir, port := t.TempDir(), Port(t)
+	dir, port := place(t), Port(t)
 	conf := filepath.Join(dir, "nginx.conf")
 	access = filepath.Join(dir, "access.log")
 	user := ""
@@ -349,7 +373,7 @@ func Slapd(t testing.TB, suffix, ldif string) (address string) {
 	t.Helper()
 	program := peer.Need(t, "slapd")
 	add := peer.Need(t, "slapadd")
-	dir, port := t.TempDir(), Port(t)
+	dir, port := place(t), Port(t)
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
