@@ -19,7 +19,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -74,14 +76,35 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	// The socket must never exist with wider rights, not even for the moment before a chmod.
-	old := unix.Umask(0o177)
-	l, err := net.Listen("unix", path)
-	unix.Umask(old)
+	// The socket must never be reachable with wider rights, not even for the moment before a chmod: it is made in a folder
+	// of our own and moved when it is ready. The process's mask is not touched: it is everybody's.
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".c")
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	return l, nil
+	defer os.RemoveAll(dir)
+	made := filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // by then it has another name
+	if err := errors.Join(os.Chmod(made, 0o600), os.Rename(made, path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("control: %w", err), l.Close())
+	}
+	return &socket{Listener: l, path: path}, nil
+}
+
+// socket removes its name when it is closed.
+type socket struct {
+	net.Listener
+	path string
+	once sync.Once
+}
+
+func (s *socket) Close() (err error) {
+	s.once.Do(func() { err = errors.Join(os.Remove(s.path), s.Listener.Close()) })
+	return err
 }
 
 type actorKey struct{}

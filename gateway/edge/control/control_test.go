@@ -156,3 +156,48 @@ func TestHostileCalls(t *testing.T) {
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestListenLeavesTheMaskAlone: other goroutines make files while the socket is made.
+func TestListenLeavesTheMaskAlone(t *testing.T) {
+	dir := t.TempDir()
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				ended <- nil
+				return
+			default:
+			}
+			name := filepath.Join(dir, fmt.Sprint("d", i))
+			if err := os.Mkdir(name, 0o700); err != nil {
+				ended <- err
+				return
+			}
+			if st, err := os.Stat(name); err != nil || st.Mode().Perm() != 0o700 {
+				ended <- fmt.Errorf("a folder made meanwhile has %v, %v", st.Mode(), err)
+				return
+			}
+		}
+	}()
+	path := filepath.Join(dir, "sock")
+	for range 200 {
+		l, err := control.Listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+			t.Fatalf("the socket has %v, %v", st, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Fatalf("the socket is left: %v", err)
+		}
+	}
+	close(stop)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
