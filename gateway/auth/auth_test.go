@@ -13,6 +13,7 @@ import (
 
 	"postern/gateway/auth"
 	"postern/gateway/edge/smtpd"
+	"postern/gateway/lab/peer"
 )
 
 var _ smtpd.Authenticator = (*auth.Service)(nil)
@@ -106,10 +107,7 @@ func TestRecordOfAnotherImplementation(t *testing.T) {
 }
 
 func TestRecordOfTheArgon2Program(t *testing.T) {
-	bin, err := exec.LookPath("argon2")
-	if err != nil {
-		t.Skip("program argon2 is not installed")
-	}
+	bin := peer.Need(t, "argon2")
 	cmd := exec.Command(bin, "saltsaltsalt", "-id", "-t", "2", "-k", "1024", "-p", "2", "-e")
 	cmd.Stdin = strings.NewReader("hello")
 	out, err := cmd.Output()

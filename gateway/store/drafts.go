@@ -214,14 +214,6 @@ func (s *Store) SentOf(ctx context.Context, org string, id work.ID) ([]SentRow, 
 	return list(ctx, s, "SELECT "+sentColumns+" FROM sent WHERE work=? AND org=? ORDER BY at", []any{id, org}, scanSent)
 }
 
-// SentList lists what a pool sent before an instant (zero: all), newest first: at most n.
-func (s *Store) SentList(ctx context.Context, org, pool string, before time.Time, n int) ([]SentRow, error) {
-	if before.IsZero() {
-		before = forEver
-	}
-	return list(ctx, s, "SELECT "+sentColumns+" FROM sent WHERE org=? AND pool=? AND at<? ORDER BY at DESC LIMIT ?", []any{org, pool, stamp(before), n}, scanSent)
-}
-
 // SentBy lists what some pools sent before an instant (zero: all), newest first: at most n.
 func (s *Store) SentBy(ctx context.Context, org string, pools []string, before time.Time, n int) ([]SentRow, error) {
 	if len(pools) == 0 {

@@ -73,7 +73,7 @@ func TestDraft(t *testing.T) {
 		for range 2 {
 			ok(t, c.MarkSent(t.Context(), d, row, store.AuditEntry{}))
 		}
-		got, err := c.SentList(t.Context(), "o", c.desk.ID, time.Time{}, 10)
+		got, err := c.SentBy(t.Context(), "o", []string{c.desk.ID}, time.Time{}, 10)
 		ok(t, err)
 		if len(got) != 1 || got[0].Blob != "b-m-9" || got[0].Person != c.dana.ID {
 			t.Fatalf("%+v", got)

@@ -95,16 +95,6 @@ func (w *writer) unindexItem(inboxID string, number int64) {
 	}
 }
 
-// Reindex marks every message of an organisation for reading again.
-func (s *Store) Reindex(ctx context.Context, org string) (n int64, err error) {
-	err = s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
-		n = w.exec("INSERT INTO search_pending SELECT id, org FROM work WHERE org=? ON CONFLICT DO NOTHING", org)
-		return w.err
-	})
-	return n, err
-}
-
 // orgWord is an organisation's id as one word of the index: a search never leaves its own organisation's words.
 func orgWord(org string) string {
 	return "o" + strings.Map(func(r rune) rune {
