@@ -69,7 +69,7 @@ type reply struct {
 
 // Listen makes the socket, replacing one that nobody listens on.
 func Listen(path string) (net.Listener, error) {
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	if c, err := dial(path, time.Second); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("control: another gateway is running on %s", path)
 	}
@@ -84,7 +84,12 @@ func Listen(path string) (net.Listener, error) {
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
+	name, done, err := address(made)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	defer done()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
@@ -93,6 +98,31 @@ func Listen(path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("control: %w", err), l.Close())
 	}
 	return &socket{Listener: l, path: path}, nil
+}
+
+// maxAddress is how many octets of a path fit a socket's address (unix(7): 108 with the closing zero).
+const maxAddress = 107
+
+// address is path as a socket's address can hold it: a longer one is reached through its open folder, until done is called.
+func address(path string) (name string, done func(), err error) {
+	if len(path) <= maxAddress {
+		return path, func() {}, nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), func() { dir.Close() }, nil
+}
+
+// dial connects to the socket at path.
+func dial(path string, wait time.Duration) (net.Conn, error) {
+	name, done, err := address(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return net.DialTimeout("unix", name, wait)
 }
 
 // socket removes its name when it is closed.
@@ -205,21 +235,22 @@ func AsError(err error) *Error {
 	return &Error{"refused", err.Error()}
 }
 
+// dialTimeout is how long a gateway may take to take a call: it is on this machine.
+const dialTimeout = 2 * time.Second
+
 // Client calls a running gateway.
 type Client struct{ http http.Client }
 
 // Dial looks for a running gateway; ok is false when none listens there.
 func Dial(path string) (*Client, bool) {
-	c, err := net.DialTimeout("unix", path, 2*time.Second)
+	c, err := dial(path, dialTimeout)
 	if err != nil {
 		return nil, false
 	}
 	c.Close()
 	return &Client{http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}}}}, true
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return dial(path, dialTimeout) },
+	}}}, true
 }
 
 // Call does one verb. body may be nil; out is filled from the answer; raw bytes go to w when it is not nil.

@@ -109,6 +109,43 @@ func TestSocketIsPrivateAndSingle(t *testing.T) {
 	}
 }
 
+func TestALongPathIsNoHindrance(t *testing.T) {
+	dir := t.TempDir()
+	for len(dir) < 200 {
+		dir = filepath.Join(dir, "a-folder-deep-in-a-tree")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"control.sock", strings.Repeat("n", 80)} {
+		path := filepath.Join(dir, name)
+		l, err := control.Listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- control.Serve(ctx, l, echo{}) }()
+		if _, err := control.Listen(path); err == nil || !strings.Contains(err.Error(), "another gateway") {
+			t.Errorf("a second gateway on the same socket: %v", err)
+		}
+		c, ok := control.Dial(path)
+		if !ok {
+			t.Fatal("nobody listens")
+		}
+		if err := c.Call(t.Context(), "send", nil, nil, nil, io.Discard); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+}
+
 func TestSocketLeftByACrashIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	l, err := net.Listen("unix", path)

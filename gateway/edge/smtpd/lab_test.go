@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,17 +166,24 @@ func (s *site) messages() []taken {
 	return append([]taken(nil), s.taken...)
 }
 
-// counters is the site as Metrics: its Login is the Authenticator's.
-type counters struct{ *site }
+// counters is the site as one server's Metrics: its Login is the Authenticator's, and it knows that server's connections
+// from those of others of the site.
+type counters struct {
+	*site
+	open *atomic.Int64
+}
 
 func (counters) Login(smtpd.Mode, bool) {}
+
+func (c counters) Connections(m smtpd.Mode, d int) { c.open.Add(int64(d)); c.site.Connections(m, d) }
 
 // serve starts a server on loopback and gives its address.
 func serve(t testing.TB, s *site, mode smtpd.Mode, change func(*smtpd.Config)) string {
 	t.Helper()
+	var open atomic.Int64
 	cfg := smtpd.Config{
 		Mode: mode, Org: "o-1", Domain: "mail.clinic.example", TLS: serverTLS(t),
-		Directory: s, Auth: s, Spool: s, Intake: s, Metrics: counters{s},
+		Directory: s, Auth: s, Spool: s, Intake: s, Metrics: counters{s, &open},
 		Admit: func(context.Context, int64) error { s.mu.Lock(); defer s.mu.Unlock(); return s.busy },
 	}
 	if testing.Verbose() {
@@ -203,10 +211,8 @@ func serve(t testing.TB, s *site, mode smtpd.Mode, change func(*smtpd.Config)) s
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open != 0 {
-			t.Errorf("%d connections still counted", s.open)
+		if n := open.Load(); n != 0 {
+			t.Errorf("%d connections still counted", n)
 		}
 	})
 	return l.Addr().String()
