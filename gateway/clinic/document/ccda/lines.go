@@ -1,6 +1,7 @@
 package ccda
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -12,7 +13,7 @@ type Line struct {
 	ID     string
 	Row    bool   // a table row
 	Item   bool   // an item of a list
-	Under  string // the caption, heading or list item it stands below
+	Under  string // the captions, headings and list items it stands below, outermost first
 	Status string // what the row says in a column headed as status
 
 	others []string // the other cells without their heads
@@ -46,10 +47,26 @@ func (l *liner) add(line Line) {
 	if line.Name == "" || len(l.out) >= l.max {
 		return
 	}
-	if len(l.under) > 0 && line.Under == "" {
-		line.Under = l.under[len(l.under)-1]
-	}
+	line.Under = above(l.under, line.Under)
 	l.out = append(l.out, line)
+}
+
+// above is every heading that a line stands below, outermost first: what an outer one says holds for what stands below
+// an inner one too. One that is too long for all loses its middle, not its ends.
+func above(outer []string, own string) string {
+	var heads []string
+	n := 0
+	for _, h := range append(slices.Clip(outer), own) {
+		if h != "" && !slices.Contains(heads, h) {
+			heads, n = append(heads, h), n+len(h)
+		}
+	}
+	for len(heads) > 2 && n > maxCell {
+		mid := len(heads) / 2
+		n -= len(heads[mid])
+		heads = slices.Delete(heads, mid, mid+1)
+	}
+	return strings.Join(heads, ": ")
 }
 
 // flush ends the line at hand. Before a list or table it may be the heading of that: then it is given
@@ -78,6 +95,9 @@ func (l *liner) flush(heads bool) string {
 // heading says whether words in front of a list or table are its title rather than a line beside it.
 func heading(w string) bool {
 	over, active := statusWords(w)
+	if strings.Trim(w, ":; ") == "" {
+		return false
+	}
 	return strings.HasSuffix(w, ":") || len(w) <= 60 && (over != "" || active != "")
 }
 

@@ -100,11 +100,37 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 }
 
+// What an outer heading says holds for what stands below an inner one.
+func TestHeadingsAboveHeadings(t *testing.T) {
+	deep := ""
+	for _, h := range []string{"Discontinued", strings.Repeat("one of many words ", 20), strings.Repeat("another of many words ", 20), "Cardiac"} {
+		deep += "<paragraph>" + h + ":</paragraph><list><item>"
+	}
+	for name, row := range map[string]struct{ text, under string }{
+		"a list below a list":   {`<paragraph>Discontinued:</paragraph><list><item>Cardiac:<list><item>metoprolol 50 mg</item></list></item></list>`, "Discontinued: Cardiac"},
+		"a table below a list":  {`<list><caption>Discontinued</caption><item><table><caption>Cardiac</caption><tr><td>metoprolol 50 mg</td></tr></table></item></list>`, "Discontinued: Cardiac"},
+		"a head that is a stop": {`Stopped:<list>:<list>metoprolol 50 mg</list></list>`, "Stopped"},
+		"the same head twice":   {`<list><caption>Stopped</caption><item>Stopped:<list><item>metoprolol 50 mg</item></list></item></list>`, "Stopped"},
+	} {
+		d := read(t, doc("", `<component><section><text>`+row.text+`</text></section></component>`))
+		got := ccda.Lines(d.Sections[0], 50)
+		if len(got) == 0 || got[len(got)-1].Name != "metoprolol 50 mg" || got[len(got)-1].Under != row.under {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	d := read(t, doc("", `<component><section><text>`+deep+`metoprolol 50 mg`+strings.Repeat("</item></list>", 4)+`</text></section></component>`))
+	got := ccda.Lines(d.Sections[0], 50)
+	if u := got[len(got)-1].Under; !strings.HasPrefix(u, "Discontinued: ") || !strings.HasSuffix(u, "Cardiac") || len(u) > 900 {
+		t.Errorf("too many heads come as %q", u)
+	}
+}
+
 // Outside tables, every word of a narrative that is not struck out stands in a line.
 func FuzzLines(f *testing.F) {
 	for _, s := range []string{
 		`a<list><item>b<list><item>c</item></list>d</item>e</list>f<paragraph>g:</paragraph><list/>`, `<content revised="delete">x</content>y<br/>z`,
 		`<paragraph>Discontinued:<list><item>h</item></list></paragraph>`, `<content>i<paragraph>j</paragraph></content>k<footnote>l</footnote>`, `<td>m</td><tr>n</tr><list><list>o</list>p</list>`,
+		`i:<list>:<list>0</list></list>`, `q:<list><item>r:<list><item>s</item></list></item></list>`,
 	} {
 		f.Add(s)
 	}
