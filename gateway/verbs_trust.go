@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"postern/certs/keyfile"
@@ -71,4 +72,26 @@ func whyLetter(ctx context.Context, a Admin, args json.RawMessage, _ io.Reader) 
 		_, err := w.Write(mail)
 		return err
 	}}, err
+}
+
+// octets makes a verb of a method that also takes the call's octets.
+func octets[In, Out any](max int64, f func(a Admin, ctx context.Context, in In, file []byte) (Out, error)) verb {
+	return func(ctx context.Context, a Admin, args json.RawMessage, body io.Reader) (control.Answer, error) {
+		var in In
+		if err := json.Unmarshal(args, &in); err != nil {
+			return control.Answer{}, &control.Error{Kind: "usage", Text: "gateway: arguments: " + err.Error()}
+		}
+		var file []byte
+		if body != nil {
+			var err error
+			if file, err = io.ReadAll(io.LimitReader(body, max+1)); err != nil {
+				return control.Answer{}, err
+			}
+		}
+		if int64(len(file)) > max {
+			return control.Answer{}, fmt.Errorf("gateway: more than %d octets were given", max)
+		}
+		out, err := f(a, ctx, in, file)
+		return control.Answer{Value: out}, err
+	}
 }
