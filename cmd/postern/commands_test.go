@@ -17,6 +17,32 @@ func invoke(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, o.String(), e.String()
 }
 
+// commandLine is one command and what must come of it.
+type commandLine struct {
+	args string
+	code int
+	out  string // in standard output
+	err  string // in standard error
+}
+
+// invoke runs it and returns all that it said.
+func (l commandLine) invoke(t *testing.T) string {
+	t.Helper()
+	code, out, errOut := invoke(t, strings.Fields(l.args)...)
+	if code != l.code || !strings.Contains(out, l.out) || !strings.Contains(errOut, l.err) {
+		t.Errorf("postern %s\n exit %d, want %d\n stdout %q must say %q\n stderr %q must say %q", l.args, code, l.code, out, l.out, errOut, l.err)
+	}
+	return out + errOut
+}
+
+// invokeAll runs one command line after the other.
+func invokeAll(t *testing.T, lines []commandLine) {
+	t.Helper()
+	for _, l := range lines {
+		l.invoke(t)
+	}
+}
+
 func TestEveryCommandExplainsItself(t *testing.T) {
 	seen := map[string]bool{}
 	for _, cmd := range commands() {
@@ -104,12 +130,7 @@ func TestSiteByCommands(t *testing.T) {
 	write(t, "pw", "a long enough password\n")
 	write(t, "junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 	const c = " -c site/postern.toml"
-	for _, s := range []struct {
-		args string
-		code int
-		out  string // in standard output
-		err  string // in standard error
-	}{
+	invokeAll(t, []commandLine{
 		{"init site --domain direct.clinic.example --listen 127.0.0.1 --base-port 29000", exitDone, "KEY 1", ""},
 		{"init site --domain direct.clinic.example", exitRefused, "", "holds a site already"},
 		{"address import bad.csv" + c, exitRefused, "", "line 4"},
@@ -158,12 +179,7 @@ func TestSiteByCommands(t *testing.T) {
 		{"queue" + c, exitDone, "seal", ""},
 		{"status" + c, exitNotYet, "", "postern serve"},
 		{"check" + c, exitDone, "self-signed", ""},
-	} {
-		code, out, errOut := invoke(t, strings.Fields(s.args)...)
-		if code != s.code || !strings.Contains(out, s.out) || !strings.Contains(errOut, s.err) {
-			t.Errorf("postern %s\n exit %d, want %d\n stdout %q must say %q\n stderr %q must say %q", s.args, code, s.code, out, s.out, errOut, s.err)
-		}
-	}
+	})
 }
 
 func TestConfigurationFaultsNameTheLine(t *testing.T) {

@@ -1,21 +1,13 @@
 package main
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 // TestKeepingByCommands backs a site up, proves and restores the copy, reads the audit and works the queue,
 // all without a gateway running.
 func TestKeepingByCommands(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const c = " -c site/postern.toml"
-	for _, s := range []struct {
-		args string
-		code int
-		out  string
-		err  string
-	}{
+	invokeAll(t, []commandLine{
 		{"init site --domain direct.clinic.example --listen 127.0.0.1 --base-port 29100", exitDone, "KEY 1", ""},
 		{"address add jo@direct.clinic.example" + c, exitDone, "added 1", ""},
 		{"send --from jo@direct.clinic.example --to x@direct.hospital.example --text hello" + c, exitDone, "m-", ""},
@@ -55,10 +47,5 @@ func TestKeepingByCommands(t *testing.T) {
 		{"audit verify" + c, exitDone, "the audit holds", ""},
 		{"audit verify --head 1:99999:abc" + c, exitRefused, "", "known from elsewhere"},
 		{"audit verify --head 1" + c, exitUsage, "", "NODE:SEQ:HASH"},
-	} {
-		code, out, errOut := invoke(t, strings.Fields(s.args)...)
-		if code != s.code || !strings.Contains(out, s.out) || !strings.Contains(errOut, s.err) {
-			t.Fatalf("postern %s: exit %d, want %d\nstdout %q must say %q\nstderr %q must say %q", s.args, code, s.code, out, s.out, errOut, s.err)
-		}
-	}
+	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/pem"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -67,12 +66,7 @@ func TestTrustByCommands(t *testing.T) {
 	trustFiles(t)
 	const d = " --domain direct.clinic.example -c site/postern.toml"
 	const c = " -c site/postern.toml"
-	for _, s := range []struct {
-		args string
-		code int
-		out  string // in standard output
-		err  string // in standard error
-	}{
+	invokeAll(t, []commandLine{
 		{"init site --domain direct.clinic.example --listen 127.0.0.1 --base-port 29200", exitDone, "KEY 1", ""},
 		{"trust anchor add mixed.pem" + d, exitDone, "unparsable", ""},
 		{"trust anchor list --json" + c, exitDone, "Partner CA", ""},
@@ -155,10 +149,5 @@ func TestTrustByCommands(t *testing.T) {
 		{"held trust g-none --apply" + c, exitUsage, "", "--apply needs one of them"},
 		{"held release g-none" + c, exitRefused, "", "not found"},
 		{"why jo@direct.clinic.example --from x@other.example" + c, exitRefused, "", "not of a domain of ours"},
-	} {
-		code, out, errOut := invoke(t, strings.Fields(s.args)...)
-		if code != s.code || !strings.Contains(out, s.out) || !strings.Contains(errOut, s.err) {
-			t.Errorf("postern %s\n exit %d, want %d\n stdout %q must say %q\n stderr %q must say %q", s.args, code, s.code, out, s.out, errOut, s.err)
-		}
-	}
+	})
 }
