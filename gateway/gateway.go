@@ -115,8 +115,11 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 	if err := g.bindWeb(); err != nil {
 		return g, err
 	}
-	g.control, err = control.Listen(s.Config.Socket())
-	return g, err
+	if g.control, err = control.Listen(s.Config.Socket()); err != nil {
+		return g, err
+	}
+	s.running = Running{Since: s.now().UTC(), Process: os.Getpid(), Addresses: g.Addresses()} // before anybody can ask
+	return g, nil
 }
 
 // postmaster is whom RCPT TO:<postmaster> without a domain reaches (RFC 5321 §4.5.1): our first domain's.
@@ -243,7 +246,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 		})
 	}
-	g.site.running = Running{Since: g.site.now().UTC(), Process: os.Getpid(), Addresses: g.Addresses()}
 	edges.Go(func() {
 		if err := control.Serve(ctx, g.control, Verbs{g.site}); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("gateway: control socket: %w", err))

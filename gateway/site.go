@@ -66,7 +66,7 @@ type Site struct {
 	revoked *revoke.Checker
 	lock    *os.File
 	device  *hsm.Device   // nil: no private keys outside the database
-	running Running       // set while a Gateway runs this site
+	running Running       // set once a Gateway has this site's sockets
 	changed chan struct{} // something that is published changed
 	mode    mode          // what an operator asked of the queue
 	waiting atomic.Int64  // jobs that waited when they were last counted
