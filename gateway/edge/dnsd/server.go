@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"postern/certs/zone"
+	"postern/gateway/edge/crowd"
 )
 
 // Limits and defaults.
@@ -41,7 +42,7 @@ const (
 	MaxUDPAnswer   = 1232
 	MaxTCPQuestion = 4096
 	MaxTCP         = 256 // connections at a time
-	MaxTCPPerPeer  = 32  // of them, from one address
+	MaxTCPPerPeer  = 32  // of them, from one peer (crowd.Peer)
 	MaxPerTCP      = 100 // questions on one connection
 	TCPIdle        = 10 * time.Second
 	DefaultRate    = 200 // UDP answers a second to one network
@@ -84,7 +85,7 @@ type Server struct {
 	index   atomic.Pointer[index]
 	limit   *limiter
 	counts  counts
-	perPeer peers
+	crowd   *crowd.Crowd
 	tell    []*teller
 }
 
@@ -103,7 +104,7 @@ func New(cfg Config) *Server {
 	if cfg.Rate == 0 {
 		cfg.Rate = DefaultRate
 	}
-	s := &Server{cfg: cfg, limit: newLimiter(cfg.Rate), perPeer: peers{n: map[netip.Addr]int{}}}
+	s := &Server{cfg: cfg, limit: newLimiter(cfg.Rate), crowd: crowd.New(crowd.Limits{All: MaxTCP, PerPeer: MaxTCPPerPeer})}
 	s.tell = newTellers(cfg)
 	s.Publish(&zone.Snapshot{})
 	return s

@@ -3,83 +3,20 @@ package dnsd
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 )
 
-// peers counts TCP connections by address.
-type peers struct {
-	mu sync.Mutex
-	n  map[netip.Addr]int
-}
-
-func (p *peers) enter(a netip.Addr) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.n[a] >= MaxTCPPerPeer {
-		return false
-	}
-	p.n[a]++
-	return true
-}
-
-func (p *peers) leave(a netip.Addr) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.n[a]--; p.n[a] <= 0 {
-		delete(p.n, a)
-	}
-}
-
-// serveTCP accepts connections; it returns when all of them have ended.
+// serveTCP answers on connections; it returns when all of them have ended.
 func (s *Server) serveTCP(ctx context.Context, cancel context.CancelCauseFunc, l net.Listener) {
-	var work sync.WaitGroup
-	defer work.Wait()
-	slots := make(chan struct{}, MaxTCP)
-	for {
-		conn, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
-			return
-		}
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				cancel(err)
-				return
-			}
-			s.cfg.Log.Warn("dns: cannot accept", "error", err)
-			select { // out of file descriptors: do not spin
-			case <-ctx.Done():
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-			continue
-		}
-		peer := peerOf(conn)
-		if !s.perPeer.enter(peer) {
-			conn.Close()
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		default: // full: the newest goes, so that a flood does not push out those being answered
-			s.perPeer.leave(peer)
-			conn.Close()
-			continue
-		}
-		work.Go(func() {
-			defer func() { <-slots; s.perPeer.leave(peer); conn.Close() }()
-			stop := context.AfterFunc(ctx, func() { conn.Close() })
-			defer stop()
-			s.converse(conn, peer)
-			linger(conn)
-		})
+	failed := func(err error) { s.cfg.Log.Warn("dns: cannot accept", "error", err) }
+	if err := s.crowd.Serve(ctx, l, failed, func(conn net.Conn) {
+		s.converse(conn, peerOf(conn))
+		linger(conn)
+	}); err != nil {
+		cancel(err)
 	}
 }
 

@@ -9,7 +9,7 @@
 // server library jimlambrt/gldap was not taken because it opens its own sockets, which leaves no place
 // for that check.
 //
-// Limits: 16 KiB and 200 elements a request, 256 connections, 32 from one address, 100 requests and
+// Limits: 16 KiB and 200 elements a request, 256 connections, 32 from one peer (crowd.Peer), 100 requests and
 // 30 s of silence a connection.
 package ldapd
 
@@ -19,12 +19,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"postern/certs/ldapwire"
+	"postern/gateway/edge/crowd"
 )
 
 // Limits.
@@ -43,9 +43,7 @@ type Server struct {
 	directory atomic.Pointer[Directory]
 	searches  atomic.Uint64
 	found     atomic.Uint64
-
-	mu    sync.Mutex
-	peers map[netip.Addr]int
+	crowd     *crowd.Crowd
 }
 
 // New makes a server that publishes nothing yet. A nil log is silent.
@@ -53,7 +51,7 @@ func New(log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{log: log, peers: map[netip.Addr]int{}}
+	s := &Server{log: log, crowd: crowd.New(crowd.Limits{All: MaxConns, PerPeer: MaxPerPeer})}
 	s.Publish(&Directory{base: DefaultBase})
 	return s
 }
@@ -70,9 +68,12 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var work sync.WaitGroup
-	slots := make(chan struct{}, MaxConns)
 	for _, l := range listeners {
-		work.Go(func() { s.accept(ctx, cancel, l, slots) })
+		work.Go(func() {
+			if err := s.crowd.Serve(ctx, l, func(err error) { s.log.Warn("ldap: cannot accept", "error", err) }, s.attend); err != nil {
+				cancel(err)
+			}
+		})
 	}
 	<-ctx.Done()
 	for _, l := range listeners {
@@ -85,73 +86,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-func (s *Server) accept(ctx context.Context, cancel context.CancelCauseFunc, l net.Listener, slots chan struct{}) {
-	var work sync.WaitGroup
-	defer work.Wait()
-	for {
-		conn, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
-			return
-		}
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				cancel(err)
-				return
-			}
-			s.log.Warn("ldap: cannot accept", "error", err)
-			select { // out of file descriptors: do not spin
-			case <-ctx.Done():
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-			continue
-		}
-		peer := peerOf(conn)
-		if !s.enter(peer, slots) {
-			conn.Close()
-			continue
-		}
-		work.Go(func() {
-			stop := context.AfterFunc(ctx, func() { conn.Close() })
-			defer func() { stop(); conn.Close(); s.leave(peer, slots) }()
-			if err := s.converse(conn); errors.Is(err, ldapwire.ErrHostile) {
-				s.log.Warn("ldap: connection cut", "peer", peer.String(), "error", err)
-			}
-		})
-	}
-}
-
-func peerOf(conn net.Conn) netip.Addr {
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
-// enter takes a place for the connection, unless the peer or everybody together has too many.
-func (s *Server) enter(peer netip.Addr, slots chan struct{}) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.peers[peer] >= MaxPerPeer {
-		return false
-	}
-	select {
-	case slots <- struct{}{}:
-		s.peers[peer]++
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *Server) leave(peer netip.Addr, slots chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	<-slots
-	if s.peers[peer]--; s.peers[peer] <= 0 {
-		delete(s.peers, peer)
+func (s *Server) attend(conn net.Conn) {
+	if err := s.converse(conn); errors.Is(err, ldapwire.ErrHostile) {
+		s.log.Warn("ldap: connection cut", "peer", conn.RemoteAddr().String(), "error", err)
 	}
 }

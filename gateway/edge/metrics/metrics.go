@@ -25,6 +25,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postern/gateway/edge/crowd"
 )
 
 // Limits of the HTTP service and of what is counted.
@@ -219,41 +221,10 @@ func (s *Set) Serve(ctx context.Context, l net.Listener) error {
 		<-ctx.Done()
 		srv.Close()
 	}()
-	err := srv.Serve(&few{Listener: l, room: make(chan struct{}, MaxConnections)})
+	err := srv.Serve(crowd.New(crowd.Limits{All: MaxConnections}).Listen(l))
 	<-ended
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
-}
-
-// few closes connections beyond the limit at once.
-type few struct {
-	net.Listener
-	room chan struct{}
-}
-
-func (f *few) Accept() (net.Conn, error) {
-	for {
-		c, err := f.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case f.room <- struct{}{}:
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { <-f.room })}, nil
-		default:
-			c.Close()
-		}
-	}
-}
-
-type counted struct {
-	net.Conn
-	leave func()
-}
-
-func (c *counted) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

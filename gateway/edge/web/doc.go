@@ -64,6 +64,6 @@
 //
 // It does not store anything and decides nothing about messages.
 //
-// Limits: MaxForm octets of a form, MaxFields of them, a Route's Upload of a file; MaxConnections, MaxAtOnce
-// requests at work, MaxStreams streams and MaxStreamsEach of one person; a minute for an answer.
+// Limits: MaxForm octets of a form, MaxFields of them, a Route's Upload of a file; MaxConnections, MaxPerPeer
+// of them from one address, MaxAtOnce requests at work, MaxStreams streams and MaxStreamsEach of one person; a minute for an answer.
 package web

@@ -17,11 +17,13 @@ import (
 
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
+	"postern/gateway/edge/crowd"
 )
 
 // Limits of a server.
 const (
 	MaxConnections = 2000
+	MaxPerPeer     = 500 // of them, from one peer (crowd.Peer) that is no proxy of ours
 	MaxAtOnce      = 256 // requests at work, streams apart
 	headerTime     = 10 * time.Second
 	answerTime     = time.Minute
@@ -112,7 +114,7 @@ func (s *Server) clockNow() time.Time { return s.cfg.Clock() }
 
 // Serve serves until ctx ends; then requests under way may end, streams do.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	l = &few{Listener: l, room: make(chan struct{}, MaxConnections)}
+	l = crowd.New(crowd.Limits{All: MaxConnections, PerPeer: MaxPerPeer, Many: s.trusted}).Listen(l)
 	if s.cfg.TLS != nil {
 		tc := s.cfg.TLS.Clone()
 		tc.NextProtos = []string{"h2", "http/1.1"}
@@ -252,35 +254,4 @@ func (q *Request) back() string {
 		return Local(u.RequestURI())
 	}
 	return q.s.home
-}
-
-// few closes connections beyond the limit at once.
-type few struct {
-	net.Listener
-	room chan struct{}
-}
-
-func (f *few) Accept() (net.Conn, error) {
-	for {
-		c, err := f.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case f.room <- struct{}{}:
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { <-f.room })}, nil
-		default:
-			c.Close()
-		}
-	}
-}
-
-type counted struct {
-	net.Conn
-	leave func()
-}
-
-func (c *counted) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }
