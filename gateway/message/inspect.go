@@ -119,7 +119,7 @@ func (i *Inspector) Err() error {
 // 8-bit octets. It goes from line end to line end, so a body costs a few passes of memchr.
 func (i *Inspector) scan(p []byte) {
 	if !i.facts.EightBit {
-		i.facts.EightBit = hasEightBit(p)
+		i.facts.EightBit = HasEightBit(p)
 	}
 	if !i.facts.NUL {
 		i.facts.NUL = bytes.IndexByte(p, 0) >= 0
@@ -172,7 +172,8 @@ func (i *Inspector) scanLine(text []byte, ended bool) {
 	}
 }
 
-func hasEightBit(p []byte) bool {
+// HasEightBit tells whether an octet of p is not ASCII.
+func HasEightBit(p []byte) bool {
 	for len(p) >= 8 {
 		if binary.LittleEndian.Uint64(p)&0x8080808080808080 != 0 {
 			return true

@@ -66,10 +66,9 @@ func (p *Pipeline) filePart(it *inbox.Item, n *part.Part, src io.ReaderAt) error
 		return err
 	}
 	defer scratch.Discard()
-	kept := &faithful{w: scratch}
 	// What of a part cannot be decoded is left out; what cannot be written is a fault of ours, tried again.
-	if _, err := io.Copy(io.MultiWriter(h, kept), n.Open(src)); kept.err != nil {
-		return fmt.Errorf("pipeline: part %s: %w", n.Path, errors.Join(kept.err, err))
+	if err := part.CopyDecoded(io.MultiWriter(h, scratch), n.Open(src)); err != nil {
+		return fmt.Errorf("pipeline: part %s: %w", n.Path, err)
 	}
 	it.Parts = append(it.Parts, inbox.Part{Path: n.Path, Offset: n.Offset, Length: n.Length, SHA256: hex.EncodeToString(h.Sum(nil)),
 		MediaType: n.MediaType, Filename: n.Filename, Encoding: n.Encoding})
@@ -79,20 +78,6 @@ func (p *Pipeline) filePart(it *inbox.Item, n *part.Part, src io.ReaderAt) error
 	}
 	p.fileDocument(it, n.Path, *s)
 	return nil
-}
-
-// faithful remembers that writing failed, apart from whatever reading came to.
-type faithful struct {
-	w   io.Writer
-	err error
-}
-
-func (f *faithful) Write(b []byte) (int, error) {
-	n, err := f.w.Write(b)
-	if err != nil {
-		f.err = err
-	}
-	return n, err
 }
 
 // fileDocument lists a document and those inside it. Plain text and pages without a patient are parts, not documents.

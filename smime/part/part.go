@@ -127,6 +127,30 @@ func (p *Part) Raw(src io.ReaderAt) *io.SectionReader {
 // Open reads the body with its transfer encoding removed, leniently.
 func (p *Part) Open(src io.ReaderAt) io.Reader { return Decode(p.Encoding, p.Raw(src)) }
 
+// CopyDecoded copies to w what can be decoded of r, which Decode or Open gave: damage ends the copy without an error, as
+// a reader of mail shows what there is. Only w's error, the keeper's own, is one.
+func CopyDecoded(w io.Writer, r io.Reader) error {
+	kept := &witness{w: w}
+	if _, err := io.Copy(kept, r); kept.err != nil {
+		return errors.Join(kept.err, err)
+	}
+	return nil
+}
+
+// witness remembers that writing failed, apart from what reading came to.
+type witness struct {
+	w   io.Writer
+	err error
+}
+
+func (k *witness) Write(b []byte) (int, error) {
+	n, err := k.w.Write(b)
+	if err != nil {
+		k.err = err
+	}
+	return n, err
+}
+
 // Decode removes a transfer encoding from r; unknown encodings and identities pass octets through.
 func Decode(encoding string, r io.Reader) io.Reader {
 	switch encoding {

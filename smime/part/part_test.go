@@ -466,3 +466,31 @@ func FuzzTransfer(f *testing.F) {
 func plainQP(b []byte) bool {
 	return !bytes.ContainsAny(b, " \t\r\x00") && bytes.HasSuffix(b, []byte("\n")) && !bytes.HasSuffix(b, []byte("=\n"))
 }
+
+// full is a disk with room for n octets.
+type full struct{ n int }
+
+var errFull = errors.New("no room")
+
+func (f *full) Write(b []byte) (int, error) {
+	if f.n -= len(b); f.n < 0 {
+		return 0, errFull
+	}
+	return len(b), nil
+}
+
+func TestCopyDecoded(t *testing.T) {
+	damaged := base64.StdEncoding.EncodeToString([]byte("a letter of some length")) + "===\x00\x01=="
+	var b bytes.Buffer
+	if err := part.CopyDecoded(&b, part.Decode("base64", strings.NewReader(damaged))); err != nil || !strings.HasPrefix(b.String(), "a letter of some length") {
+		t.Errorf("damage at the end: %q, %v", &b, err)
+	}
+	cut := io.MultiReader(strings.NewReader("half a "), iotest.ErrReader(errors.New("gone")))
+	b.Reset()
+	if err := part.CopyDecoded(&b, part.Decode("7bit", cut)); err != nil || b.String() != "half a " {
+		t.Errorf("a source that breaks off: %q, %v", &b, err)
+	}
+	if err := part.CopyDecoded(&full{10}, strings.NewReader("a letter of some length")); !errors.Is(err, errFull) {
+		t.Errorf("a full disk: %v", err)
+	}
+}

@@ -116,25 +116,10 @@ func (m *Message) decode(p inbox.Part) (*Content, error) {
 		return nil, fmt.Errorf("reading: %w", err)
 	}
 	// What cannot be decoded is left out, as when the item was filed; only our own disk makes an error.
-	w := &faithful{w: s}
-	if _, err := io.Copy(w, part.Decode(p.Encoding, io.NewSectionReader(m.src, p.Offset, p.Length))); w.err != nil {
-		return nil, errors.Join(fmt.Errorf("reading: part %s: %w", p.Path, w.err), err, s.Discard())
+	if err := part.CopyDecoded(s, part.Decode(p.Encoding, io.NewSectionReader(m.src, p.Offset, p.Length))); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading: part %s: %w", p.Path, err), s.Discard())
 	}
 	return &Content{p, s}, nil
-}
-
-// faithful remembers that writing failed, apart from what reading came to.
-type faithful struct {
-	w   io.Writer
-	err error
-}
-
-func (f *faithful) Write(b []byte) (int, error) {
-	n, err := f.w.Write(b)
-	if err != nil {
-		f.err = err
-	}
-	return n, err
 }
 
 // Body is the part a reader sees first: the first plain text that is no attachment, else the first page of HTML. ok

@@ -2,9 +2,10 @@ package relay
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
+
+	"postern/gateway/message"
 )
 
 // smallBody is up to how many octets a message is held in memory and sent in one flight; a larger one
@@ -26,7 +27,7 @@ type lines struct {
 
 // check takes the next piece.
 func (l *lines) check(b []byte) error {
-	if l.sevenBit && hasEightBit(b) {
+	if l.sevenBit && message.HasEightBit(b) {
 		return errEightBit
 	}
 	for len(b) > 0 {
@@ -92,21 +93,6 @@ var (
 	lfDot = []byte("\n.")
 )
 
-func hasEightBit(p []byte) bool {
-	for len(p) >= 8 {
-		if binary.LittleEndian.Uint64(p)&0x8080808080808080 != 0 {
-			return true
-		}
-		p = p[8:]
-	}
-	for _, c := range p {
-		if c >= 0x80 {
-			return true
-		}
-	}
-	return false
-}
-
 // whole is a small message in memory.
 type whole struct {
 	octets   []byte
@@ -134,5 +120,5 @@ func load(open func() (io.ReadCloser, error), buf []byte) (*whole, error) {
 	if err := l.end(); err != nil {
 		return nil, err
 	}
-	return &whole{buf[:n], hasEightBit(buf[:n])}, nil
+	return &whole{buf[:n], message.HasEightBit(buf[:n])}, nil
 }

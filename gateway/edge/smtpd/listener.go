@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"postern/gateway/edge/crowd"
 )
 
 // acceptFrom takes connections from l and hands each to one of the library's servers.
@@ -100,20 +102,10 @@ func newGate(l Limits) *gate {
 	return g
 }
 
-// peerKey is whom a connection counts against: an IPv4 address, or the /64 that an IPv6 site has.
-func peerKey(a netip.Addr) netip.Prefix {
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.WithZone("").Prefix(bits) // the zero Prefix for what is no IP address: all count as one peer
-	return p
-}
-
 func (g *gate) enter(w *wire) Reason {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := peerKey(w.peer)
+	key := crowd.Peer(w.peer)
 	switch {
 	case g.down, len(g.wires) >= g.limits.Connections:
 		return ReasonConnections
@@ -144,7 +136,7 @@ func (g *gate) leave(w *wire) {
 		return
 	}
 	delete(g.wires, w)
-	key := peerKey(w.peer)
+	key := crowd.Peer(w.peer)
 	if g.peers[key]--; g.peers[key] <= 0 {
 		delete(g.peers, key)
 	}
