@@ -20,7 +20,7 @@ const (
 // request beside a parameter that must be understood and is not (DN-15).
 func readOptions(values []string) (requested, malformed bool, note string) {
 	for _, value := range values {
-		for _, text := range splitQuoted(stripComments(value), ';') {
+		for _, text := range splitQuoted(WithoutComments(value), ';') {
 			if strings.TrimSpace(text) == "" {
 				continue
 			}
@@ -114,9 +114,9 @@ func splitQuoted(s string, sep byte) []string {
 	return append(out, s[start:])
 }
 
-// stripComments replaces RFC 5322 §3.2.2 comments outside quoted strings by a space. A parenthesis
+// WithoutComments replaces RFC 5322 §3.2.2 comments outside quoted strings by a space. A parenthesis
 // that is not closed stays as it is, for the caller's grammar to refuse.
-func stripComments(s string) string {
+func WithoutComments(s string) string {
 	if !strings.Contains(s, "(") {
 		return s
 	}

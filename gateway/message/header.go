@@ -181,7 +181,7 @@ func (p *fieldParser) known(key, v string) {
 		f.MIMEVersion = p.once(key)
 	case "auto-submitted":
 		if p.once(key) {
-			word, _, _ := strings.Cut(stripComments(v), ";")
+			word, _, _ := strings.Cut(WithoutComments(v), ";")
 			f.AutoSubmitted = strings.ToLower(clip(strings.TrimSpace(word), 80))
 		}
 	case "disposition-notification-options":

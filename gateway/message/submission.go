@@ -34,4 +34,12 @@ type Submission struct {
 	Helo           string         `json:"helo,omitempty"`            // what the peer called itself
 	TLS            string         `json:"tls,omitempty"`             // version and cipher suite; "" is none
 	Received       time.Time      `json:"received"`
+	Answering      *Answering     `json:"answering,omitempty"` // what of a clinic's work it answers; nil is nothing
+}
+
+// Answering names an entry of a clinic's work that a message answers. Known is how many answers to it the writer knew
+// of: when more have left, the message is not accepted, so that two people cannot both answer unknowingly.
+type Answering struct {
+	Entry string `json:"entry"`
+	Known int    `json:"known"`
 }

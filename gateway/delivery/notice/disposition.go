@@ -1,6 +1,10 @@
 package notice
 
-import "strings"
+import (
+	"strings"
+
+	"postern/gateway/message"
+)
 
 // Disposition is the disposition type of an MDN, in lower case (RFC 8098 §3.2.6, RFC 3798 for the
 // failure types that Direct kept).
@@ -30,12 +34,12 @@ func (d Disposition) known() bool {
 // at. QUIRK: some agents write the type alone, without mode and semicolon.
 // A word that is no known type yields "".
 func readDisposition(v string) (Disposition, string) {
-	v = strings.ToLower(strings.TrimSpace(v))
+	v = strings.ToLower(strings.TrimSpace(message.WithoutComments(v)))
 	if _, after, ok := strings.Cut(v, ";"); ok {
 		v = after
 	}
 	v, _, _ = strings.Cut(v, ";")
-	v, _, _ = strings.Cut(v, "(") // a comment
+	v, _, _ = strings.Cut(v, "(") // a comment that is not closed
 	end := strings.IndexAny(v, "/,")
 	if end < 0 {
 		end = len(v)
@@ -47,7 +51,7 @@ func readDisposition(v string) (Disposition, string) {
 	if !d.known() {
 		return "", ""
 	}
-	return d, strings.TrimSpace(strings.Trim(v[end:], "/,"))
+	return d, oneLineText(strings.TrimSpace(strings.Trim(v[end:], "/,")), MaxText)
 }
 
 // Action is the action of one recipient in a DSN, in lower case (RFC 3464 §2.3.3).

@@ -1,70 +1,133 @@
 package notice
 
 import (
+	"strconv"
 	"strings"
 
 	"postern/smime/addr"
 )
 
-// group is one block of report fields; names in lower case, the first of a name counts.
-type group map[string]string
+// group is one block of report fields: every value of a name in lower case, in the order they stand in.
+type group map[string][]string
 
-// readGroups reads the body of a report part: blocks of fields with blank lines between (RFC 3464
-// §2.1). Lines that are no field are passed over and counted; line ends may be LF.
-func readGroups(b []byte) (groups []group, strange int) {
-	var g group
-	last := ""
-	for line := range strings.SplitSeq(strings.ToValidUTF8(string(b), "?"), "\n") {
-		line = strings.TrimRight(line, " \t\r")
-		if line == "" {
-			if len(g) > 0 && len(groups) <= MaxRecipients {
-				groups = append(groups, g)
-			}
-			g, last = nil, ""
-			continue
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if last == "" {
-				strange++
-			} else if len(g[last]) < 4*MaxText {
-				g[last] += " " + strings.TrimSpace(line)
-			}
-			continue
-		}
-		name, value, ok := strings.Cut(line, ":")
-		name = strings.ToLower(strings.TrimSpace(name))
-		if !ok || name == "" || strings.ContainsAny(name, " \t") {
-			strange++
-			last = ""
-			continue
-		}
-		if _, again := g[name]; again {
-			last = ""
-			continue
-		}
-		if g == nil {
-			g = group{}
-		}
-		g[name], last = strings.TrimSpace(value), name
+// maxValues is how many values of one name are kept.
+const maxValues = 8
+
+func (g group) has(name string) bool { return len(g[name]) > 0 }
+
+// get is the first value.
+func (g group) get(name string) string {
+	if !g.has(name) {
+		return ""
 	}
-	if len(g) > 0 && len(groups) <= MaxRecipients {
-		groups = append(groups, g)
-	}
-	return groups, strange
+	return g[name][0]
 }
 
-// readRecipient reads Final-Recipient or Original-Recipient (DN-46): "rfc822;" and angle brackets,
-// blanks and case do not matter. QUIRK: several agents leave the type out.
+// merge adds what another block says.
+func (g group) merge(more group) {
+	for name, values := range more {
+		g[name] = append(g[name], values...)
+		g[name] = g[name][:min(len(g[name]), maxValues)]
+	}
+}
+
+// readGroups reads the body of a report part: blocks of fields with blank lines between (RFC 3464
+// §2.1). QUIRK: some systems leave the blank line out, so a second recipient begins a block too. Lines
+// that are no field are passed over and counted; line ends may be LF.
+func readGroups(b []byte) (groups []group, strange int) {
+	r := groupReader{}
+	for line := range strings.SplitSeq(strings.ToValidUTF8(string(b), "?"), "\n") {
+		r.line(strings.TrimRight(line, " \t\r"))
+	}
+	r.end()
+	return r.groups, r.strange
+}
+
+type groupReader struct {
+	groups  []group
+	g       group
+	last    string // the field a folded line goes on with; "" for none
+	strange int
+}
+
+func (r *groupReader) end() {
+	if len(r.g) > 0 && len(r.groups) <= MaxRecipients {
+		r.groups = append(r.groups, r.g)
+	}
+	r.g, r.last = nil, ""
+}
+
+func (r *groupReader) line(line string) {
+	if line == "" {
+		r.end()
+		return
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		if r.last == "" {
+			r.strange++
+		} else if v := r.g[r.last]; len(v[len(v)-1]) < 4*MaxText {
+			v[len(v)-1] += " " + strings.TrimSpace(line)
+		}
+		return
+	}
+	name, value, ok := strings.Cut(line, ":")
+	name = strings.ToLower(strings.TrimSpace(name))
+	if !ok || name == "" || strings.ContainsAny(name, " \t") {
+		r.strange++
+		r.last = ""
+		return
+	}
+	if (name == "final-recipient" || name == "original-recipient") && r.g.has(name) {
+		r.end()
+	}
+	if r.g == nil {
+		r.g = group{}
+	}
+	if len(r.g[name]) >= maxValues {
+		r.last = ""
+		return
+	}
+	r.g[name], r.last = append(r.g[name], strings.TrimSpace(value)), name
+}
+
+// readRecipient reads Final-Recipient or Original-Recipient (DN-46): the type, angle brackets, blanks
+// and case do not matter. QUIRK: several agents leave the type out, some write a display name or a
+// comment beside the address, some lose an angle bracket.
 func readRecipient(v string) (a addr.Address, written string) {
 	v = strings.TrimSpace(v)
-	if _, after, ok := strings.Cut(v, ";"); ok {
+	if kind, after, ok := strings.Cut(v, ";"); ok && !strings.ContainsAny(kind, `"<@`) {
 		v = strings.TrimSpace(after)
+		if strings.EqualFold(strings.TrimSpace(kind), "utf-8") {
+			v = readUnitext(v)
+		}
 	}
-	a, err := addr.Parse(v)
-	if err != nil {
-		return addr.Address{}, oneLineText(v, MaxText)
+	if a, err := addr.Parse(v); err == nil {
+		return a, ""
 	}
-	return a, ""
+	if l, err := addr.ParseList(v); err == nil && len(l) == 1 {
+		return l[0], ""
+	}
+	if a, err := addr.Parse(strings.Trim(v, "<> \t")); err == nil {
+		return a, ""
+	}
+	return addr.Address{}, oneLineText(v, MaxText)
+}
+
+// readUnitext decodes the characters that an address of type utf-8 may spell as \x{HEX} (RFC 6533 §3).
+func readUnitext(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, `\x{`)
+		b.WriteString(before)
+		digits, after, closed := strings.Cut(rest, "}")
+		n, err := strconv.ParseUint(digits, 16, 21)
+		if !found || !closed || err != nil {
+			b.WriteString(s[len(before):])
+			return b.String()
+		}
+		b.WriteRune(rune(n))
+		s = after
+	}
 }
 
 // cleanStatus takes the code of RFC 3463 from a Status field, which may go on with a comment or, in

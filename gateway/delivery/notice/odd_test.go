@@ -91,7 +91,37 @@ func TestOddNotices(t *testing.T) {
 		{"a word nobody knows", mdn(to + id + auto + "pondered\n"), " false " + good},
 		{"a word that only begins like one", mdn(to + id + auto + "processedly\n"), " false " + good},
 		{"no disposition", mdn(to + id), " false " + good},
-		{"two dispositions: the first counts", mdn(to + id + auto + "processed\n" + auto + "failed\n"), "processed false " + good},
+		{"two dispositions: a failure counts", mdn(to + id + auto + "processed\n" + auto + "failed\n"), "failed false " + good},
+		{"two dispositions: a failure counts wherever it stands", mdn(to + id + auto + "denied\n" + auto + "dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), "failed false " + good},
+		{"two dispositions that differ: neither counts", mdn(to + id + auto + "dispatched\n" + auto + "processed\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), " false " + good},
+		{"three dispositions, the last a failure", mdn(to + id + auto + "processed\n" + auto + "dispatched\n" + auto + "processed/error\n"), "failed false " + good},
+		{"the same disposition twice", mdn(to + id + auto + "dispatched\n" + auto + "Dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), "dispatched true " + good},
+		{"dispatched that tells of a failure", mdn(to + id + auto + "dispatched\nFailure: mailbox full\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), " false " + good},
+		{"dispatched that tells of an error", mdn(to + id + auto + "dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\nError: mailbox full\n"), " false " + good},
+		{"dispatched with an empty Failure and a warning", mdn(to + id + auto + "dispatched\nFailure:\nWarning: slow\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), "dispatched true " + good},
+		{"processed that tells of a failure", mdn(to + id + auto + "processed\nFailure: cannot be decrypted\n"), " false " + good},
+		{"a comment with a semicolon in the disposition", mdn(to + id + "Disposition: automatic-action/MDN-sent-automatically (no; really); processed (done)\n"), "processed false " + good},
+		{"a comment that hides another disposition", mdn(to + id + "Disposition: automatic-action/MDN-sent-automatically; (dispatched) failed\n"), "failed false " + good},
+		{"a comment that is not closed", mdn(to + id + auto + "processed (done\n"), "processed false " + good},
+		{"a display name before the recipient", mdn("Final-Recipient: Bob Example <bob@clinic.example.com>\n" + id + auto + "processed\n"), "processed false " + good},
+		{"a typed recipient with a quoted name", mdn("Final-Recipient: rfc822; \"Example, Bob\" <bob@clinic.example.com>\n" + id + auto + "processed\n"), "processed false " + good},
+		{"a comment after the recipient", mdn("Final-Recipient: rfc822; bob@clinic.example.com (Bob)\n" + id + auto + "processed\n"), "processed false " + good},
+		{"an angle bracket lost", mdn("Final-Recipient: rfc822; bob@clinic.example.com>\n" + id + auto + "processed\n"), "processed false " + good},
+		{"two recipients in one field", mdn("Final-Recipient: rfc822; bob@clinic.example.com, eve@clinic.example.com\n" + id + auto + "processed\n"), "processed false  9f1c@hospital.example.org"},
+		{"no recipient at all: the sender's (AS-94)", mdn(id + auto + "processed\n"), "processed false " + good},
+		{"an empty recipient is not the sender's", mdn("Final-Recipient: rfc822;\n" + id + auto + "processed\n"), "processed false  9f1c@hospital.example.org"},
+		{"an address of type utf-8 (RFC 6533)", mdn("Final-Recipient: utf-8; bob@clinic.example.com\n" + id + auto + "processed\n"), "processed false " + good},
+		{"an escaped address of type utf-8", mdn("Final-Recipient: utf-8;\\x{62}ob\\x{40}clinic.example.com\n" + id + auto + "processed\n"), "processed false " + good},
+		{"an address that is not ASCII", mdn("Final-Recipient: utf-8;bøb@clinic.example.com\nOriginal-Recipient: rfc822;bob@clinic.example.com\n" + id + auto + "processed\n"), "processed false " + good},
+		{"the part's type for international mail (RFC 6533)", strings.Replace(mdn(to+id+auto+"dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), "Content-Type: message/", "Content-Type: message/global-", 1), "dispatched true " + good},
+		{"fields with a character set", strings.Replace(mdn(to+id+auto+"failed\nFailure: Briefkasten f\xfcllt\n"), "message/disposition-notification", "message/disposition-notification; charset=iso-8859-1", 1), "failed false " + good},
+		{"fields in base64", strings.Replace(mdn("RmluYWwtUmVjaXBpZW50OiByZmM4MjI7Ym9iQGNsaW5pYy5leGFtcGxlLmNvbQ0KT3JpZ2luYWwt\nTWVzc2FnZS1JRDogPDlmMWNAaG9zcGl0YWwuZXhhbXBsZS5vcmc+DQpEaXNwb3NpdGlvbjogeC95\nO2ZhaWxlZA0K\n"), "message/disposition-notification\n", "message/disposition-notification\nContent-Transfer-Encoding: base64\n", 1), "failed false " + good},
+		{"the fields are the part's own header", strings.Replace(mdn(to+id+auto+"processed\n"), "notification\n\n", "notification\n", 1), "processed false " + good},
+		{"fields in the part's header confirm nothing (DN-22)", strings.Replace(mdn(to+id+auto+"dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\n"), "notification\n\n", "notification\n", 1), "dispatched false " + good},
+		{"the id under a vendor's name", mdn(to + "X-Acme-Original-Message-ID: <9f1c@hospital.example.org>\n" + auto + "processed\n"), "processed false " + good},
+		{"the RFC's own field before a vendor's", mdn(to + "X-Acme-Original-Message-ID: <other@hospital.example.org>\n" + id + auto + "processed\n"), "processed false " + good},
+		{"the only message referred to", strings.Replace(mdn(to+auto+"processed\n"), "In-Reply-To: <header", "References: <9f1c", 1), "processed false " + good},
+		{"one of two messages referred to: unknown which", strings.Replace(mdn(to+auto+"processed\n"), "In-Reply-To: <header@", "References: <9f1c@hospital.example.org> <other@", 1), "processed false bob@clinic.example.com "},
 		{"lines that are no fields", mdn("hello world\n" + to + "?!\n" + id + auto + "processed\n"), "processed false " + good},
 
 		{"DSN exact", dsn("Reporting-MTA: dns;x.example\nX-Original-Message-ID: <9f1c@hospital.example.org>\n\n" + to + "Action: failed\nStatus: 5.1.1\n"), "failed false " + good},
@@ -106,6 +136,12 @@ func TestOddNotices(t *testing.T) {
 		{"DSN without action, status of class 4", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + "Status: 4.1.1\n"), " false " + good},
 		{"DSN without action and status", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to), " false " + good},
 		{"DSN action nobody knows", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + "Action: pondered\nStatus: 5.1.1\n"), " false " + good},
+		{"DSN expanded", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + "Action: expanded\nStatus: 2.0.0\n"), "handed_on false " + good},
+		{"DSN delayed with a status of class 5", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + "Action: delayed\nStatus: 5.0.0\n"), "delayed false " + good},
+		{"DSN that says delivered and failed of one", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + "Action: delivered\nAction: failed\nStatus: 5.1.1\n"), "handed_on false " + good},
+		{"DSN of a mailbox that is no address", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\nOriginal-Recipient: rfc822;bob@clinic.example.com\nFinal-Recipient: system;/var/mail/bob\nAction: failed\nStatus: 5.2.2\n"), "failed false " + good},
+		{"DSN for international mail (RFC 6533)", strings.Replace(dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n"+to+"Action: failed\nStatus: 5.1.1\n"), "Content-Type: message/", "Content-Type: message/global-", 1), "failed false " + good},
+		{"DSN behind a report part of prose", strings.Replace(dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n"+to+"Action: failed\nStatus: 5.1.1\n"), "text/plain", "message/delivery-status", 1), "failed false " + good},
 		{"DSN with a disposition smuggled in", dsn("X-Original-Message-ID: 9f1c@hospital.example.org\n\n" + to + auto + "dispatched\nX-DIRECT-FINAL-DESTINATION-DELIVERY:\nAction: failed\nStatus: 5.0.0\n"), "failed false " + good},
 	}
 	for _, c := range cases {
@@ -129,7 +165,7 @@ func TestOddNotices(t *testing.T) {
 func TestReturnedHeader(t *testing.T) {
 	in := strings.Replace(dsn("Reporting-MTA: dns;x\n\nFinal-Recipient: rfc822;bob@clinic.example.com\nAction: failed\nStatus: 5.0.0\n"),
 		"In-Reply-To: <header@hospital.example.org>\n", "", 1)
-	for _, mediaType := range []string{"text/rfc822-headers", "message/rfc822", "message/rfc822-headers"} {
+	for _, mediaType := range []string{"text/rfc822-headers", "message/rfc822", "message/rfc822-headers", "message/global", "message/global-headers", "message/partial; number=1; total=2; id=x"} {
 		part := "--b\nContent-Type: " + mediaType + "\n\nSubject: x\nMessage-ID: <returned@hospital.example.org>\nFrom: a@b.example\n\nbody\n--b--\n"
 		r := parse(t, crlf(strings.Replace(in, "--b--\n", part, 1)))
 		if r.OriginalMessageID != "returned@hospital.example.org" || r.IDSource != "returned-header" {
@@ -138,6 +174,44 @@ func TestReturnedHeader(t *testing.T) {
 	}
 	if r := parse(t, crlf(in)); r.OriginalMessageID != "" || r.IDSource != "" {
 		t.Errorf("an id out of nothing: %+v", r)
+	}
+}
+
+// What a notice says of several recipients stays with each of them.
+func TestSeveralRecipients(t *testing.T) {
+	const id = "Original-Message-ID: <9f1c@hospital.example.org>\n"
+	final := func(who string) string { return "Final-Recipient: rfc822;" + who + "@clinic.example.com\n" }
+	says := func(what string) string { return "Disposition: automatic-action/MDN-sent-automatically;" + what + "\n" }
+	const field = "X-DIRECT-FINAL-DESTINATION-DELIVERY: \n"
+	second := "--b\nContent-Type: message/disposition-notification\n\n" + final("eve") + id + says("failed") + "--b--\n"
+	cases := []struct{ name, in, want string }{
+		{"a block each", mdn(id + final("bob") + says("dispatched") + field + "\n" + final("eve") + says("failed") + "\n" + final("jo") + says("dispatched")),
+			"bob dispatched true, eve failed false, jo dispatched false"},
+		{"no blank line between them", mdn(id + final("bob") + says("processed") + final("eve") + says("failed") + "Failure: no such mailbox\n"),
+			"bob processed false, eve failed false"},
+		{"one block with blank lines in it", mdn(id + "\n" + final("bob") + "\n" + says("dispatched") + "\n" + field), "bob dispatched true"},
+		{"a part each", strings.Replace(mdn(final("bob")+id+says("processed")), "--b--\n", second, 1), "bob processed false, eve failed false"},
+		{"the same one twice, and differently: the failure counts", mdn(id + final("bob") + says("dispatched") + field + "\n" + final("bob") + says("failed")), "bob failed false"},
+		{"the failure counts wherever it stands", mdn(id + final("bob") + says("failed") + "\n" + final("bob") + says("dispatched") + field), "bob failed false"},
+		{"of a second message", mdn(id + final("bob") + says("processed") + "\nOriginal-Message-ID: <other@hospital.example.org>\n" + final("eve") + says("failed")), "bob processed false"},
+		{"DSN, a block each", dsn("Reporting-MTA: dns;x\n\n" + final("bob") + "Action: failed\nStatus: 5.1.1\n\n" + final("eve") + "Action: delayed\nStatus: 4.4.1\n\n" + final("jo") + "Action: relayed\nStatus: 2.0.0\n"),
+			"bob failed false, eve delayed false, jo handed_on false"},
+		{"DSN, no blank line between them", dsn("Reporting-MTA: dns;x\n\n" + final("bob") + "Action: delayed\nStatus: 4.4.1\n" + final("eve") + "Action: failed\nStatus: 5.1.1\n"),
+			"bob delayed false, eve failed false"},
+		{"DSN, no blank line and Original-Recipient first", dsn("Reporting-MTA: dns;x\n\nOriginal-Recipient: rfc822;b@clinic.example.com\n" + final("bob") + "Action: delayed\nOriginal-Recipient: rfc822;e@clinic.example.com\n" + final("eve") + "Action: failed\nStatus: 5.1.1\n"),
+			"bob delayed false, eve failed false"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := parse(t, crlf(c.in))
+			var got []string
+			for _, e := range r.Entries {
+				got = append(got, fmt.Sprintf("%s %s %v", e.About().Local(), e.Outcome(), e.ConfirmsFinalDelivery()))
+			}
+			if s := strings.Join(got, ", "); s != c.want {
+				t.Errorf("got %q, want %q\n%+v", s, c.want, r)
+			}
+		})
 	}
 }
 
@@ -209,6 +283,18 @@ func TestBounds(t *testing.T) {
 		strings.Repeat("--m\n\nsome text in each of very many parts of the original message\n", 5000)+"--m--\n--b--\n", 1)
 	if r := parse(t, crlf(monster)); len(r.Entries) != 1 || !r.Standard || len(r.Repairs) == 0 {
 		t.Errorf("a notice that returns a monster: %+v", r)
+	}
+	often := strings.Replace(dsn(block), "--b--\n", strings.Repeat("--b\nContent-Type: message/delivery-status\n\n"+block[1:], 40)+"--b--\n", 1)
+	if r := parse(t, crlf(often)); len(r.Entries) != 16 || len(r.Repairs) == 0 {
+		t.Errorf("%d entries of 41 report parts: %v", len(r.Entries), r.Repairs)
+	}
+	many = mdn(strings.Repeat("Final-Recipient: rfc822;bob@clinic.example.com\nDisposition: a/b;failed\n\n", 2*notice.MaxRecipients))
+	if r := parse(t, crlf(many)); len(r.Entries) > notice.MaxRecipients+1 {
+		t.Errorf("%d entries of an MDN", len(r.Entries))
+	}
+	many = mdn(strings.Repeat("Disposition: a/b;processed\n", 1000) + "Disposition: a/b;dispatched\nFinal-Recipient: rfc822;bob@clinic.example.com\n")
+	if r := parse(t, crlf(many)); len(r.Entries) != 1 || r.Entries[0].Outcome() != notice.OutcomeProcessed {
+		t.Errorf("1,001 dispositions: %+v", r)
 	}
 	head := "X: " + strings.Repeat("y", message.MaxHeader) + "\n" + dsn(block)
 	b := crlf(head)

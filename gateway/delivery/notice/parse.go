@@ -1,9 +1,12 @@
 package notice
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"postern/gateway/message"
@@ -17,7 +20,8 @@ const (
 	MaxParts = 1000      // of the message and of what it returns
 	MaxDepth = 16
 
-	frontScan = 32 << 10 // octets that are looked at when the whole is over MaxParts or MaxDepth
+	maxReports = 16       // report parts of one kind that are read
+	frontScan  = 32 << 10 // octets that are looked at when the whole is over MaxParts or MaxDepth
 )
 
 // ErrNotNotice is Parse's answer for any other mail, among it bounces in prose.
@@ -59,9 +63,9 @@ func facts(r io.ReaderAt, size int64) (message.Facts, error) {
 type parser struct {
 	src          io.ReaderAt
 	report       *Report
-	notification []byte // the first message/disposition-notification
-	status       []byte // the first message/delivery-status
-	original     []byte // the returned header of the original message
+	notification [][]byte // each message/disposition-notification
+	status       [][]byte // each message/delivery-status
+	original     []byte   // the returned header of the original message
 }
 
 func (p *parser) repair(s string) { p.report.Repairs = append(p.report.Repairs, s) }
@@ -84,15 +88,21 @@ func (p *parser) walk(size int64) error {
 	return p.visit(root)
 }
 
-// visit goes through the message's own multiparts, not into messages it carries.
+// visit goes through the message's own multiparts, not into messages it carries. The global types are
+// those of RFC 6533.
 func (p *parser) visit(n *part.Part) error {
 	switch n.MediaType {
-	case "message/disposition-notification":
-		return p.keep(&p.notification, n)
+	case "message/disposition-notification", "message/global-disposition-notification":
+		return p.reportPart(&p.notification, n)
 	case "message/delivery-status", "message/global-delivery-status":
-		return p.keep(&p.status, n)
-	case "message/rfc822", "text/rfc822-headers", "message/rfc822-headers":
-		return p.keep(&p.original, n)
+		return p.reportPart(&p.status, n)
+	case "message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "message/global", "message/global-headers", "message/partial":
+		if p.original != nil {
+			return nil
+		}
+		b, err := p.read(n)
+		p.original = append([]byte{}, bytes.TrimLeft(b, "\r\n")...)
+		return err
 	}
 	if !n.Multipart() {
 		return nil
@@ -105,20 +115,40 @@ func (p *parser) visit(n *part.Part) error {
 	return nil
 }
 
-// keep reads the first part of its kind, as much of it as is looked at.
-func (p *parser) keep(to *[]byte, n *part.Part) error {
-	if *to != nil {
+// reportPart keeps a report part. QUIRK: some agents forget the blank line before the fields, which makes them
+// the part's own header.
+func (p *parser) reportPart(to *[][]byte, n *part.Part) error {
+	if len(*to) == maxReports {
+		p.repair("more report parts than are read")
 		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(n.Open(p.src), MaxPart))
+	b, err := p.read(n)
 	if err != nil {
 		return err
 	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		b = nil
+		for _, f := range n.Header.Fields {
+			name := strings.ToLower(f.Name)
+			if !strings.HasPrefix(name, "content-") && !strings.EqualFold(name, message.FinalDelivery) { // DN-22: it counts inside the part only
+				b = append(b, f.Raw...)
+			}
+		}
+		if len(b) > 0 {
+			p.repair("the fields stand in the header of their part")
+		}
+	}
+	*to = append(*to, b)
+	return nil
+}
+
+// read is as much of a part as is looked at.
+func (p *parser) read(n *part.Part) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(n.Open(p.src), MaxPart))
 	if len(b) == MaxPart && n.MediaType != "message/rfc822" {
 		p.repair("a part longer than is read")
 	}
-	*to = append([]byte{}, b...)
-	return nil
+	return b, err
 }
 
 // finish makes the report of what was found. A message without the part that its report-type
@@ -139,7 +169,7 @@ func (p *parser) finish(f message.Facts) (*Report, error) {
 		p.repair("the report part is missing")
 	}
 	if r.Kind == message.MDN {
-		p.readMDN()
+		p.readMDN(f)
 	} else {
 		p.readDSN()
 	}
@@ -147,94 +177,90 @@ func (p *parser) finish(f message.Facts) (*Report, error) {
 	return r, nil
 }
 
-func (p *parser) readMDN() {
-	groups, strange := readGroups(p.notification)
-	if strange > 0 {
+// groups are the blocks of all parts of the report's kind.
+func (p *parser) groups(parts [][]byte) (all []group) {
+	odd := 0
+	for _, b := range parts {
+		groups, strange := readGroups(b)
+		all = append(all, groups...)
+		odd += strange
+	}
+	if odd > 0 {
 		p.repair("lines that are no fields")
 	}
-	all := group{}
-	for _, g := range groups { // one block by the RFC; blank lines inside it are forgiven
-		for name, v := range g {
-			if _, again := all[name]; !again {
-				all[name] = v
-			}
-		}
-	}
-	if len(all) == 0 {
-		return
-	}
-	p.report.Reporter = oneLineText(all["reporting-ua"], MaxText)
-	p.identify(all, "original-message-id", "x-original-message-id")
-	var e Entry
-	e.Recipient, e.Written = readRecipient(all["final-recipient"])
-	if v, ok := all["original-recipient"]; ok {
-		e.Original, _ = readRecipient(v)
-	}
-	e.Disposition, e.Modifier = readDisposition(all["disposition"])
-	e.Modifier = oneLineText(e.Modifier, MaxText)
-	_, e.FinalField = all[strings.ToLower(message.FinalDelivery)]
-	for _, name := range []string{"failure", "error", "warning"} {
-		if v := oneLineText(all[name], MaxText); v != "" && e.Detail == "" {
-			e.Detail = v
-		}
-	}
-	p.report.Entries = []Entry{e}
+	return all[:min(len(all), MaxRecipients+1)] // the first may be of the message
 }
 
 func (p *parser) readDSN() {
-	groups, strange := readGroups(p.status)
-	if strange > 0 {
-		p.repair("lines that are no fields")
-	}
-	for i, g := range groups {
+	for i, g := range p.groups(p.status) {
 		if i == 0 || p.report.Reporter == "" {
-			_, mta, ok := strings.Cut(g["reporting-mta"], ";")
+			_, mta, ok := strings.Cut(g.get("reporting-mta"), ";")
 			if !ok {
-				mta = g["reporting-mta"]
+				mta = g.get("reporting-mta")
 			}
 			p.report.Reporter = oneLineText(mta, MaxText)
 		}
 		p.identify(g, "x-original-message-id", "original-message-id") // DN-45
-		_, final := g["final-recipient"]
-		_, action := g["action"]
-		if !final && !action {
+		if !g.has("final-recipient") && !g.has("action") {
 			continue
 		}
-		var e Entry
-		e.Recipient, e.Written = readRecipient(g["final-recipient"])
-		if v, ok := g["original-recipient"]; ok {
-			e.Original, _ = readRecipient(v)
-		}
-		e.Action, e.Status, e.Detail = cleanAction(g["action"]), cleanStatus(g["status"]), diagnostic(g["diagnostic-code"])
+		e := readEntry(g)
+		e.Action, e.Status, e.Detail = cleanAction(g.get("action")), cleanStatus(g.get("status")), diagnostic(g.get("diagnostic-code"))
 		if len(p.report.Entries) < MaxRecipients {
 			p.report.Entries = append(p.report.Entries, e)
 		}
 	}
 }
 
-// identify takes the original's id from the first of the fields that holds one.
+// readEntry reads whom a block speaks of.
+func readEntry(g group) (e Entry) {
+	e.Recipient, e.Written = readRecipient(g.get("final-recipient"))
+	if g.has("original-recipient") {
+		e.Original, _ = readRecipient(g.get("original-recipient"))
+	}
+	return e
+}
+
+// identify takes the original's id from the first of the fields that holds one, or from an extension field of
+// such a name. QUIRK: some agents put a vendor's prefix before it.
 func (p *parser) identify(g group, names ...string) {
+	if p.report.OriginalMessageID != "" {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(g)) {
+		if strings.HasPrefix(name, "x-") && strings.HasSuffix(name, "-original-message-id") {
+			names = append(names, name)
+		}
+	}
 	for _, name := range names {
-		if id := message.NormalID(g[name]); id != "" && len(id) <= message.MaxMessageID && p.report.OriginalMessageID == "" {
+		if id := message.NormalID(g.get(name)); id != "" && len(id) <= message.MaxMessageID {
 			p.report.OriginalMessageID, p.report.IDSource = id, name
+			return
 		}
 	}
 }
 
-// correlate falls back to In-Reply-To, then to the returned header (DN-45).
+// correlate falls back to In-Reply-To, then to the returned header (DN-45), then to a message that is the only
+// one referred to.
 func (p *parser) correlate(f message.Facts) {
 	if p.report.OriginalMessageID != "" {
 		return
 	}
-	if id := message.NormalID(f.InReplyTo); id != "" {
-		p.report.OriginalMessageID, p.report.IDSource = id, "in-reply-to"
+	found := func(id, source string) bool {
+		if id = message.NormalID(id); id == "" {
+			return false
+		}
+		p.report.OriginalMessageID, p.report.IDSource = id, source
+		return true
+	}
+	if found(f.InReplyTo, "in-reply-to") {
 		return
 	}
 	var i message.Inspector
-	if _, err := i.Write(p.original); err != nil {
+	if _, err := i.Write(p.original); err == nil && found(i.Facts().MessageID, "returned-header") {
 		return
 	}
-	if id := message.NormalID(i.Facts().MessageID); id != "" {
-		p.report.OriginalMessageID, p.report.IDSource = id, "returned-header"
+	if len(f.References) == 1 {
+		found(f.References[0], "references")
 	}
 }
