@@ -17,7 +17,7 @@ var floors = map[string]int{
 	"gateway/delivery/route": 5, "gateway/delivery/track": 5, "gateway/delivery/queue": 6, "gateway/clinic/inbox": 6,
 	"gateway/clinic/patient": 5, "gateway/clinic/template": 5, "gateway/clinic/scan": 5, "gateway/clinic/compose": 5, "gateway/clinic/": 6, "gateway/agent": 6, "gateway/rehearsal": 6,
 	"gateway/edge/crowd": 6, "gateway/edge/": 7, "gateway/edge/web/": 8, "gateway/delivery/relay": 7, "gateway/store/": 6, "gateway/store": 7,
-	"gateway/pipeline": 8, "gateway/backup": 8, "gateway": 9, "gateway/lab/": 10, "gateway/lab": 10, "gateway/selftest": 11, "gateway/demo/": 10, "gateway/demo": 11,
+	"gateway/pipeline": 8, "gateway/backup": 8, "gateway": 9, "gateway/lab/port": 3, "gateway/lab/": 10, "gateway/lab": 10, "gateway/selftest": 11, "gateway/demo/": 10, "gateway/demo": 11,
 	"gateway/bench": 11, "cmd/postern": 12,
 }
 

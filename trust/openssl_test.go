@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"postern/gateway/lab/peer"
+	"postern/gateway/lab/port"
 	"postern/trust"
 	"postern/trust/revoke"
 )
@@ -161,21 +161,15 @@ func (o *opensslCA) responder(port int) {
 	o.t.Fatal("the OpenSSL responder did not start")
 }
 
-func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // TestOpenSSLAuthority: certificates, lists and OCSP answers of an independent CA.
 func TestOpenSSLAuthority(t *testing.T) {
 	ca := newOpenSSLCA(t)
 	w := newWeb(t)
-	port := freePort(t)
-	ocspURL := fmt.Sprintf("http://127.0.0.1:%d", port)
+	at, err := port.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ocspURL := "http://" + port.At(at)
 	crl := "crlDistributionPoints=URI:" + w.URL + "/ca.crl"
 	san := "subjectAltName=email:dr@clinic.example"
 	byOCSP := "authorityInfoAccess=OCSP;URI:" + ocspURL
@@ -184,7 +178,7 @@ func TestOpenSSLAuthority(t *testing.T) {
 	ca.revoke("badlist")
 	ca.revoke("badocsp")
 	w.put("/ca.crl", ca.list())
-	ca.responder(port)
+	ca.responder(at)
 
 	s := store{in: []*x509.Certificate{ca.cert("ca.pem")}, settings: trust.Settings{RevocationHardFail: true}}
 	f := fetcher()

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +31,7 @@ import (
 	"postern/gateway/delivery/track"
 	"postern/gateway/demo/week"
 	"postern/gateway/edge/control"
+	"postern/gateway/lab/port"
 	"postern/gateway/message"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -152,12 +152,9 @@ func (d *Demo) make(ctx context.Context, s *Site) error {
 // freePorts finds four ports that nothing listens on now.
 func freePorts() (ports [4]int, err error) {
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		if ports[i], err = port.Free(); err != nil {
 			return ports, fmt.Errorf("demo: %w", err)
 		}
-		defer l.Close() // all are held until four are found
-		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil
 }

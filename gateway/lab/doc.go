@@ -6,6 +6,6 @@
 // It is for tests, self-tests and benchmarks. It replaces no part of a gateway: what is sent in a lab goes
 // over SMTP and DNS sockets.
 //
-// It does not isolate: whoever can reach loopback can reach a lab. Limits: ports from 10,000 to 29,999;
-// 16 sites.
+// It does not isolate: whoever can reach loopback can reach a lab. Limits: 16 sites;
+// their ports are those of package port.
 package lab

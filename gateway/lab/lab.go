@@ -12,6 +12,7 @@ import (
 
 	"postern/gateway"
 	"postern/gateway/delivery/queue"
+	"postern/gateway/lab/port"
 	"postern/gateway/store"
 	"postern/smime/addr"
 )
@@ -50,7 +51,7 @@ func New(ctx context.Context, o Options) (l *Lab, err error) {
 			l = nil
 		}
 	}()
-	resolver, err := l.freePort()
+	resolver, err := freePort()
 	if err != nil {
 		return l, err
 	}
@@ -191,11 +192,16 @@ func newSite(l *Lab, name, dir string) (*Site, error) {
 	}
 	s := &Site{Name: name, Domain: d, Dir: dir, File: filepath.Join(dir, "postern.toml"), lab: l}
 	for _, at := range s.ports() {
-		if *at, err = l.freePort(); err != nil {
+		if *at, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+func freePort() (string, error) {
+	n, err := port.Free()
+	return port.At(n), err
 }
 
 func (s *Site) ports() []*string { return []*string{&s.SMTP, &s.Submission, &s.SubmissionTLS, &s.DNS} }

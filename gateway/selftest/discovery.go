@@ -136,13 +136,13 @@ func (s *stage) second() {
 	s.expect("D9", "valid and expired certificate at one name", a9, t9, discover.DNSAddress)
 
 	t10 := s.valid(a10, d3)
-	s.note(s.net.DeadDirectory(s.ctx, d3, 0, 0))
+	s.note(s.net.DeadDirectory(d3, 0, 0))
 	s.ldap(d3, 1, 0, entry(a10, t10))
 	s.expect("D10", "first directory unreachable, the second has it", a10, t10, discover.LDAPAddress)
 
 	s.net.Domain(d7)
 	s.refuse("D11", "nothing in DNS, no directory", a11, agent.ReasonNotFound)
-	s.note(s.net.DeadDirectory(s.ctx, d8, 0, 0))
+	s.note(s.net.DeadDirectory(d8, 0, 0))
 	s.refuse("D12", "nothing in DNS, the only directory unreachable", a12, agent.ReasonUnknown)
 	s.ldap(d11, 0, 0)
 	s.refuse("D13", "nothing in DNS, directory without the entry", a13, agent.ReasonNotFound)

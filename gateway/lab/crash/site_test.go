@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"postern/gateway"
 	"postern/gateway/config"
 	"postern/gateway/edge/control"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 )
 
@@ -88,12 +88,10 @@ func newSites(t *testing.T, dir string) [2]*site {
 func freePorts(t *testing.T) (ports [4]int) {
 	t.Helper()
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if ports[i], err = port.Free(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports
 }

@@ -17,17 +17,17 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"postern/gateway/lab/peer"
+	"postern/gateway/lab/port"
 
 	"github.com/miekg/dns"
 )
 
-// startTime is how long a server may take to be ready.
-const startTime = 15 * time.Second
+// startTime is how long a server may take to be ready. It only ends a wait for nothing.
+const startTime = 2 * time.Minute
 
 // Start runs the program until the test ends and waits until ready says that it serves. The program
 // must stay in the foreground. Its output is shown when it does not come up.
@@ -92,35 +92,14 @@ func place(t testing.TB) string {
 	return dir
 }
 
-// Ports are given from below those that systems give to outgoing connections, and from above those of the lab's sites:
-// one that was free stays so until its daemon binds it. Each is given once in a process, and processes begin apart.
-const (
-	firstPort = 29100
-	perRange  = 900
-	ranges    = 4
-)
-
-var given atomic.Uint32
-
-// Port is a loopback port that was free for TCP and UDP a moment ago.
+// Port is a loopback port that was free for TCP and UDP a moment ago, and is given to nobody else.
 func Port(t testing.TB) int {
 	t.Helper()
-	for range perRange {
-		port := firstPort + os.Getpid()%ranges*perRange + int(given.Add(1))%perRange
-		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		tcp, err := net.Listen("tcp", at)
-		if err != nil {
-			continue
-		}
-		udp, err := net.ListenPacket("udp", at)
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return port
-		}
+	n, err := port.Free()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port free for TCP and UDP")
-	return 0
+	return n
 }
 
 // split takes "127.0.0.1:5300" apart.

@@ -20,6 +20,7 @@ import (
 	"postern/certs/zone"
 	"postern/gateway/edge/dnsd"
 	"postern/gateway/edge/ldapd"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 )
 
@@ -93,24 +94,24 @@ func (n *Internet) Directory(ctx context.Context, d addr.Domain, priority, weigh
 	server := ldapd.New(nil)
 	server.Publish(directory)
 	n.ldaps = append(n.ldaps, served{l, server})
-	n.announce(d, priority, weight, l)
+	n.announce(d, priority, weight, l.Addr().(*net.TCPAddr).Port)
 	return nil
 }
 
 // DeadDirectory announces an LDAP server where nobody listens.
-func (n *Internet) DeadDirectory(ctx context.Context, d addr.Domain, priority, weight uint16) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+func (n *Internet) DeadDirectory(d addr.Domain, priority, weight uint16) error {
+	dead, err := port.Free()
 	if err != nil {
 		return fmt.Errorf("internet: %w", err)
 	}
-	n.announce(d, priority, weight, l)
-	return l.Close()
+	n.announce(d, priority, weight, dead)
+	return nil
 }
 
-func (n *Internet) announce(d addr.Domain, priority, weight uint16, l net.Listener) {
+func (n *Internet) announce(d addr.Domain, priority, weight uint16, at int) {
 	z := n.zone(d)
 	z.SRV = append(z.SRV, zone.SRV{Service: "_ldap._tcp", Priority: priority, Weight: weight,
-		Port: uint16(l.Addr().(*net.TCPAddr).Port), Target: "host." + d.String()})
+		Port: uint16(at), Target: "host." + d.String()})
 }
 
 // URL is where File puts a path, e.g. "/ca.cer".

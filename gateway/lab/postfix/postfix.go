@@ -20,7 +20,11 @@ import (
 	"time"
 
 	"postern/gateway/lab/peer"
+	"postern/gateway/lab/port"
 )
+
+// patience is how long Postfix may take to start or to end. It only ends a wait for nothing.
+const patience = 2 * time.Minute
 
 // Server is a running Postfix.
 type Server struct {
@@ -63,7 +67,9 @@ func Start(t testing.TB, settings ...string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &Server{Dir: dir, Addr: freePort(t)}
+	n, err := port.Free()
+	must(t, err)
+	s := &Server{Dir: dir, Addr: port.At(n)}
 	s.configure(t, settings)
 	run(t, program, "-c", filepath.Join(dir, "etc"), "start")
 	t.Cleanup(func() {
@@ -72,7 +78,7 @@ func Start(t testing.TB, settings ...string) *Server {
 			t.Logf("postfix log:\n%s", s.Log())
 		}
 	})
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		c, err := net.Dial("tcp", s.Addr)
 		if err == nil {
 			c.Close()
@@ -97,7 +103,7 @@ func (s *Server) stop(t testing.TB) {
 		return
 	}
 	syscall.Kill(pid, syscall.SIGTERM)
-	for end := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; {
+	for end := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; {
 		if time.Now().After(end) {
 			t.Errorf("postfix master %d does not end", pid)
 			return
@@ -161,16 +167,6 @@ func (s *Server) Mailbox(t testing.TB) [][]byte {
 		out = append(out, b)
 	}
 	return out
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func run(t testing.TB, name string, args ...string) {
