@@ -4,26 +4,25 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"postern/certs/zone"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 )
 
 // TestASecondaryThatIsAwayIsWaitedForOnce: not once for each of the zones.
 func TestASecondaryThatIsAwayIsWaitedForOnce(t *testing.T) {
-	nobody, err := net.ListenPacket("udp", "127.0.0.1:0")
+	nobody, err := port.Free() // the machine refuses at once what is sent there
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close() // the machine refuses at once what is sent there
 	var log bytes.Buffer
 	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Transfer: []Secondary{{
-		From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Key: "copy.example", Secret: "MDEyMzQ1Njc4OWFiY2RlZg==", Notify: []string{nobody.LocalAddr().String()}}}})
+		From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Key: "copy.example", Secret: "MDEyMzQ1Njc4OWFiY2RlZg==", Notify: []string{port.At(nobody)}}}})
 	var zones []zone.Zone
 	for i := range 20 {
 		zones = append(zones, zone.Zone{Domain: addr.MustDomain(fmt.Sprintf("d%d.example.org", i)), NS: []zone.Host{{Name: "ns.example.net"}}})
