@@ -113,31 +113,32 @@ func (l letters) blob(ctx context.Context, org string, r io.Reader) (spool.Blob,
 	return w.Commit(ctx)
 }
 
-// Begin keeps a new draft. What is passed on goes along as files: every document and attachment of the message.
-func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft) error {
+// Begin keeps a new draft. What is passed on goes along as files: every document and attachment of the message. met is
+// who else answers the message or has answered it, nil for who was told and goes on (again); the draft is kept all the same.
+func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft, again bool) (met *work.Collision, err error) {
 	var passed *inbox.Item
 	if d.Work != "" && (d.How == letter.Forward || d.How == letter.Redirect) {
 		e, err := l.s.Store.Work(ctx, d.Org, d.Work)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		it, err := l.s.Store.Item(ctx, e.Inbox, e.Number)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if it.Flags.PartsLeftOut || it.Flags.Unreadable != "" {
-			return &web.Refusal{Text: "Not all parts of this message can be taken along one by one, so it cannot be passed on from here. Export it, and send what you need as files."}
+			return nil, &web.Refusal{Text: "Not all parts of this message can be taken along one by one, so it cannot be passed on from here. Export it, and send what you need as files."}
 		}
 		passed = &it
 	}
 	b, err := l.keep(ctx, d)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := l.s.Store.AddDraft(ctx, d, b, l.entry(who, "draft", string(d.ID), map[string]any{"how": d.How, "work": d.Work})); err != nil || passed == nil {
-		return err
+	if met, err = l.s.Store.AddDraft(ctx, d, b, again, l.entry(who, "draft", string(d.ID), map[string]any{"how": d.How, "work": d.Work, "again": again})); err != nil || passed == nil {
+		return met, err
 	}
-	return l.along(ctx, who, d, *passed)
+	return met, l.along(ctx, who, d, *passed)
 }
 
 // along attaches the files of an item to a draft, all of them: what is too much for one message is for Check to say. Words

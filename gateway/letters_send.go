@@ -65,8 +65,9 @@ func (l letters) about(ctx context.Context, d letter.Draft) (string, error) {
 	return called(r.Stated), err
 }
 
-// Send submits a draft in the name of its team. Its report says why not, where it is not sent. To send it twice is
-// to send it once: the draft is what tells one from the other.
+// Send submits a draft in the name of its team. Its report says why not, where it is not sent; a *work.Collision says that
+// more answers left than the d.Known its writer knew of. To send it twice is to send it once: the draft is what tells one
+// from the other.
 func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, confirmed string) (id message.ID, r letter.Report, err error) {
 	if r, err = l.Check(ctx, d); err != nil || !r.Ready(confirmed == r.Seal()) {
 		return "", r, err
@@ -95,7 +96,7 @@ func (l letters) Send(ctx context.Context, who staff.Person, d letter.Draft, con
 		return "", r, err
 	}
 	return id, r, l.s.Store.MarkSent(ctx, d, store.SentRow{Message: id, Org: d.Org, Person: who.ID, SignFor: d.SignFor, Pool: d.Pool, Work: d.Work, How: d.How,
-		Category: d.Category}, l.entry(who, "send", string(id), map[string]any{"draft": d.ID, "recipients": len(d.Recipients()), "files": len(d.Files), "work": d.Work, "confirmed": len(r.Confirm) > 0}))
+		Category: d.Category}, l.entry(who, "send", string(id), map[string]any{"draft": d.ID, "recipients": len(d.Recipients()), "files": len(d.Files), "work": d.Work, "confirmed": len(r.Confirm) > 0, "known": d.Known}))
 }
 
 // tellRedirected tells the sender of a message that reached the wrong place where it went, so that the next goes there
@@ -113,7 +114,7 @@ func (l letters) tellRedirected(ctx context.Context, who staff.Person, d letter.
 	for i, a := range d.To {
 		to[i] = a.String()
 	}
-	note := letter.Draft{ID: d.ID + "-told", Org: d.Org, How: letter.Reply, From: d.From, To: []addr.Address{e.Sender}, Text: "Your message reached us, and it is for somebody else. We have passed it on to " +
+	note := letter.Draft{ID: d.ID + "-told", Org: d.Org, How: letter.New, From: d.From, To: []addr.Address{e.Sender}, Text: "Your message reached us, and it is for somebody else. We have passed it on to " +
 		strings.Join(to, ", ") + ".\n\nPlease write there next time: it will be seen sooner."}
 	_, err = l.submit(ctx, who, note, compose.Message{From: d.From, To: note.To, Subject: "Passed on: your message", Text: note.Signed(who, team), Now: l.s.now(),
 		InReplyTo: it.RFCID, References: it.References})
@@ -150,8 +151,12 @@ func (l letters) submit(ctx context.Context, who staff.Person, d letter.Draft, m
 		_, err := m.Write(pw)
 		pw.CloseWithError(err)
 	}()
-	id, err := l.s.submit(ctx, message.Submission{Org: d.Org, Edge: message.EdgeWeb, EdgeID: string(d.ID), Principal: who.Login, From: d.From,
-		Recipients: d.Recipients(), Purpose: d.Purpose, IdempotencyKey: string(d.ID)}, pr)
+	sub := message.Submission{Org: d.Org, Edge: message.EdgeWeb, EdgeID: string(d.ID), Principal: who.Login, From: d.From, Recipients: d.Recipients(),
+		Purpose: d.Purpose, IdempotencyKey: string(d.ID)}
+	if d.Answers() {
+		sub.Answering = &message.Answering{Entry: string(d.Work), Known: d.Known}
+	}
+	id, err := l.s.submit(ctx, sub, pr)
 	pr.CloseWithError(io.ErrClosedPipe)
 	<-done
 	return id, err
@@ -231,7 +236,7 @@ func (l letters) Again(ctx context.Context, who staff.Person, r store.SentRow, t
 	}
 	d := letter.Begin(who, letter.New, r.Pool, m.Submission.From, nil, l.s.now())
 	d.To, d.Category, d.SignFor, d.Purpose, d.Subject, d.Text = to, r.Category, r.SignFor, m.Submission.Purpose, m.Facts.Subject, letter.Unsigned(text)
-	if err := l.Begin(ctx, who, d); err != nil {
+	if _, err := l.Begin(ctx, who, d, false); err != nil {
 		return "", err
 	}
 	b, err := l.s.Store.Blob(ctx, r.Blob)

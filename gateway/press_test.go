@@ -121,3 +121,13 @@ func TestAnAnswerToWhatIsSensitive(t *testing.T) {
 		}
 	}
 }
+
+// draftForm is where the form of a kept draft goes.
+var draftForm = regexp.MustCompile(`action="(/write/draft/[^"]+)"`)
+
+// press sends a form and says whether the message left: then page is its path.
+func (b *browser) press(path string, fields ...string) (page string, left bool) {
+	b.Helper()
+	page, status := b.submit(path, fields...)
+	return page, status == http.StatusSeeOther && strings.HasPrefix(page, "/sent/")
+}

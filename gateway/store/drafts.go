@@ -33,12 +33,12 @@ type envelope struct {
 	SignFor string
 }
 
-const draftColumns = "id, org, person, work, how, pool, mail_from, envelope, category, state, asked, message, blob, version, begun, changed"
+const draftColumns = "id, org, person, work, how, pool, mail_from, envelope, category, state, asked, message, blob, version, begun, changed, known"
 
 func scanDraft(r *sql.Rows) (d DraftRow, err error) {
 	var from, env, begun, changed string
 	if err = r.Scan(&d.ID, &d.Org, &d.Person, &d.Work, &d.How, &d.Pool, &from, &env, &d.Category, &d.State, &d.Asked, &d.Message, &d.Blob, &d.Version,
-		&begun, &changed); err != nil {
+		&begun, &changed, &d.Known); err != nil {
 		return d, err
 	}
 	var e envelope
@@ -52,15 +52,38 @@ func scanDraft(r *sql.Rows) (d DraftRow, err error) {
 	return d, err
 }
 
-// AddDraft keeps a new draft with its text.
-func (s *Store) AddDraft(ctx context.Context, d letter.Draft, text spool.Blob, entry AuditEntry) error {
-	return s.doDesk(ctx, func(w *writer) error {
+// AddDraft keeps a new draft with its text. Where it answers an entry of work, it says in the same commit that its writer
+// begins to: met is who else is at it or was first, and nil for who was told and goes on (again). The draft is kept all the same.
+func (s *Store) AddDraft(ctx context.Context, d letter.Draft, text spool.Blob, again bool, entry AuditEntry) (met *work.Collision, err error) {
+	err = s.doDesk(ctx, func(w *writer) error {
+		met = nil
 		w.blob(text)
-		w.exec("INSERT INTO draft VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d.ID, d.Org, d.Person, d.Work, d.How, d.Pool, d.From.String(),
-			column(envelope{d.To, d.Cc, d.Purpose, d.SignFor}), d.Category, d.State, d.Asked, "", text.ID, d.Version, stamp(d.Begun), stamp(w.s.now()))
+		if d.Answers() {
+			met = w.begin(d, again)
+		}
+		w.exec("INSERT INTO draft("+draftColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d.ID, d.Org, d.Person, d.Work, d.How, d.Pool, d.From.String(),
+			column(envelope{d.To, d.Cc, d.Purpose, d.SignFor}), d.Category, d.State, d.Asked, "", text.ID, d.Version, stamp(d.Begun), stamp(w.s.now()), max(d.Known, 0))
 		w.audit(entry)
 		return w.err
 	})
+	return met, err
+}
+
+// begin says that the writer of a draft begins to answer.
+func (w *writer) begin(d letter.Draft, again bool) *work.Collision {
+	if w.err != nil || !w.exists("SELECT 1 FROM work WHERE id=? AND org=?", d.Work, d.Org) { // it went, as old messages do
+		return nil
+	}
+	met, err := w.collision(d.Org, d.Work, d.Person)
+	if err != nil {
+		w.err = err
+		return nil
+	}
+	w.writing(d.Org, d.Work, d.Person, again)
+	if again {
+		return nil
+	}
+	return met
 }
 
 // SaveDraft keeps a draft as it is now. It fails with ErrStaleDraft when d.Version is not the one that is kept.

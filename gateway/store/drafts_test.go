@@ -21,7 +21,8 @@ func TestDraft(t *testing.T) {
 	c := newTeams(t)
 	d := letter.Begin(c.dana, letter.New, c.desk.ID, intake, nil, c.now)
 	d.To, d.Category, d.SignFor, d.Purpose = []addr.Address{dr}, staff.Referral, "Dr. Okafor", "referral"
-	ok(t, c.AddDraft(t.Context(), d, blobRow("t-1"), store.AuditEntry{}))
+	_, err := c.AddDraft(t.Context(), d, blobRow("t-1"), false, store.AuditEntry{})
+	ok(t, err)
 
 	t.Run("saved, and a second writer hears of it", func(t *testing.T) {
 		ok(t, c.SaveDraft(t.Context(), d, blobRow("t-2"), store.AuditEntry{}))
@@ -91,7 +92,8 @@ func TestDraft(t *testing.T) {
 	t.Run("asked of the team", func(t *testing.T) {
 		d := letter.Begin(c.sam, letter.New, c.desk.ID, intake, nil, c.now)
 		d.State = letter.Asked
-		ok(t, c.AddDraft(t.Context(), d, blobRow("t-5"), store.AuditEntry{}))
+		_, err := c.AddDraft(t.Context(), d, blobRow("t-5"), false, store.AuditEntry{})
+		ok(t, err)
 		got, err := c.DraftsAsked(t.Context(), "o", c.desk.ID, 10)
 		ok(t, err)
 		if len(got) != 1 || got[0].Person != c.sam.ID {

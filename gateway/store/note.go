@@ -89,7 +89,7 @@ func scanWriter(r *sql.Rows) (v work.Writer, err error) {
 
 // AnswersTo lists what was sent in answer to an entry, oldest first.
 func (s *Store) AnswersTo(ctx context.Context, org string, id work.ID) ([]work.Answer, error) {
-	return list(ctx, s, "SELECT message, principal, at FROM answer WHERE work=? AND org=? ORDER BY at", []any{id, org}, scanAnswer)
+	return list(ctx, s, "SELECT message, principal, at FROM answer WHERE work=? AND org=? ORDER BY at, message", []any{id, org}, scanAnswer)
 }
 
 func scanAnswer(r *sql.Rows) (a work.Answer, err error) {
@@ -106,32 +106,18 @@ func (s *Store) BeginAnswer(ctx context.Context, org string, id work.ID, who sta
 		if !w.exists("SELECT 1 FROM work WHERE id=? AND org=?", id, org) && w.err == nil {
 			return fmt.Errorf("work %s: %w", id, ErrNotFound)
 		}
-		if c, err := w.collision(org, id, who); err != nil || c != nil && !again {
+		if c, err := w.collision(org, id, who.ID); err != nil || c != nil && !again {
 			return errors.Join(err, asError(c))
 		}
-		w.exec(`INSERT INTO writing VALUES (?,?,?,?,?) ON CONFLICT(work, person) DO UPDATE SET seen=excluded.seen,
-			since=CASE WHEN ? THEN excluded.since ELSE since END`, id, who.ID, org, stamp(s.now()), stamp(s.now()), again)
+		w.writing(org, id, who.ID, again)
 		return w.err
 	})
 }
 
-// CheckAnswer says whether somebody else answered an entry since the person began, or writes on it: what Send
-// asks a last time. It is a *work.Collision, or nil.
-func (s *Store) CheckAnswer(ctx context.Context, org string, id work.ID, who staff.Person) error {
-	writers, err := s.Writers(ctx, org, id)
-	if err != nil {
-		return err
-	}
-	answers, err := s.AnswersTo(ctx, org, id)
-	if err != nil {
-		return err
-	}
-	for _, v := range writers {
-		if v.Person == who.ID { // those who write beside were named when the answer was begun: only what left since is news
-			return asError(work.Collides(who.ID, v.Since, s.now(), nil, answers))
-		}
-	}
-	return asError(work.Collides(who.ID, zeroTime, s.now(), writers, answers))
+// writing says that a person writes an answer; again is who was told of others and goes on, and begins to know from now.
+func (w *writer) writing(org string, id work.ID, who staff.PersonID, again bool) {
+	w.exec(`INSERT INTO writing VALUES (?,?,?,?,?) ON CONFLICT(work, person) DO UPDATE SET seen=excluded.seen,
+		since=CASE WHEN ?<>0 THEN excluded.since ELSE writing.since END`, id, who, org, stamp(w.s.now()), stamp(w.s.now()), again)
 }
 
 // StillWriting keeps a person's begun answer alive.
@@ -159,7 +145,7 @@ func asError(c *work.Collision) error {
 	return c
 }
 
-func (w *writer) collision(org string, id work.ID, who staff.Person) (*work.Collision, error) {
+func (w *writer) collision(org string, id work.ID, who staff.PersonID) (*work.Collision, error) {
 	writers, err := listTx(w, "SELECT person, since, seen FROM writing WHERE work=? AND org=? ORDER BY since", []any{id, org}, scanWriter)
 	if err != nil {
 		return nil, err
@@ -170,11 +156,11 @@ func (w *writer) collision(org string, id work.ID, who staff.Person) (*work.Coll
 	}
 	since := zeroTime
 	for _, v := range writers {
-		if v.Person == who.ID {
+		if v.Person == who {
 			since = v.Since
 		}
 	}
-	return work.Collides(who.ID, since, w.s.now(), writers, answers), nil
+	return work.Collides(who, since, w.s.now(), writers, answers), nil
 }
 
 func listTx[T any](w *writer, query string, args []any, scan func(*sql.Rows) (T, error)) ([]T, error) {

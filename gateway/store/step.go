@@ -83,7 +83,11 @@ func (s *Store) Commit(ctx context.Context, lease queue.Lease, step Step) (Outco
 		}
 		for _, m := range step.Messages {
 			w.message(m)
-			w.answers(m)
+			if a := m.Submission.Answering; a != nil {
+				w.answering(m, *a)
+			} else {
+				w.answers(m)
+			}
 		}
 		for id, r := range step.Receipts {
 			w.receipt(id, r)

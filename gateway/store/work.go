@@ -168,6 +168,24 @@ func (w *writer) levelOf(org string, id staff.PersonID, pool string, c staff.Cat
 	return staff.Of(people[0], ms, nil, w.s.now()).On(pool, c)
 }
 
+// answering records that a message of ours answers an entry. When more answers to it have left than its writer knew of,
+// nothing is written and the error is a *work.Collision: of two who press Send at the same moment the second is told.
+func (w *writer) answering(m Message, a message.Answering) {
+	if w.err != nil {
+		return
+	}
+	before, err := listTx(w, "SELECT message, principal, at FROM answer WHERE work=? AND org=? ORDER BY at, message", []any{a.Entry, m.Submission.Org}, scanAnswer)
+	switch {
+	case err != nil:
+		w.err = err
+	case len(before) > max(a.Known, 0):
+		w.err = &work.Collision{Answered: before[max(a.Known, 0):]}
+	default:
+		w.exec("INSERT INTO answer SELECT id, ?, org, ?, ? FROM work WHERE id=? AND org=? ON CONFLICT DO NOTHING", m.ID, m.Submission.Principal, stamp(m.Received),
+			a.Entry, m.Submission.Org)
+	}
+}
+
 // answers records that a message of ours answers items: those whose sender it goes to and to which it refers.
 // The items are told apart by the organisation and by the address the answer leaves from.
 func (w *writer) answers(m Message) {

@@ -18,6 +18,7 @@ import (
 	"postern/gateway/clinic/rule"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
+	"postern/gateway/delivery/queue"
 	"postern/gateway/message"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -262,12 +263,21 @@ func TestTwoAnswers(t *testing.T) {
 	if err != nil || len(answers) != 1 || answers[0].By != "sam" {
 		t.Fatalf("answers %+v, %v: want Sam's", answers, err)
 	}
-	if err := c.CheckAnswer(t.Context(), "o", e.ID, c.dana); !errors.As(err, &col) || len(col.Answered) != 1 {
-		t.Errorf("before she sends, the other is told %v, want that it was answered", err)
+	second := out("m-3", dr)
+	second.Sender, second.Submission.From, second.Submission.Principal, second.Received = intake, intake, "dana", c.now
+	second.Submission.Answering = &message.Answering{Entry: string(e.ID)}
+	if _, err := c.Commit(t.Context(), queue.Lease{}, store.Step{Messages: []store.Message{second}}); !errors.As(err, &col) || len(col.Answered) != 1 || col.Answered[0].By != "sam" {
+		t.Errorf("as she sends, the other is told %v, want that it was answered", err)
 	}
-	c.now = c.now.Add(time.Second)
+	if _, err := c.Message(t.Context(), "m-3"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("and it left all the same: %v", err)
+	}
+	second.Submission.Answering.Known = 1
+	c.must(t, store.Step{Messages: []store.Message{second}})
+	if answers, err := c.AnswersTo(t.Context(), "o", e.ID); err != nil || len(answers) != 2 {
+		t.Errorf("told, and sent on purpose: %+v, %v", answers, err)
+	}
 	ok(t, c.BeginAnswer(t.Context(), "o", e.ID, c.dana, true))
-	ok(t, c.CheckAnswer(t.Context(), "o", e.ID, c.dana))
 	c.now = c.now.Add(work.WritingFor)
 	if w, err := c.Writers(t.Context(), "o", e.ID); err != nil || len(w) != 0 {
 		t.Errorf("who was not heard of for long still writes: %+v, %v", w, err)

@@ -89,6 +89,7 @@ type Draft struct {
 	Text     string
 	Files    []File
 	Version  int64
+	Known    int // how many answers to Work its writer knew of when it was begun
 	Begun    time.Time
 	Changed  time.Time
 }
@@ -104,6 +105,11 @@ type File struct {
 	Patient   string // name and birth date the document states; "" is none
 	Findings  []chart.Finding
 	Scan      scan.Answer
+}
+
+// Answers reports whether it answers the message it began from: whoever wrote that would hear from us by it.
+func (d Draft) Answers() bool {
+	return d.Work != "" && (d.How == Reply || d.How == ReplyAll || d.How == Redirect)
 }
 
 // Recipients are all of them, each once.

@@ -26,6 +26,9 @@ func (p *pen) next(q *web.Request, id letter.ID) error {
 	case "check":
 		return p.check(q, d)
 	case "send":
+		if n, err := strconv.Atoi(which); err == nil { // "send all the same": so many answers its writer was told of
+			d.Known = max(d.Known, n)
+		}
 		return p.send(q, d)
 	case "ask":
 		return p.ask(q, d)
@@ -78,15 +81,11 @@ func (p *pen) send(q *web.Request, d letter.Draft) error {
 	if d.SignFor != "" && may < staff.Sign {
 		return p.again(q, d, func(x *draftData) { x.Stored = true }, &web.Refusal{Text: "You may not sign for " + d.SignFor + "."})
 	}
-	if d.Work != "" && q.PostForm.Get("again") == "" {
-		var c *work.Collision
-		if err := p.Store.CheckAnswer(q.Context(), q.Org, d.Work, q.Person); errors.As(err, &c) {
-			return p.again(q, d, func(x *draftData) { x.Stored = true }, c)
-		} else if err != nil {
-			return err
-		}
-	}
 	id, r, err := p.Desk.Send(q.Context(), q.Person, d, q.PostForm.Get("confirm"))
+	var met *work.Collision
+	if errors.As(err, &met) {
+		return p.again(q, d, func(x *draftData) { x.Stored, x.Report = true, &r }, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ type draftData struct {
 	Parent     *letter.Parent
 	Back       string
 	Writer     string // of an asked one
-	Others     string // who else is at it
+	Others     others
 }
 
 // Title says what the page is for.
@@ -65,6 +65,9 @@ func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draft
 		return data, err
 	}
 	people, err := p.Store.People(q.Context(), q.Org)
+	if err != nil {
+		return data, err
+	}
 	for _, x := range people {
 		if x.Role == staff.Physician && !x.Disabled {
 			data.Physicians = append(data.Physicians, x)
@@ -72,6 +75,9 @@ func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draft
 		if x.ID == d.Person && !data.Mine {
 			data.Writer = x.Name
 		}
+	}
+	if data.Others, err = p.others(q, d, people); err != nil {
+		return data, err
 	}
 	data.Action, data.Back = "/write/new", "/write"
 	if d.Work != "" {
@@ -198,6 +204,7 @@ func (p *pen) saveAnswer(q *web.Request) error {
 // file, or the end of the form, is there.
 func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error {
 	kept := false
+	var met *work.Collision
 	leave := func() {}
 	defer func() { leave() }()
 	keep := func() error {
@@ -212,13 +219,10 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 		if err := p.typed(q, &d); err != nil {
 			return err
 		}
-		if d.Work != "" && d.How != letter.Forward && d.How != letter.Redirect {
-			if err := p.claim(q, d); err != nil {
-				return err
-			}
-		}
-		kept = true
-		return p.Desk.Begin(q.Context(), q.Person, d)
+		d.Known, _ = strconv.Atoi(q.PostForm.Get("known")) // what is no number is none
+		met, err = p.Desk.Begin(q.Context(), q.Person, d, q.PostForm.Get("again") != "")
+		kept = err == nil
+		return err
 	}
 	err := q.Parts(func(f web.File) error {
 		if err := keep(); err != nil {
@@ -236,7 +240,10 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 	if err != nil && !kept {
 		return p.again(q, d, func(x *draftData) { x.Parent = parent }, err)
 	}
-	if err != nil { // the draft is kept, a file of it is not
+	if err == nil && met != nil {
+		err = met
+	}
+	if err != nil { // the draft is kept; a file of it is not, or somebody else answers too
 		stored, fault := p.Desk.Load(q.Context(), q.Org, d.ID)
 		if fault != nil {
 			return errors.Join(err, fault)
@@ -246,31 +253,15 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 	return p.next(q, d.ID)
 }
 
-// claim tells whoever looks at the message that an answer is begun, unless somebody else was first and the person
-// was not told of it yet.
-func (p *pen) claim(q *web.Request, d letter.Draft) error {
-	if q.PostForm.Get("again") == "" {
-		if err := p.Store.CheckAnswer(q.Context(), q.Org, d.Work, q.Person); err != nil {
-			return err
-		}
-	}
-	return p.Store.BeginAnswer(q.Context(), q.Org, d.Work, q.Person, true)
-}
-
 // again shows the page with what was typed.
 func (p *pen) again(q *web.Request, d letter.Draft, fill func(*draftData), err error) error {
-	var c *work.Collision
-	if errors.As(err, &c) {
-		data, fault := p.page(q, d, fill)
-		if fault != nil {
-			return fault
-		}
-		data.Others = "Somebody else is answering this, or has answered it while you were reading. Look at the message first."
-		return q.Again(p.draft, "Write", data, &web.Refusal{Text: "Nothing is kept yet: " + data.Others})
-	}
 	data, fault := p.page(q, d, fill)
 	if fault != nil {
 		return fault
+	}
+	var c *work.Collision
+	if errors.As(err, &c) {
+		err = &web.Refusal{Text: "Your draft is kept and was not sent. " + data.Others.words(q.Person.Location())}
 	}
 	return q.Again(p.draft, "Write", data, stale(err))
 }

@@ -37,7 +37,7 @@ var files embed.FS
 type Desk interface {
 	Parent(ctx context.Context, e work.Entry, zone *time.Location) (letter.Parent, error)
 	Load(ctx context.Context, org string, id letter.ID) (letter.Draft, error)
-	Begin(ctx context.Context, who staff.Person, d letter.Draft) error
+	Begin(ctx context.Context, who staff.Person, d letter.Draft, again bool) (met *work.Collision, err error) // met: the draft is kept all the same
 	Save(ctx context.Context, who staff.Person, d letter.Draft) error
 	Attach(ctx context.Context, who staff.Person, d letter.Draft, name, mediaType string, r io.Reader) (letter.File, error)
 	Detach(ctx context.Context, who staff.Person, d letter.Draft, number int) error
