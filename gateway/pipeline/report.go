@@ -30,34 +30,42 @@ func (p *Pipeline) report(ctx context.Context, step *store.Step, m store.Message
 	if err != nil {
 		return err
 	}
-	matched, failure, forged := false, false, false
-	var told []track.Event // the rungs that say it was passed on
+	fold := folded{}
 	for _, e := range rep.Entries {
-		if !speaksFor(v, m.Sender, e.About()) {
-			forged = true
-			continue
-		}
-		ok, forwarded, bad, err := p.apply(ctx, step, m, v, rep, e)
-		if err != nil {
+		if err := p.apply(ctx, step, m, v, rep, e, &fold); err != nil {
 			return err
 		}
-		matched = matched || ok
-		told = append(told, forwarded...)
-		failure = failure || bad && len(forwarded) > 0
 	}
 	switch {
-	case len(told) > 0:
-		passed, err := p.handOn(ctx, step, m, v, body, failure)
+	case len(fold.told) > 0:
+		passed, err := p.handOn(ctx, step, m, v, body, fold.failure)
 		if passed {
-			step.Events = append(step.Events, told...)
+			step.Events = append(step.Events, fold.told...)
 		}
 		return err
-	case forged && !matched:
+	case fold.forged && !fold.matched:
 		p.refuseNotice(step, m, v, agent.ReasonNotBound)
-	case !matched:
+	case !fold.matched || !fold.clear: // it says nothing that moves a ladder: people may make something of it
 		return p.stray(ctx, step, m, v, body)
 	}
 	return nil
+}
+
+// folded is what the entries of one notice came to.
+type folded struct {
+	matched bool          // it speaks of a recipient of a message of ours
+	clear   bool          // it says something of one that a ladder knows
+	forged  bool          // its signer cannot speak for a recipient it speaks of
+	failure bool          // it tells the sender of a failure
+	told    []track.Event // the rungs that say it was passed on
+	said    map[saying]bool
+}
+
+// saying is one statement about one recipient: said twice in a notice, it is one.
+type saying struct {
+	track.Key
+	kind notice.Outcome
+	full bool
 }
 
 // stray is a notice about no message of ours, or one that is no notice at all: it changes no state and is
@@ -101,14 +109,24 @@ func asked(orig store.Message, r addr.Address) bool {
 	return false
 }
 
-// apply moves the ladders that one entry of a notice speaks of.
-func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, rep *notice.Report, e notice.Entry) (matched bool, told []track.Event, failure bool, err error) {
+// apply moves the ladders that one entry of a notice speaks of, where its signer may speak of them (DN-47).
+func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message, v agent.Verdict, rep *notice.Report, e notice.Entry, fold *folded) error {
+	var about []addr.Address
+	for _, a := range e.Names() {
+		if speaksFor(v, m.Sender, a) {
+			about = append(about, a)
+		}
+	}
+	if len(about) == 0 {
+		fold.forged = true
+		return nil
+	}
 	if rep.OriginalMessageID == "" {
-		return false, nil, false, nil
+		return nil
 	}
 	sent, err := p.Store.Messages(ctx, store.Query{RFCID: rep.OriginalMessageID, Direction: store.Out})
 	if err != nil {
-		return false, nil, false, err
+		return err
 	}
 	for _, orig := range sent {
 		if !asked(orig, v.Recipient) {
@@ -116,25 +134,52 @@ func (p *Pipeline) apply(ctx context.Context, step *store.Step, m store.Message,
 		}
 		events, err := p.Store.Events(ctx, orig.ID)
 		if err != nil {
-			return false, nil, false, err
+			return err
 		}
-		for _, l := range track.Fold(events) {
-			if !l.Recipient.SameMailbox(e.About()) {
-				continue
-			}
-			matched = true
-			news, _ := track.Apply(l, e, p.Now(), m.Sender.String())
-			for _, e := range news {
-				if e.Kind == track.Forwarded { // said once it is so
-					told = append(told, e)
-					continue
-				}
-				step.Events = append(step.Events, e)
-			}
+		for _, l := range of(track.Fold(events), about) {
+			p.move(step, m, l, e, fold)
 		}
 	}
-	o := e.Outcome()
-	return matched, told, o == notice.OutcomeFailed || o == notice.OutcomeImportFailed, nil
+	return nil
+}
+
+// of is the ladders of the first name that any of them is about.
+func of(ladders map[track.Key]track.Ladder, names []addr.Address) (out []track.Ladder) {
+	for _, a := range names {
+		for _, l := range ladders {
+			if l.Recipient.SameMailbox(a) {
+				out = append(out, l)
+			}
+		}
+		if len(out) > 0 {
+			break
+		}
+	}
+	return out
+}
+
+// move puts what an entry says on one ladder.
+func (p *Pipeline) move(step *store.Step, m store.Message, l track.Ladder, e notice.Entry, fold *folded) {
+	outcome := e.Outcome()
+	fold.matched = true
+	fold.clear = fold.clear || outcome != notice.OutcomeNone
+	said := saying{l.Key(), outcome, e.FinalField}
+	if fold.said[said] {
+		return
+	}
+	if fold.said == nil {
+		fold.said = map[saying]bool{}
+	}
+	fold.said[said] = true
+	news, _ := track.Apply(l, e, p.Now(), m.Sender.String())
+	for _, n := range news {
+		if n.Kind != track.Forwarded { // said once it is so
+			step.Events = append(step.Events, n)
+			continue
+		}
+		fold.told = append(fold.told, n)
+		fold.failure = fold.failure || outcome == notice.OutcomeFailed || outcome == notice.OutcomeImportFailed
+	}
 }
 
 // handOn passes a notice to the sender it was for: to an SMTP edge as it is, into an inbox only when it

@@ -82,3 +82,15 @@ func (e Entry) About() addr.Address {
 	}
 	return e.Original
 }
+
+// Names is whom the entry may speak of: the final recipient, and the original one where that is another. A
+// peer with aliases of its own knows the message under both.
+func (e Entry) Names() []addr.Address {
+	var out []addr.Address
+	for _, a := range []addr.Address{e.Recipient, e.Original} {
+		if !a.IsZero() && (len(out) == 0 || !a.SameMailbox(out[0])) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
