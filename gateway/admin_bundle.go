@@ -43,6 +43,11 @@ func (a Admin) BundleAdd(ctx context.Context, in BundleAdd, file []byte) (Bundle
 	if err := checkBundle(in.URL, &in.Settings); err != nil {
 		return BundleAdded{}, err
 	}
+	if _, err := a.s.Store.Bundle(ctx, in.Name); err == nil {
+		return BundleAdded{}, fmt.Errorf("gateway: bundle %s is here already: postern trust bundle refresh %s [FILE] looks at a newer version, postern trust bundle set %s changes where it comes from", in.Name, in.Name, in.Name)
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return BundleAdded{}, err
+	}
 	b := store.Bundle{Name: in.Name, Org: a.s.Org, URL: in.URL, Settings: in.Settings}
 	got, err := a.s.lookAt(ctx, b, file)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,18 +105,21 @@ func (a Admin) certPlace(ctx context.Context, creds []certs.Credential, action s
 		return nil, err
 	}
 	var out []store.Credential
-	var entries []store.AuditEntry
+	var places []store.Placement
 	for _, c := range creds {
 		row, err := a.credentialRow(c, domains)
+		if err == nil {
+			err = a.notHere(ctx, row.ID)
+		}
 		if err != nil {
 			return nil, err
 		}
 		row.Replaces, row.SignsFrom = to.replaces, to.signs
 		out = append(out, row)
-		entries = append(entries, a.entry(action, row.ID, map[string]any{"domain": row.Domain.String(), "address": row.Address.String(),
-			"subject": c.Cert.Subject.String(), "expires": c.Cert.NotAfter, "replaces": to.replaces}))
+		places = append(places, store.Placement{Credential: row, Entry: a.entry(action, row.ID, map[string]any{"domain": row.Domain.String(),
+			"address": row.Address.String(), "subject": c.Cert.Subject.String(), "expires": c.Cert.NotAfter, "replaces": to.replaces})})
 	}
-	if err := a.s.Store.AddCredentials(ctx, out, entries); err != nil {
+	if err := a.s.Store.AddCredentials(ctx, places); err != nil {
 		return nil, err
 	}
 	a.s.published()
@@ -142,7 +146,7 @@ func (a Admin) credentialRow(c certs.Credential, domains []store.Domain) (store.
 		}
 	}
 	if row.Domain.IsZero() {
-		return row, fmt.Errorf("gateway: certificate %s names no domain or address of ours in its subjectAltName (AS-10)", c.Cert.Subject)
+		return row, fmt.Errorf("gateway: certificate %s names no domain or address of ours in its subjectAltName (AS-10): postern domain list names ours; add the domain first, or ask for another certificate (postern cert csr)", c.Cert.Subject)
 	}
 	if !row.CanSign && !row.CanDecrypt {
 		return row, fmt.Errorf("gateway: certificate %s may neither sign nor take encryption by its key usage (AS-15)", c.Cert.Subject)
@@ -176,11 +180,16 @@ type CertInfo struct {
 	SignsFrom     time.Time `json:"signs_from,omitzero"`
 	Replaces      string    `json:"replaces,omitempty"`
 	DecryptsUntil time.Time `json:"decrypts_until,omitzero"`
+	Refused       []string  `json:"refused,omitempty"` // by the domain's own policies: what they keep it from, and why
 }
 
 // CertList lists our certificates.
 func (a Admin) CertList(ctx context.Context) ([]CertInfo, error) {
 	rows, err := a.s.Store.Credentials(ctx, addr.Domain{})
+	if err != nil {
+		return nil, err
+	}
+	judged, err := credentials{a.s.Store}.StoredCredentials(ctx, addr.Domain{})
 	if err != nil {
 		return nil, err
 	}
@@ -191,9 +200,26 @@ func (a Admin) CertList(ctx context.Context) ([]CertInfo, error) {
 			return nil, fmt.Errorf("gateway: stored certificate %s: %w", r.ID, err)
 		}
 		out = append(out, CertInfo{r.ID, r.Domain.String(), r.Address.String(), c.Subject.String(), c.Issuer.String(), r.CanSign, r.CanDecrypt,
-			r.Published, r.Expires, r.Retired, r.SignsFrom, r.Replaces, r.DecryptsUntil})
+			r.Published, r.Expires, r.Retired, r.SignsFrom, r.Replaces, r.DecryptsUntil, refusals(judged, r)})
 	}
 	return out, nil
+}
+
+// refusals is what the domain's own policies keep a certificate in use from.
+func refusals(judged []keyring.Stored, r store.Credential) (out []string) {
+	i := slices.IndexFunc(judged, func(s keyring.Stored) bool { return s.Credential.ID == r.ID })
+	if i < 0 || !r.Retired.IsZero() {
+		return nil
+	}
+	for _, p := range []struct {
+		refused  *keyring.Refused
+		what, by string
+	}{{judged[i].Unsigning, "does not sign", "outgoing, sign"}, {judged[i].Unpublished, "is not published", "incoming, decrypt"}} {
+		if p.refused != nil {
+			out = append(out, fmt.Sprintf("%s: policy %s (%s), %s", p.what, p.refused.Policy, p.by, p.refused.Detail))
+		}
+	}
+	return out
 }
 
 // ExportArg are the arguments of `cert export`.
@@ -234,8 +260,34 @@ func (a Admin) CertRetire(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if !row.Retired.IsZero() {
+		return fmt.Errorf("gateway: certificate %s was retired on %s already: nothing is changed", row.ID[:16], row.Retired.UTC().Format(time.DateOnly))
+	}
 	defer a.s.published()
-	return a.s.Store.RetireCredential(ctx, row.ID, a.entry("cert.retire", row.ID, map[string]any{"before": "in use", "after": "retired"}))
+	next, err := a.successorOf(ctx, row)
+	if err != nil {
+		return err
+	}
+	if next != nil && validNow(*next, a.s.now()) == nil { // its wait has lost its reason: nothing else would sign
+		return a.s.Store.FinishRoll(ctx, row.ID, next.ID, time.Time{}, a.entry("cert.retire", row.ID, map[string]any{"new": next.ID}))
+	}
+	return a.s.Store.RetireCredential(ctx, row.ID, a.entry("cert.retire", row.ID, nil))
+}
+
+// notHere refuses a certificate that is stored already, and says how it stands.
+func (a Admin) notHere(ctx context.Context, id string) error {
+	rows, err := a.s.Store.Credentials(ctx, addr.Domain{})
+	for _, r := range rows {
+		switch {
+		case r.ID != id:
+		case r.Retired.IsZero():
+			return fmt.Errorf("gateway: certificate %s is here already and in use (postern cert list): nothing is changed", id[:16])
+		default:
+			return fmt.Errorf("gateway: certificate %s is here already, retired on %s: to use it again, take its retirement back (postern trust changes, postern trust undo)",
+				id[:16], r.Retired.UTC().Format(time.DateOnly))
+		}
+	}
+	return err
 }
 
 // credential is the one whose id begins so.

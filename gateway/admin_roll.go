@@ -2,12 +2,7 @@ package gateway
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +11,6 @@ import (
 
 	"postern/certs"
 	"postern/certs/issue"
-	"postern/certs/keyfile"
 	"postern/gateway/store"
 	"postern/smime/addr"
 )
@@ -123,6 +117,7 @@ func (a Admin) beginRoll(ctx context.Context, old store.Credential, in RollArg) 
 			return nil, err
 		}
 		next.Replaces, next.SignsFrom = old.ID, signs
+		defer a.s.published()
 		return &next, a.s.Store.StageCredential(ctx, next.ID, old.ID, signs, a.entry("cert.roll", old.ID, map[string]any{"new": next.ID, "signs_from": signs}))
 	}
 	cert, err := x509.ParseCertificate(old.Certificate)
@@ -220,13 +215,8 @@ func algorithmOf(c *x509.Certificate) issue.Algorithm {
 
 // finishRoll takes the old certificate out of service. Not even force does so for one that is not valid now.
 func (a Admin) finishRoll(ctx context.Context, old, next store.Credential, grace time.Duration) (Roll, error) {
-	cert, err := x509.ParseCertificate(next.Certificate)
-	if err != nil {
-		return Roll{}, fmt.Errorf("gateway: stored certificate %s: %w", next.ID, err)
-	}
-	if now := a.s.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return Roll{}, fmt.Errorf("gateway: certificate %s is valid from %s until %s, so the old one, %s, stays: postern cert retire %s, and roll to one that is valid",
-			next.ID[:16], cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), old.ID[:16], next.ID[:16])
+	if err := validNow(next, a.s.now()); err != nil {
+		return Roll{}, fmt.Errorf("%w, so the old one, %s, stays: postern cert retire %s, and roll to one that is valid", err, old.ID[:16], next.ID[:16])
 	}
 	until := a.s.now().Add(grace)
 	defer a.s.published()
@@ -257,244 +247,4 @@ func (s *Site) tendRolls(ctx context.Context, by Admin) error {
 		s.Log.Info("a certificate took another's place", "old", rows[i].ID[:16], "new", next.ID[:16], "domain", next.Domain)
 	}
 	return errors.Join(errs...)
-}
-
-// RequestArg are the arguments of `cert csr`: one of Domain and Address.
-type RequestArg struct {
-	Domain       addr.Domain     `json:"domain,omitzero"`
-	Address      addr.Address    `json:"address,omitzero"`
-	Organization string          `json:"organization,omitempty"`
-	Use          issue.Use       `json:"use,omitempty"`
-	Algorithm    issue.Algorithm `json:"algorithm,omitempty"`
-	Replaces     string          `json:"replaces,omitempty"` // the certificate whose place the answer takes
-}
-
-// Requested is a signing request whose key waits here.
-type Requested struct {
-	ID      string `json:"id"`
-	Request []byte `json:"request"` // PKCS#10, DER
-}
-
-// CertRequest makes a key, keeps it sealed, and gives the signing request for a real authority.
-func (a Admin) CertRequest(ctx context.Context, in RequestArg) (Requested, error) {
-	replaces := ""
-	if in.Replaces != "" {
-		old, err := a.credential(ctx, in.Replaces)
-		if err != nil {
-			return Requested{}, err
-		}
-		replaces = old.ID
-		if in.Address.IsZero() && in.Domain.IsZero() {
-			if in.Address = old.Address; old.Address.IsZero() {
-				in.Domain = old.Domain
-			}
-		}
-		if in.Use == "" {
-			in.Use = useOf(old)
-		}
-	}
-	whose := in.Domain
-	if !in.Address.IsZero() {
-		whose = in.Address.Domain()
-	}
-	if _, err := a.s.Store.Domain(ctx, whose); err != nil {
-		return Requested{}, fmt.Errorf("gateway: domain %s is not hosted here: %w", whose, err)
-	}
-	key, err := issue.NewKey(in.Algorithm)
-	if err != nil {
-		return Requested{}, err
-	}
-	der, err := issue.Request(issue.LeafOptions{Domain: in.Domain, Address: in.Address, Organization: in.Organization, Use: in.Use, Key: key})
-	if err != nil {
-		return Requested{}, err
-	}
-	row := store.Request{ID: "r-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Domain: whose, Address: in.Address, Request: der, Replaces: replaces}
-	if row.PublicKey, err = keyPrint(key.Public()); err != nil {
-		return Requested{}, err
-	}
-	if row.SealedKey, err = a.sealKey(requestPurpose(row.ID), key); err != nil {
-		return Requested{}, err
-	}
-	return Requested{row.ID, der}, a.s.Store.AddRequest(ctx, row, a.entry("cert.request", row.ID, map[string]any{"domain": whose, "address": in.Address.String(), "replaces": replaces}))
-}
-
-func requestPurpose(id string) string { return "request " + id }
-
-func (a Admin) sealKey(purpose string, key any) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("gateway: private key: %w", err)
-	}
-	defer clear(der)
-	return a.s.Keys.SealSecret(a.s.Org, purpose, der)
-}
-
-// keyPrint names a public key.
-func keyPrint(public crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return "", fmt.Errorf("gateway: public key: %w", err)
-	}
-	sum := sha256.Sum256(der)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-// MaxImport bounds the files of one import.
-const MaxImport = 500
-
-// ImportArg are the arguments of `cert import`. The files are the call's octets, one after the other.
-type ImportArg struct {
-	Files []ImportFile `json:"files"`
-	Look  bool         `json:"look,omitempty"` // say what would be imported, and do nothing
-}
-
-// ImportFile is one file of an import.
-type ImportFile struct {
-	Name     string `json:"name"`
-	Size     int    `json:"size"`
-	Password string `json:"password,omitempty"`
-}
-
-// Imported is one certificate that was imported.
-type Imported struct {
-	File      string    `json:"file"`
-	ID        string    `json:"id"`
-	Subject   string    `json:"subject"`
-	Expires   time.Time `json:"expires"`
-	Request   string    `json:"request,omitempty"`  // the request it answers
-	Replaces  string    `json:"replaces,omitempty"` // whose place it takes
-	SignsFrom time.Time `json:"signs_from,omitzero"`
-}
-
-// incoming is what one file brings.
-type incoming struct {
-	creds   []certs.Credential
-	request store.Request // answered by it; zero: it brought its own key
-}
-
-// CertImportFiles imports certificates with their keys, and certificates that answer requests of ours: every
-// file or none.
-func (a Admin) CertImportFiles(ctx context.Context, in ImportArg, octets []byte) ([]Imported, error) {
-	if len(in.Files) == 0 || len(in.Files) > MaxImport {
-		return nil, fmt.Errorf("gateway: %d files, 1 to %d at once", len(in.Files), MaxImport)
-	}
-	waiting, err := a.s.Store.Requests(ctx)
-	if err != nil {
-		return nil, err
-	}
-	domains, err := a.s.Store.Domains(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var rows []store.Credential
-	var entries []store.AuditEntry
-	var answered []string
-	out := []Imported{}
-	for _, f := range in.Files {
-		if f.Size < 0 || f.Size > len(octets) {
-			return nil, fmt.Errorf("gateway: %s: the call is cut short", f.Name)
-		}
-		got, err := a.readImport(octets[:f.Size], f, waiting)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		octets = octets[f.Size:]
-		for _, c := range got.creds {
-			row, err := a.credentialRow(c, domains)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", f.Name, err)
-			}
-			if err := a.intoPlace(ctx, &row, got.request.Replaces); err != nil {
-				return nil, fmt.Errorf("%s: %w", f.Name, err)
-			}
-			if slices.ContainsFunc(rows, func(r store.Credential) bool { return r.ID == row.ID }) {
-				return nil, fmt.Errorf("%s: certificate %s is in another of these files too: give each once", f.Name, row.ID[:16])
-			}
-			rows = append(rows, row)
-			entries = append(entries, a.entry("cert.import", row.ID, map[string]any{"domain": row.Domain.String(), "address": row.Address.String(),
-				"subject": c.Cert.Subject.String(), "expires": c.Cert.NotAfter, "request": got.request.ID, "replaces": row.Replaces}))
-			out = append(out, Imported{f.Name, row.ID, c.Cert.Subject.String(), c.Cert.NotAfter.UTC(), got.request.ID, row.Replaces, row.SignsFrom})
-		}
-		if got.request.ID != "" {
-			answered = append(answered, got.request.ID)
-		}
-	}
-	if in.Look {
-		return out, nil
-	}
-	if err := a.s.Store.AddCredentials(ctx, rows, entries); err != nil {
-		return nil, err
-	}
-	a.s.published()
-	for _, id := range answered {
-		if err := a.s.Store.AnswerRequest(ctx, id); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-// intoPlace lets the answer to a request take the place it was asked for, when it can: an authority may have left
-// something out. A place that is free by now needs no wait.
-func (a Admin) intoPlace(ctx context.Context, row *store.Credential, replaces string) error {
-	if replaces == "" {
-		return nil
-	}
-	old, err := a.credential(ctx, replaces)
-	if err != nil {
-		return err
-	}
-	if !old.Retired.IsZero() {
-		return nil
-	}
-	if there, err := a.successorOf(ctx, old); err != nil {
-		return err
-	} else if there != nil && there.ID != row.ID {
-		return fmt.Errorf("gateway: certificate %s is already being replaced by %s: when that is done, this one can be imported", old.ID[:16], there.ID[:16])
-	}
-	if row.SignsFrom, err = a.takesPlace(ctx, old, *row); err != nil {
-		return fmt.Errorf("it cannot take the place it was asked for: %w", err)
-	}
-	row.Replaces = old.ID
-	return nil
-}
-
-// readImport reads one file: certificates with keys, or one that answers a request.
-func (a Admin) readImport(file []byte, f ImportFile, waiting []store.Request) (incoming, error) {
-	c, err := keyfile.Parse(file, f.Password)
-	if err != nil {
-		return incoming{}, err
-	}
-	if len(c.Credentials) > 0 {
-		return incoming{creds: c.Credentials}, nil
-	}
-	for _, cert := range c.Others {
-		print, err := keyPrint(cert.PublicKey)
-		if err != nil {
-			continue
-		}
-		for _, q := range waiting {
-			if q.PublicKey == print {
-				creds, err := a.answer(q, c.Others)
-				return incoming{creds, q}, err
-			}
-		}
-	}
-	return incoming{}, errors.New("gateway: it holds certificates but no private key, and none answers a request of ours (postern cert csr): give the file that also holds the key")
-}
-
-// answer joins a request's key with the certificates that came for it.
-func (a Admin) answer(q store.Request, list []*x509.Certificate) ([]certs.Credential, error) {
-	der, err := a.s.Keys.OpenSecret(q.Org, requestPurpose(q.ID), q.SealedKey)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(der)
-	var text []byte
-	for _, c := range list {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	defer clear(text)
-	return keyfile.Credentials(text, "")
 }

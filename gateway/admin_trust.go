@@ -412,7 +412,13 @@ func (a Admin) TrustUndo(ctx context.Context, change int64) (store.TrustChange, 
 			return store.TrustChange{}, err
 		}
 	}
+	if err := a.stillGood(ctx, change); err != nil {
+		return store.TrustChange{}, err
+	}
 	c, err := a.s.Store.UndoTrust(ctx, change, a.entry("trust.undo", "", nil))
+	if errors.Is(err, store.ErrChangedSince) {
+		err = fmt.Errorf("gateway: change %d cannot be taken back by itself, nothing is changed: %w; take the later change back first (postern trust changes)", change, err)
+	}
 	c.Before, c.After = withoutOctets(c.Before), withoutOctets(c.After)
 	a.s.published() // a policy may decide what of ours is published
 	return c, err
@@ -440,4 +446,26 @@ func (a Admin) leavesNoSubscription(ctx context.Context, change int64) error {
 			b.Subscriptions[0].Domain, name, name, b.Subscriptions[0].Domain)
 	}
 	return err
+}
+
+// stillGood refuses to put a certificate of ours back in use that is over.
+func (a Admin) stillGood(ctx context.Context, change int64) error {
+	c, err := a.s.Store.TrustChange(ctx, change)
+	if err != nil {
+		return err
+	}
+	for _, r := range c.Before {
+		if r.Table != "credential" || r.Values["retired"] != "" {
+			continue
+		}
+		row, err := a.credential(ctx, fmt.Sprint(r.Values["id"]))
+		if err == nil && !row.Expires.After(a.s.now()) {
+			err = fmt.Errorf("gateway: certificate %s ended on %s, so change %d is not taken back: postern cert create or postern cert csr makes a new one",
+				row.ID[:16], row.Expires.UTC().Format(time.DateOnly), change)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"postern/gateway"
+	"postern/gateway/agent"
+	"postern/gateway/keyring"
 	"postern/gateway/store"
 	"postern/trust"
 	"postern/trust/policy"
@@ -58,9 +60,11 @@ func TestAPolicyAboutOurOwn(t *testing.T) {
 	if _, err := w.policyOf(gateway.PolicyArg{Direction: trust.Outgoing, Use: "sign", Text: `keys: cert.key == "ed25519"`}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.clinic.Ring.Signing(w.ctx, w.intake); err == nil || !strings.Contains(err.Error(), "own policy") {
+	var refused keyring.Refused
+	if _, err := w.clinic.Ring.Signing(w.ctx, w.intake); !errors.As(err, &refused) || !errors.Is(err, keyring.ErrNoKey) || refused.Policy != "house" || refused.Rule != "keys" {
 		t.Errorf("signs against its own policy: %v", err)
 	}
+	w.refusesItself()
 	if _, err := w.policyOf(gateway.PolicyArg{Direction: trust.Incoming, Use: "decrypt", Text: `keys: cert.key == "ed25519"`}); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +78,30 @@ func TestAPolicyAboutOurOwn(t *testing.T) {
 	}
 	if _, err := w.clinic.Ring.Signing(w.ctx, w.intake); err != nil {
 		t.Errorf("once both are undone: %v", err)
+	}
+}
+
+// refusesItself: why, the sealing and the list name the policy, its rule and who must act.
+func (w *world) refusesItself() {
+	w.Helper()
+	why, err := w.clinic.Admin().WhyAddress(w.ctx, gateway.WhyArg{Address: w.dr})
+	w.ok(err)
+	for _, words := range []string{why.Sending.Detail, why.Sending.Remedy} {
+		if !strings.Contains(words, "policy house") || !strings.Contains(words, "rule keys") {
+			w.Errorf("it does not name the policy and its rule: %q", words)
+		}
+	}
+	if why.Sending.Reason != agent.ReasonOwnRefused || why.Advice.Who != string(trust.Administrator) || strings.Contains(why.Advice.Remedy, "cert create") ||
+		!strings.Contains(why.Sending.Remedy, "trust policy remove house --domain clinic.example --direction outgoing --use sign") {
+		w.Errorf("%s: %+v, %s", why.Sending.Reason, why.Advice, why.Sending.Remedy)
+	}
+	if why.Letter == nil || why.Letter.For != string(trust.Administrator) {
+		w.Errorf("the letter goes to %+v", why.Letter)
+	}
+	list, err := w.clinic.Admin().CertList(w.ctx)
+	w.ok(err)
+	if len(list) != 1 || len(list[0].Refused) != 1 || !strings.Contains(list[0].Refused[0], "does not sign: policy house") {
+		w.Errorf("listed as %+v", list)
 	}
 }
 

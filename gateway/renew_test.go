@@ -200,7 +200,7 @@ func TestImportAllOrNone(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%+v %v", got, err)
 	}
-	if _, err := importing(w, map[string][]byte{"a.p12": good}, "secret"); err == nil || !strings.Contains(err.Error(), "exists already") {
+	if _, err := importing(w, map[string][]byte{"a.p12": good}, "secret"); err == nil || !strings.Contains(err.Error(), "here already") {
 		t.Errorf("imported twice: %v", err)
 	}
 }

@@ -371,12 +371,13 @@ func (c credentials) ownPolicies(ctx context.Context, d addr.Domain, s *keyring.
 		}
 		for _, p := range set.Policies {
 			v := p.Judge(chain)
+			refused := &keyring.Refused{ID: s.Credential.ID, Policy: p.Name, Rule: v.Rule, Detail: v.Detail}
 			switch {
 			case v.Pass:
 			case dir == trust.Outgoing:
-				s.Refused = v.Detail
+				s.Unsigning = refused
 			default:
-				s.CanDecrypt = false
+				s.CanDecrypt, s.Unpublished = false, refused
 			}
 		}
 	}

@@ -142,7 +142,7 @@ func (a Admin) replay(ctx context.Context, m store.Message, to addr.Address, rea
 
 // replaySearch looks again for what could not be found then: only for mail of ours that did not go.
 func (a Admin) replaySearch(ctx context.Context, m store.Message, to addr.Address, reason string) (*Replay, error) {
-	if m.Direction != store.Out || !slices.Contains([]string{agent.ReasonNotFound, agent.ReasonUnknown, agent.ReasonNoSigningKey}, reason) {
+	if m.Direction != store.Out || !slices.Contains([]string{agent.ReasonNotFound, agent.ReasonUnknown, agent.ReasonNoSigningKey, agent.ReasonOwnRefused}, reason) {
 		return nil, nil
 	}
 	v, err := a.s.Agent.Explain(ctx, m.Sender, to)
@@ -153,6 +153,8 @@ func (a Admin) replaySearch(ctx context.Context, m store.Message, to addr.Addres
 	switch {
 	case r.Differs && reason == agent.ReasonNoSigningKey:
 		r.Changed = append(r.Changed, "A certificate of ours that can sign for "+m.Sender.String()+" is here now.")
+	case r.Differs && reason == agent.ReasonOwnRefused:
+		r.Changed = append(r.Changed, "A certificate of ours meets the policies of "+m.Sender.Domain().String()+" now (postern trust changes).")
 	case r.Differs && v.Cert != "":
 		r.Changed = append(r.Changed, fmt.Sprintf("%s publishes a certificate now (%.16s).", to.Domain(), v.Cert))
 	case r.Differs:

@@ -98,6 +98,9 @@ func runCertList(ctx context.Context, c *console, args []string) error {
 				state += ", signs from " + i.SignsFrom.UTC().Format(time.RFC3339)
 			}
 			fmt.Fprintf(c.out, "%s  %-40s %s  %s\n", i.ID[:16], i.Domain+" "+i.Address, state, use)
+			for _, r := range i.Refused {
+				fmt.Fprintf(c.out, "  REFUSED by %s itself: it %s (postern trust policy list)\n", i.Domain, r)
+			}
 		}
 		return nil
 	})

@@ -19,6 +19,7 @@ import (
 
 func certImportCommand() command {
 	return command{"cert import", "import certificates with their keys (PEM, PKCS#12, PKCS#7)", `Usage: postern cert import FILE... [--password-file FILE] [--look] [-c FILE] [--json]
+       postern cert import FILE --replaces OLD [--force [--grace-days N]] [--password-file FILE] [--look] [-c FILE] [--json]
        postern cert import --dir DIRECTORY [--password-file FILE] [--look] [-c FILE] [--json]
        postern cert import --csv LIST [--look] [-c FILE] [--json]
 
@@ -26,13 +27,22 @@ Each certificate must name a domain or address hosted here in its subjectAltName
 modern or legacy, comes from --password-file or $POSTERN_CERT_PASSWORD. A file without a key (PEM or PKCS#7) is
 the answer to a request of postern cert csr. Every file is imported or none; keys are sealed at rest.
 
+A renewal takes --replaces: the new certificate is published at once beside OLD, and signs when every answer given
+before has run out (the TTL of our DNS, five minutes at least), by itself, as postern cert roll does; OLD then leaves
+DNS and goes on decrypting for a grace of 30 days. Without --replaces a certificate signs at once, beside those that
+are there. postern trust undo takes an import back: what was imported is retired, its key goes on decrypting.
+
+  --replaces OLD   the certificate whose place it takes (its first 8 digits or more)
+  --force          with --replaces: it signs now and OLD leaves DNS, in one change. Partners who still hold our old
+                   answer may not believe its signatures until that has run out
+  --grace-days N   how long OLD goes on decrypting, with --force
   --dir DIRECTORY  every .p12, .pfx, .pem, .crt, .cer, .p7b and .p7c file in it
   --csv LIST       lines of the columns file and password_file (may be empty), after a line that names them;
                    paths are relative to the list
   --look           say what would be imported, and import nothing
 
 Exit codes: 0 imported, 1 refused, 2 used wrongly.
-Example: postern cert import clinic.p12 --password-file clinic.pw
+Example: postern cert import clinic.p12 --password-file clinic.pw --replaces 1f0c9a77
 `, runCertImport}
 }
 
@@ -45,9 +55,15 @@ func runCertImport(ctx context.Context, c *console, args []string) error {
 	dir, list := fs.String("dir", "", ""), fs.String("csv", "", "")
 	in := gateway.ImportArg{}
 	fs.BoolVar(&in.Look, "look", false, "")
+	fs.StringVar(&in.Replaces, "replaces", "", "")
+	fs.BoolVar(&in.Force, "force", false, "")
+	fs.IntVar(&in.GraceDays, "grace-days", 0, "")
 	rest, err := parse(fs, args)
 	if err != nil || (len(rest) > 0) == (*dir != "" || *list != "") || *dir != "" && *list != "" {
 		return orUsage(err, "give one file or more, --dir DIRECTORY or --csv LIST")
+	}
+	if err := replacing(in, len(rest)); err != nil {
+		return err
 	}
 	password, err := c.secret(*pw, "POSTERN_CERT_PASSWORD")
 	if err != nil {
@@ -88,6 +104,21 @@ func runCertImport(ctx context.Context, c *console, args []string) error {
 	})
 }
 
+// replacing refuses what makes no sense of --replaces.
+func replacing(in gateway.ImportArg, files int) error {
+	switch {
+	case in.Replaces != "" && files != 1:
+		return usagef("--replaces is about one certificate: give one file")
+	case in.Force && in.Replaces == "":
+		return usagef("--force goes with --replaces: without it a certificate signs at once anyhow")
+	case in.GraceDays != 0 && !in.Force:
+		return usagef("--grace-days goes with --force: by itself the old certificate decrypts for 30 days more")
+	case in.GraceDays < 0 || in.GraceDays > 1095:
+		return usagef("--grace-days is 1 to 1095")
+	}
+	return nil
+}
+
 func (c *console) showImported(out []gateway.Imported, look, asJSON bool) error {
 	for _, i := range out {
 		if asJSON {
@@ -103,15 +134,30 @@ func (c *console) showImported(out []gateway.Imported, look, asJSON bool) error 
 		if i.Request != "" {
 			fmt.Fprintf(c.out, "  answers %s", i.Request)
 		}
-		if i.Replaces != "" {
+		switch {
+		case !i.DecryptsUntil.IsZero():
+			fmt.Fprintf(c.out, "  replaces %s at once, which decrypts until %s", i.Replaces[:16], i.DecryptsUntil.Format(time.DateOnly))
+		case i.Replaces != "":
 			fmt.Fprintf(c.out, "  replaces %s, signs from %s", i.Replaces[:16], i.SignsFrom.UTC().Format(time.RFC3339))
 		}
 		fmt.Fprintln(c.out)
+		c.noteImported(i)
 	}
 	if look && !asJSON {
 		fmt.Fprintln(c.out, "Nothing was imported: --look.")
 	}
 	return nil
+}
+
+// noteImported says what to know of a certificate that skipped the wait, or that stands beside others.
+func (c *console) noteImported(i gateway.Imported) {
+	if !i.DecryptsUntil.IsZero() {
+		fmt.Fprintln(c.err, "note: the wait was skipped (--force): partners who still hold our old answer may not believe its signatures until that has run out")
+	}
+	if len(i.Beside) > 0 {
+		fmt.Fprintf(c.err, "note: %s of the same name stays in use beside it (%.16s): the newest signs. A renewal takes --replaces, or postern cert retire\n",
+			many(int64(len(i.Beside)), "certificate"), i.Beside[0])
+	}
 }
 
 // keyFolder is the key and certificate files of a directory, by name.

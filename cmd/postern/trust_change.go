@@ -44,6 +44,10 @@ Example: postern trust changes --days 30
 NUMBER is that of postern trust changes. Everything is as it was before, unless what the change made was changed again
 since: then nothing is done. It bites at once, is a change of its own, and can itself be undone.
 
+Of our own certificates: one that was retired or replaced signs and is published again, unless it is over; one that was
+made, imported or rolled to is retired, but never deleted, for mail may be under way to its key. A key that was exported
+and a certificate that partners have fetched cannot be taken back.
+
 Exit codes: 0 taken back, 1 refused, 2 used wrongly.
 Example: postern trust undo 7
 `, runUndo},
@@ -185,10 +189,28 @@ func rowWords(r store.TrustRow) string {
 		return fmt.Sprintf("%s does not believe anchor %.16s: %s", text("domain"), text("fingerprint"), text("why"))
 	case "policy":
 		return fmt.Sprintf("policy %s of %s (%s, %s)", text("name"), text("domain"), text("direction"), text("use"))
+	case "static_certificate":
+		return fmt.Sprintf("certificate %.16s pinned for %s", text("fingerprint"), text("name"))
+	case "credential":
+		return credentialWords(text)
 	case "bundle":
 		return fmt.Sprintf("bundle %s from %s, %s", text("name"), cmp.Or(text("url"), "a file given by hand"), settingsWords(text("settings")))
 	}
 	return r.Table
+}
+
+// credentialWords is how a certificate of ours stands, in a line.
+func credentialWords(text func(string) string) string {
+	words := []string{fmt.Sprintf("our certificate %.16s of %s", text("id"), strings.TrimSpace(text("domain")+" "+text("address")))}
+	for _, w := range []struct{ name, words string }{{"retired", "retired %s"}, {"signs_from", "signs from %s"}, {"replaces", "replaces %s"}, {"decrypts_until", "decrypts until %s"}} {
+		if v := text(w.name); v != "" {
+			words = append(words, fmt.Sprintf(w.words, fmt.Sprintf("%.16s", v)))
+		}
+	}
+	if text("retired") == "" {
+		words = append(words, "in use")
+	}
+	return strings.Join(words, ", ")
 }
 
 // settingsWords is a bundle's settings in a line.

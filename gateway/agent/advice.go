@@ -14,7 +14,7 @@ type Advice struct {
 
 // Reasons lists the agent's own reasons.
 func Reasons() []string {
-	return []string{ReasonNoSigningKey, ReasonNotFound, ReasonUnknown, ReasonNotInHeader, ReasonSenderMismatch, ReasonNoSender,
+	return []string{ReasonNoSigningKey, ReasonOwnRefused, ReasonNotFound, ReasonUnknown, ReasonNotInHeader, ReasonSenderMismatch, ReasonNoSender,
 		ReasonNullSender, ReasonHeader, ReasonNoticeOnly, ReasonNotBound, ReasonBlindCopy, ReasonHopRefused, ReasonHopAway, ReasonNoAddress, ReasonNoProcessed, ReasonNoDispatched, ReasonFault}
 }
 
@@ -28,6 +28,9 @@ func AdviceOn(reason string) Advice {
 	case ReasonNoSigningKey:
 		return Advice{"This gateway has no valid certificate bound to the sender's address or domain, so it cannot sign for it.",
 			"Create or import a certificate: postern cert create, postern cert import.", admin}
+	case ReasonOwnRefused:
+		return Advice{"A policy of the sender's own domain, about the certificates it signs with, refuses the one that would sign. Another certificate of the same kind would be refused too.",
+			"The policy and its rule are named. If it is too strict, change it or take it away: postern trust policy list, test, set, remove (outgoing, sign). If it is right, get a certificate that meets it: postern cert csr.", admin}
 	case ReasonNotFound:
 		return Advice{"No certificate is published for the address: not for the address itself and not for its domain, in DNS or LDAP.",
 			"Check the spelling of the address. If it is right, the recipient's gateway must publish a certificate.", you}

@@ -77,6 +77,7 @@ type Agent struct {
 // Reasons of the agent itself; the others are those of smime and trust.
 const (
 	ReasonNoSigningKey   = "no_signing_certificate"  // AS-70: none of ours is bound to the sender
+	ReasonOwnRefused     = "own_certificate_refused" // AS-66: the sender's domain itself refuses its certificate by a policy
 	ReasonNotFound       = "certificate_not_found"   // CD-46
 	ReasonUnknown        = "certificate_unknown"     // discovery failed for now
 	ReasonNotInHeader    = "recipient_not_in_header" // AS-82

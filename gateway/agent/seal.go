@@ -90,10 +90,18 @@ func (a *Agent) Seal(ctx context.Context, m Outbound, open func() (io.Writer, er
 
 // refuseAll is AS-70: without a signing certificate of the sender nothing is sent.
 func (a *Agent) refuseAll(m Outbound, err error) Sealed {
+	v := Verdict{Reason: ReasonNoSigningKey, Detail: err.Error(),
+		Remedy: "Import or create a certificate for " + m.From.Domain().String() + " (postern cert create, postern cert import)."}
+	var refused keyring.Refused
+	if errors.As(err, &refused) {
+		v.Reason, v.Cert = ReasonOwnRefused, refused.ID
+		v.Remedy = fmt.Sprintf("Your administrator must act: take rule %s out of policy %s or the policy away (postern trust policy remove %s --domain %s --direction outgoing --use sign), or get a certificate that meets it.",
+			refused.Rule, refused.Policy, refused.Policy, m.From.Domain())
+	}
 	var out Sealed
 	for _, r := range m.Recipients {
-		out.Verdicts = append(out.Verdicts, Verdict{Recipient: r, Reason: ReasonNoSigningKey,
-			Detail: err.Error(), Remedy: "Import or create a certificate for " + m.From.Domain().String() + " (postern cert create, postern cert import)."})
+		v.Recipient = r
+		out.Verdicts = append(out.Verdicts, v)
 	}
 	return out
 }

@@ -24,6 +24,21 @@ import (
 // ErrNoKey means that no credential of ours serves the address.
 var ErrNoKey = errors.New("keyring: no usable certificate of ours")
 
+// Refused is a certificate of ours that could be used but for the domain's own policy. It is ErrNoKey too.
+type Refused struct {
+	ID     string // of the certificate
+	Policy string
+	Rule   string
+	Detail string // the rule and what it asks, in words
+}
+
+func (r Refused) Error() string {
+	return fmt.Sprintf("certificate %.16s is refused by policy %s of the domain itself: %s", r.ID, r.Policy, r.Detail)
+}
+
+// Is makes it a case of ErrNoKey.
+func (r Refused) Is(target error) bool { return target == ErrNoKey }
+
 // Stored is a credential as the database keeps it.
 type Stored struct {
 	Credential certs.Credential // without Key
@@ -35,7 +50,8 @@ type Stored struct {
 
 	SignsFrom     time.Time // not used to sign before: it is published first (zero: at once)
 	DecryptsUntil time.Time // not used to open mail after (zero: for ever)
-	Refused       string    // why the domain's own policy keeps it from signing, or ""
+	Unsigning     *Refused  // why the domain's own policy keeps it from signing, or nil
+	Unpublished   *Refused  // why it keeps it from being published, or nil; CanDecrypt is false then
 }
 
 // Source lists the stored credentials of one of our domains.
@@ -90,7 +106,13 @@ func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential
 	}
 	var best *Stored
 	bestHow := ""
-	why := "none is stored"
+	why := ""
+	var refused *Refused
+	because := func(c *Stored, words string) {
+		if why == "" { // the newest that is in use comes first
+			why = fmt.Sprintf("certificate %.16s %s", c.Credential.ID, words)
+		}
+	}
 	for i := range all {
 		c := &all[i]
 		how, ok := c.Credential.BoundTo(from)
@@ -98,19 +120,21 @@ func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential
 		case !ok:
 			continue
 		case c.Retired:
-			why = "the only one is retired"
-			continue
-		case c.Refused != "":
-			why = "the only one is refused by the domain's own policy: " + c.Refused
+			because(c, "is retired")
 			continue
 		case !c.CanSign:
-			why = "the only one cannot sign"
+			because(c, "cannot sign")
 			continue
 		case r.now().Before(c.SignsFrom):
-			why = "the only one signs from " + c.SignsFrom.UTC().Format(time.RFC3339)
+			because(c, "signs from "+c.SignsFrom.UTC().Format(time.RFC3339))
 			continue
 		case !valid(c.Credential.Cert, r.now()):
-			why = "the only one is not valid now (" + c.Credential.Cert.NotAfter.UTC().Format(time.DateOnly) + ")"
+			because(c, fmt.Sprintf("is not valid now (it is from %s until %s)", c.Credential.Cert.NotBefore.UTC().Format(time.DateOnly), c.Credential.Cert.NotAfter.UTC().Format(time.DateOnly)))
+			continue
+		case c.Unsigning != nil:
+			if refused == nil {
+				refused = c.Unsigning
+			}
 			continue
 		}
 		if best == nil || how == "address" && bestHow != "address" ||
@@ -118,7 +142,12 @@ func (r *Ring) Signing(ctx context.Context, from addr.Address) (certs.Credential
 			best, bestHow = c, how
 		}
 	}
-	if best == nil {
+	switch {
+	case best == nil && refused != nil:
+		return certs.Credential{}, fmt.Errorf("keyring: nothing can sign for %s: %w", from, *refused)
+	case best == nil && why == "":
+		return certs.Credential{}, fmt.Errorf("%w to sign for %s: none is stored", ErrNoKey, from)
+	case best == nil:
 		return certs.Credential{}, fmt.Errorf("%w to sign for %s: %s", ErrNoKey, from, why)
 	}
 	return r.withKey(*best)

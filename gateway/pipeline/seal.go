@@ -186,7 +186,7 @@ func refusedBy(v agent.Verdict) refusal {
 		return r
 	case v.Reason == agent.ReasonNotFound:
 		r.status = "5.7.5" // RFC 3463: cryptographic failure; CD-47
-	case v.Reason == agent.ReasonNoSigningKey:
+	case v.Reason == agent.ReasonNoSigningKey, v.Reason == agent.ReasonOwnRefused:
 		r.status = "5.7.5"
 	}
 	if v.Remedy != "" {

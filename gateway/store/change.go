@@ -37,22 +37,32 @@ type TrustRow struct {
 	Values map[string]any `json:"values"`
 }
 
+// trustTable is a table that trust rests on.
+type trustTable struct{ name, key, columns string }
+
+// credentialState is what changes of a credential. Its certificate and key are no part of a change: they stay, for
+// mail may be under way to the key.
+const credentialState = "id, org, domain, address, can_sign, can_decrypt, published, expires, retired, signs_from, replaces, decrypts_until"
+
 // trustTables are the tables that make up trust, with their key columns, in the order rows are put back.
-func trustTables() []struct{ name, key string } {
-	return []struct{ name, key string }{
-		{"bundle", "name"}, {"bundle_anchor", "bundle, fingerprint"}, {"subscription", "domain, bundle"},
-		{"anchor", "domain, fingerprint"}, {"anchor_block", "domain, fingerprint"}, {"policy", "domain, direction, use, name"},
+func trustTables() []trustTable {
+	return []trustTable{
+		{"bundle", "name", "*"}, {"bundle_anchor", "bundle, fingerprint", "*"}, {"subscription", "domain, bundle", "*"},
+		{"anchor", "domain, fingerprint", "*"}, {"anchor_block", "domain, fingerprint", "*"}, {"policy", "domain, direction, use, name", "*"},
+		{"static_certificate", "name, fingerprint", "*"}, {"credential", "id", credentialState},
 	}
 }
 
-func keyColumns(table string) []string {
+func tableOf(name string) trustTable {
 	for _, t := range trustTables() {
-		if t.name == table {
-			return strings.Split(t.key, ", ")
+		if t.name == name {
+			return t
 		}
 	}
-	return nil
+	return trustTable{name: name, columns: "*"}
 }
+
+func keyColumns(table string) []string { return strings.Split(tableOf(table).key, ", ") }
 
 // id names the row, whatever it says.
 func (r TrustRow) id() string {
@@ -83,17 +93,23 @@ func (s *Store) changeTrust(ctx context.Context, entry AuditEntry, in []scope, f
 	defer s.cache.flush()
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		before := w.trustRows(in)
-		if w.err == nil {
-			w.err = f(w)
-		}
-		after := w.trustRows(in)
-		c = TrustChange{Org: entry.Org, At: s.Now(), Actor: entry.Actor, Action: entry.Action, Object: entry.Object}
-		c.Before, c.After = differ(before, after)
-		w.recordChange(&c, entry)
+		c = w.change(entry, in, func() error { return f(w) })
 		return w.err
 	})
 	return c, err
+}
+
+// change is one change of trust inside a transaction.
+func (w *writer) change(entry AuditEntry, in []scope, f func() error) TrustChange {
+	before := w.trustRows(in)
+	if w.err == nil {
+		w.err = f()
+	}
+	after := w.trustRows(in)
+	c := TrustChange{Org: entry.Org, At: w.s.Now(), Actor: entry.Actor, Action: entry.Action, Object: entry.Object}
+	c.Before, c.After = differ(before, after)
+	w.recordChange(&c, entry)
+	return c
 }
 
 // recordChange writes a change and its audit entry.
@@ -101,13 +117,9 @@ func (w *writer) recordChange(c *TrustChange, entry AuditEntry) {
 	if w.err != nil || len(c.Before)+len(c.After) == 0 {
 		return
 	}
-	res, err := w.tx.Exec("INSERT INTO trust_change(org, at, actor, action, object, before, after, undoes) VALUES (?,?,?,?,?,?,?,?)",
-		c.Org, stamp(c.At), c.Actor, c.Action, c.Object, column(c.Before), column(c.After), c.Undoes)
-	if err != nil {
+	if err := w.row("INSERT INTO trust_change(org, at, actor, action, object, before, after, undoes) VALUES (?,?,?,?,?,?,?,?) RETURNING seq",
+		c.Org, stamp(c.At), c.Actor, c.Action, c.Object, column(c.Before), column(c.After), c.Undoes).Scan(&c.Seq); err != nil {
 		w.err = fmt.Errorf("store: %w", err)
-		return
-	}
-	if c.Seq, w.err = res.LastInsertId(); w.err != nil {
 		return
 	}
 	detail := map[string]any{"change": c.Seq, "before": auditRows(c.Before), "after": auditRows(c.After)}
@@ -142,7 +154,7 @@ func (w *writer) trustRows(in []scope) map[string]TrustRow {
 		if w.err != nil {
 			return out
 		}
-		rows, err := w.tx.Query("SELECT * FROM "+sc.table+" WHERE "+sc.column+"=?", sc.value)
+		rows, err := w.tx.Query("SELECT "+tableOf(sc.table).columns+" FROM "+sc.table+" WHERE "+sc.column+"=?", sc.value)
 		if err == nil {
 			err = readRows(rows, sc.table, out)
 		}
@@ -236,14 +248,11 @@ func (s *Store) UndoTrust(ctx context.Context, seq int64, entry AuditEntry) (out
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		w.asLeft(old)
-		for _, r := range slices.Backward(byTable(old.After)) {
-			w.dropRow(r)
-		}
-		for _, r := range byTable(old.Before) {
-			w.putRow(r)
-		}
-		out = TrustChange{Org: entry.Org, At: s.Now(), Actor: entry.Actor, Action: entry.Action, Object: old.Object,
-			Before: old.After, After: old.Before, Undoes: seq}
+		both := slices.Concat(old.Before, old.After, w.successors(old))
+		before := w.rowsNow(both)
+		w.takeBack(old)
+		out = TrustChange{Org: entry.Org, At: s.Now(), Actor: entry.Actor, Action: entry.Action, Object: old.Object, Undoes: seq}
+		out.Before, out.After = differ(before, w.rowsNow(both))
 		entry.Object = old.Object
 		w.recordChange(&out, entry)
 		w.exec("UPDATE trust_change SET undone=? WHERE seq=?", out.Seq, seq)
@@ -251,6 +260,33 @@ func (s *Store) UndoTrust(ctx context.Context, seq int64, entry AuditEntry) (out
 		return w.err
 	})
 	return out, err
+}
+
+// takeBack puts the rows of a change back as they were.
+func (w *writer) takeBack(c TrustChange) {
+	for _, r := range slices.Backward(byTable(c.After)) {
+		w.dropRow(r)
+	}
+	for _, r := range byTable(c.Before) {
+		w.putRow(r)
+	}
+	for _, next := range w.rowsNow(w.successors(c)) { // one whose wait is over would at once take the place anew
+		if from, _ := next.Values["signs_from"].(string); !parseStamp(from).After(w.s.now()) {
+			w.dropRow(next)
+		}
+	}
+}
+
+// successors is the credentials in use that took the place of those a change retired.
+func (w *writer) successors(c TrustChange) []TrustRow {
+	out := map[string]TrustRow{}
+	for _, r := range c.After {
+		if r.Table == "credential" && r.Values["retired"] != "" {
+			maps.Copy(out, w.trustRows([]scope{{"credential", "replaces", fmt.Sprint(r.Values["id"])}}))
+		}
+	}
+	maps.DeleteFunc(out, func(_ string, r TrustRow) bool { return r.Values["retired"] != "" })
+	return slices.Collect(maps.Values(out))
 }
 
 // LastUndone reports whether the last change of a bundle's anchors was undone.
@@ -267,35 +303,40 @@ func (s *Store) LastUndone(ctx context.Context, bundle string) (bool, error) {
 
 // asLeft fails unless every row a change touched is as the change left it.
 func (w *writer) asLeft(c TrustChange) {
+	both := append(slices.Clone(c.Before), c.After...)
+	now := w.rowsNow(both)
 	left := map[string]string{}
-	for _, r := range c.Before {
-		left[r.id()] = ""
-	}
 	for _, r := range c.After {
 		left[r.id()] = column(r)
 	}
-	for _, r := range append(slices.Clone(c.Before), c.After...) {
-		now := map[string]TrustRow{}
+	for _, r := range both {
+		is := ""
+		if n, ok := now[r.id()]; ok {
+			is = column(n)
+		}
+		if is != left[r.id()] && w.err == nil {
+			w.err = fmt.Errorf("%w: %s", ErrChangedSince, column(r.words()))
+		}
+	}
+}
+
+// rowsNow reads the rows of those keys as they stand.
+func (w *writer) rowsNow(rows []TrustRow) map[string]TrustRow {
+	now := map[string]TrustRow{}
+	for _, r := range rows {
 		where, args := r.byKey()
 		if w.err != nil {
-			return
+			return now
 		}
-		rows, err := w.tx.Query("SELECT * FROM "+r.Table+" WHERE "+where, args...)
+		rows, err := w.tx.Query("SELECT "+tableOf(r.Table).columns+" FROM "+r.Table+" WHERE "+where, args...)
 		if err == nil {
 			err = readRows(rows, r.Table, now)
 		}
 		if err != nil {
 			w.err = fmt.Errorf("store: %w", err)
-			return
-		}
-		is := ""
-		if n, ok := now[r.id()]; ok {
-			is = column(n)
-		}
-		if is != left[r.id()] {
-			w.err = fmt.Errorf("%w: %s", ErrChangedSince, column(r.words()))
 		}
 	}
+	return now
 }
 
 func (r TrustRow) byKey() (where string, args []any) {
@@ -319,12 +360,17 @@ func byTable(rows []TrustRow) []TrustRow {
 	return out
 }
 
+// dropRow takes a row away. A credential is retired instead: mail may be under way to its key.
 func (w *writer) dropRow(r TrustRow) {
 	where, args := r.byKey()
+	if r.Table == "credential" {
+		w.exec("UPDATE credential SET retired=?, published=0 WHERE "+where, append([]any{stamp(w.s.now())}, args...)...)
+		return
+	}
 	w.exec("DELETE FROM "+r.Table+" WHERE "+where, args...)
 }
 
-// putRow inserts a row by its own column names: they were read from the table, never from outside.
+// putRow puts a row back by its own column names: they were read from the table, never from outside.
 func (w *writer) putRow(r TrustRow) {
 	names := slices.Sorted(maps.Keys(r.Values))
 	args := make([]any, len(names))
@@ -337,6 +383,11 @@ func (w *writer) putRow(r TrustRow) {
 			}
 			args[i] = b
 		}
+	}
+	if r.Table == "credential" {
+		where, key := r.byKey()
+		w.exec("UPDATE credential SET "+strings.Join(names, "=?, ")+"=? WHERE "+where, append(args, key...)...)
+		return
 	}
 	w.exec("INSERT INTO "+r.Table+" ("+strings.Join(names, ", ")+") VALUES (?"+strings.Repeat(",?", len(names)-1)+")", args...)
 }

@@ -33,58 +33,85 @@ type Credential struct {
 	DecryptsUntil time.Time // not used to open mail after; zero: for ever
 }
 
-// AddCredentials adds credentials of our domains, all or none (ErrExists when a certificate is there).
-func (s *Store) AddCredentials(ctx context.Context, cs []Credential, entries []AuditEntry) error {
+// Placement is a credential that is added, and what goes with it in the same transaction.
+type Placement struct {
+	Credential
+	Entry    AuditEntry
+	Request  string    // the request it answers, or "": its key is in the credential from now on
+	OldUntil time.Time // not zero: the one it replaces leaves at once, and decrypts until then
+}
+
+// AddCredentials adds credentials of our domains, all or none (ErrExists when a certificate is there). Each is one
+// change, so that a renewal and what it replaces are never seen apart.
+func (s *Store) AddCredentials(ctx context.Context, ps []Placement) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		for _, c := range cs {
-			if !w.exists("SELECT 1 FROM domain WHERE name=?", c.Domain.String()) && w.err == nil {
-				return fmt.Errorf("domain %s: %w", c.Domain, ErrNotFound)
+		for _, p := range ps {
+			in := credentialScope(p.ID)
+			if p.Replaces != "" {
+				in = append(in, credentialScope(p.Replaces)...)
 			}
-			if w.exists("SELECT 1 FROM credential WHERE id=?", c.ID) {
-				return fmt.Errorf("certificate %s: %w", c.ID, ErrExists)
-			}
-			w.exec(`INSERT INTO credential(id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created,
-				signs_from, replaces) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Org, c.Domain.String(), c.Address.Key(), c.Certificate,
-				column(c.Chain), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(s.now()), stamp(c.SignsFrom), c.Replaces)
-		}
-		for _, e := range entries {
-			w.audit(e)
+			w.change(p.Entry, in, func() error { return w.place(p) })
 		}
 		return w.err
 	})
+}
+
+func credentialScope(id string) []scope { return []scope{{"credential", "id", id}} }
+
+func (w *writer) place(p Placement) error {
+	c := p.Credential
+	if !w.exists("SELECT 1 FROM domain WHERE name=?", c.Domain.String()) && w.err == nil {
+		return fmt.Errorf("domain %s: %w", c.Domain, ErrNotFound)
+	}
+	if w.exists("SELECT 1 FROM credential WHERE id=?", c.ID) {
+		return fmt.Errorf("certificate %s: %w", c.ID, ErrExists)
+	}
+	w.exec(`INSERT INTO credential(id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created,
+		signs_from, replaces) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Org, c.Domain.String(), c.Address.Key(), c.Certificate,
+		column(c.Chain), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(w.s.now()), stamp(c.SignsFrom), c.Replaces)
+	if !p.OldUntil.IsZero() {
+		w.leave(c.Replaces, p.OldUntil)
+	}
+	if p.Request != "" {
+		w.exec("UPDATE certificate_request SET answered=?, sealed_key=? WHERE id=?", stamp(w.s.now()), []byte{}, p.Request)
+	}
+	return w.err
+}
+
+// leave takes a credential out of signing and publication; it goes on decrypting until then (zero: for ever).
+func (w *writer) leave(id string, until time.Time) {
+	if w.exec("UPDATE credential SET retired=?, published=0, decrypts_until=? WHERE id=? AND retired=''", stamp(w.s.now()), stamp(until), id) == 0 && w.err == nil {
+		w.err = fmt.Errorf("certificate %s in use: %w", id, ErrNotFound)
+	}
 }
 
 // AddCredential adds one credential.
 func (s *Store) AddCredential(ctx context.Context, c Credential, entry AuditEntry) error {
-	return s.AddCredentials(ctx, []Credential{c}, []AuditEntry{entry})
+	return s.AddCredentials(ctx, []Placement{{Credential: c, Entry: entry}})
 }
 
 // StageCredential makes a stored credential take another's place: it signs only from an instant on.
 func (s *Store) StageCredential(ctx context.Context, id, replaces string, signs time.Time, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
+	_, err := s.changeTrust(ctx, entry, credentialScope(id), func(w *writer) error {
 		if w.exec("UPDATE credential SET replaces=?, signs_from=? WHERE id=? AND retired=''", replaces, stamp(signs), id) == 0 && w.err == nil {
-			return fmt.Errorf("certificate %s: %w", id, ErrNotFound)
+			return fmt.Errorf("certificate %s in use: %w", id, ErrNotFound)
 		}
-		w.audit(entry)
 		return w.err
 	})
+	return err
 }
 
 // FinishRoll lets the successor sign from now on and takes the old credential out of signing and publication; it
 // goes on decrypting until the instant given.
 func (s *Store) FinishRoll(ctx context.Context, old, successor string, until time.Time, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
+	_, err := s.changeTrust(ctx, entry, append(credentialScope(old), credentialScope(successor)...), func(w *writer) error {
+		w.leave(old, until)
 		now := stamp(s.now())
-		if w.exec("UPDATE credential SET retired=?, published=0, decrypts_until=? WHERE id=? AND retired=''", now, stamp(until), old) == 0 && w.err == nil {
-			return fmt.Errorf("certificate %s: %w", old, ErrNotFound)
-		}
 		w.exec("UPDATE credential SET signs_from=? WHERE id=? AND signs_from>?", now, successor, now)
-		w.audit(entry)
 		return w.err
 	})
+	return err
 }
 
 // Credentials lists a domain's credentials, or all when it is zero, newest first, retired ones last.
@@ -141,36 +168,23 @@ func (s *Store) Requests(ctx context.Context) ([]Request, error) {
 	})
 }
 
-// AnswerRequest says that a request has its certificate. Its key is in the credential from now on.
-func (s *Store) AnswerRequest(ctx context.Context, id string) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
-		w.exec("UPDATE certificate_request SET answered=?, sealed_key=x'' WHERE id=?", stamp(s.now()), id)
-		return w.err
-	})
-}
-
 // RetireCredential stops a credential from signing and being published; it goes on decrypting.
 func (s *Store) RetireCredential(ctx context.Context, id string, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
-		if w.exec("UPDATE credential SET retired=?, published=0 WHERE id=? AND retired=''", stamp(s.now()), id) == 0 && w.err == nil {
-			return fmt.Errorf("certificate %s: %w", id, ErrNotFound)
-		}
-		w.audit(entry)
+	_, err := s.changeTrust(ctx, entry, credentialScope(id), func(w *writer) error {
+		w.leave(id, time.Time{})
 		return w.err
 	})
+	return err
 }
 
 // AddStatic pins a peer's certificate under an address or domain (AS-112); it is believed no more than
 // one that was discovered.
 func (s *Store) AddStatic(ctx context.Context, org, name, fingerprint string, der []byte, entry AuditEntry) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
-		w := &writer{tx: tx, s: s}
+	_, err := s.changeTrust(ctx, entry, []scope{{"static_certificate", "name", name}}, func(w *writer) error {
 		w.exec("INSERT INTO static_certificate VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", name, org, fingerprint, der, stamp(s.now()))
-		w.audit(entry)
 		return w.err
 	})
+	return err
 }
 
 // Static lists the certificates pinned under an address key or domain name.
