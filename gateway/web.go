@@ -173,11 +173,26 @@ func (o objects) Patient(ctx context.Context, org, id string, r staff.Rights) er
 	for i, p := range pools {
 		ids[i] = p.ID
 	}
-	if seen, err := o.db.PatientVisible(ctx, org, patient.ID(id), store.ReachOf(r, ids)); err != nil || !seen {
-		return errors.Join(err, web.ErrNotFound)
+	reach, at := store.ReachOf(r, ids), patient.ID(id)
+	for range maxMerged { // a record that was made part of another is where that one is
+		seen, err := o.db.PatientVisible(ctx, org, at, reach)
+		if err != nil || seen {
+			return err
+		}
+		rec, err := o.db.Patient(ctx, org, at)
+		if err != nil {
+			return err
+		}
+		if rec.State != patient.Merged || rec.Into == "" {
+			return web.ErrNotFound
+		}
+		at = rec.Into
 	}
-	return nil
+	return web.ErrNotFound
 }
+
+// maxMerged bounds the merges in a row that an old link to a patient is followed through.
+const maxMerged = 10
 
 // serveWeb serves the pages until ctx ends.
 func (g *Gateway) serveWeb(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ type PatientLink struct {
 	ID       string           `json:"id"`
 	Work     work.ID          `json:"work"`
 	Patient  patient.ID       `json:"patient"`
-	How      string           `json:"how"` // "confirmed", "provisional"
+	How      string           `json:"how"` // "confirmed", "provisional", "merged", "parted"
 	Reasons  []patient.Reason `json:"reasons"`
 	By       string           `json:"by"`
 	At       time.Time        `json:"at"`
@@ -35,18 +36,20 @@ func newID(kind string) string { return kind + strings.ToLower(rand.Text()) }
 
 const patientColumns = "p.id, p.org, p.state, p.stated, p.into_id, p.created"
 
-func scanPatient(r *sql.Rows) (p patient.Record, err error) {
+func scanPatient(r *sql.Rows, more ...any) (p patient.Record, err error) {
 	var stated, created string
-	if err = r.Scan(&p.ID, &p.Org, &p.State, &stated, &p.Into, &created); err != nil {
+	if err = r.Scan(append([]any{&p.ID, &p.Org, &p.State, &stated, &p.Into, &created}, more...)...); err != nil {
 		return p, err
 	}
 	p.Created = parseStamp(created)
 	return p, json.Unmarshal([]byte(stated), &p.Stated)
 }
 
+func scanRecord(r *sql.Rows) (patient.Record, error) { return scanPatient(r) }
+
 // Patient is one person of an organisation (ErrNotFound otherwise, another organisation's included).
 func (s *Store) Patient(ctx context.Context, org string, id patient.ID) (patient.Record, error) {
-	return one(ctx, s, "SELECT "+patientColumns+" FROM patient p WHERE p.id=? AND p.org=?", []any{id, org}, scanPatient)
+	return one(ctx, s, "SELECT "+patientColumns+" FROM patient p WHERE p.id=? AND p.org=?", []any{id, org}, scanRecord)
 }
 
 // Acquainted lists the people of an organisation that share a key with what a message states, those that share
@@ -62,7 +65,36 @@ func (s *Store) Acquainted(ctx context.Context, org string, stated chart.Patient
 	}
 	return list(ctx, s, "SELECT "+patientColumns+` FROM patient p JOIN (SELECT patient, COUNT(*) AS n FROM patient_key WHERE org=? AND key IN (?`+
 		strings.Repeat(",?", len(keys)-1)+`) GROUP BY patient) k ON k.patient=p.id WHERE p.state IN ('confirmed','provisional') ORDER BY k.n DESC, p.id LIMIT ?`,
-		append(args, patient.MaxCandidates), scanPatient)
+		append(args, patient.MaxCandidates), scanRecord)
+}
+
+// Candidate is a known person of whom the asker may see at least one message.
+type Candidate struct {
+	patient.Record
+	Own bool // one of them is with a pool that the asker belongs to
+}
+
+// AcquaintedSeen are those of Acquainted of whom somebody with that reach may see a message: first those of the
+// asker's own pools, then those who share the most. Nobody else is in the answer, nor counted in its limit.
+func (s *Store) AcquaintedSeen(ctx context.Context, org string, stated chart.Patient, reach []Reach) ([]Candidate, error) {
+	keys := patient.Keys(stated)
+	if len(keys) == 0 || len(reach) == 0 {
+		return nil, nil
+	}
+	own, ownArgs := reachable(org, slices.DeleteFunc(slices.Clone(reach), func(r Reach) bool { return !r.Owner }))
+	seen, seenArgs := reachable(org, reach)
+	const theirs = "EXISTS (SELECT 1 FROM work k WHERE k.patient<>'' AND k.patient=p.id AND "
+	args := append(slices.Clone(ownArgs), org)
+	for _, k := range keys {
+		args = append(args, k)
+	}
+	args = append(append(args, seenArgs...), patient.MaxCandidates)
+	return list(ctx, s, "SELECT "+patientColumns+", CASE WHEN "+theirs+own+`) THEN 1 ELSE 0 END AS own FROM patient p JOIN (SELECT patient, COUNT(*) AS n FROM patient_key WHERE org=? AND key IN (?`+
+		strings.Repeat(",?", len(keys)-1)+`) GROUP BY patient) n ON n.patient=p.id WHERE p.state IN ('confirmed','provisional') AND `+theirs+seen+`) ORDER BY own DESC, n.n DESC, p.id LIMIT ?`,
+		args, func(r *sql.Rows) (c Candidate, err error) {
+			c.Record, err = scanPatient(r, &c.Own)
+			return c, err
+		})
 }
 
 // PatientsSeen lists people whose last name or whole name begins so and of whom the asker may see at least one
@@ -75,7 +107,7 @@ func (s *Store) PatientsSeen(ctx context.Context, org, begin string, reach []Rea
 	where, args := reachable(org, reach)
 	return list(ctx, s, "SELECT "+patientColumns+` FROM patient p WHERE p.org=? AND p.name>=? AND p.name<? AND p.state IN ('confirmed','provisional')
 		AND EXISTS (SELECT 1 FROM work k WHERE k.patient<>'' AND k.patient=p.id AND `+where+") ORDER BY p.name, p.birth, p.id LIMIT ?",
-		append(append([]any{org, begin, begin + "\U0010FFFF"}, args...), n), scanPatient)
+		append(append([]any{org, begin, begin + "\U0010FFFF"}, args...), n), scanRecord)
 }
 
 // sortName is a name in the order and form of the name index: "ruiz, ana".
@@ -115,13 +147,15 @@ func (w *writer) patientKeys(org string, id patient.ID, stated chart.Patient) {
 	}
 }
 
-func (w *writer) link(org string, l PatientLink) {
+func (w *writer) link(org string, l PatientLink) (id string) {
 	if w.exists("SELECT 1 FROM patient_link WHERE work=? AND undone=''", l.Work) {
 		w.err = ErrLinked
 	}
 	w.setWorkPatient(org, l.Work, string(l.Patient))
-	w.exec("INSERT INTO patient_link (id, org, work, patient, how, reasons, made_by, at) VALUES (?,?,?,?,?,?,?,?)", newID("pl-"), org, l.Work,
+	id = newID("pl-")
+	w.exec("INSERT INTO patient_link (id, org, work, patient, how, reasons, made_by, at) VALUES (?,?,?,?,?,?,?,?)", id, org, l.Work,
 		l.Patient, l.How, column(l.Reasons), l.By, stamp(w.s.now()))
+	return id
 }
 
 // UnlinkPatient undoes a message's link, and leaves its trace. A provisional person whom no message is about any
@@ -137,14 +171,19 @@ func (s *Store) UnlinkPatient(ctx context.Context, org string, id work.ID, by st
 		}
 		w.exec("UPDATE patient_link SET undone=?, undone_by=? WHERE work=? AND undone=''", stamp(w.s.now()), by, id)
 		w.setWorkPatient(org, id, "")
-		if !w.exists("SELECT 1 FROM patient_link WHERE patient=? AND undone=''", who) &&
-			w.exists("SELECT 1 FROM patient WHERE id=? AND state=?", who, patient.Provisional) {
-			w.exec("UPDATE patient SET state=?, changed=? WHERE id=?", patient.Withdrawn, stamp(w.s.now()), who)
-			w.exec("DELETE FROM patient_key WHERE patient=?", who)
-		}
+		w.unlinked(who)
 		w.audit(entry)
 		return w.err
 	})
+}
+
+// unlinked withdraws a provisional person whom no message is about any more.
+func (w *writer) unlinked(who patient.ID) {
+	if !w.exists("SELECT 1 FROM patient_link WHERE patient=? AND undone=''", who) &&
+		w.exists("SELECT 1 FROM patient WHERE id=? AND state=?", who, patient.Provisional) {
+		w.exec("UPDATE patient SET state=?, changed=? WHERE id=?", patient.Withdrawn, stamp(w.s.now()), who)
+		w.exec("DELETE FROM patient_key WHERE patient=?", who)
+	}
 }
 
 // ConfirmPatient says that a provisional person is in the clinic's own records, with these demographics.
@@ -155,33 +194,6 @@ func (s *Store) ConfirmPatient(ctx context.Context, org string, id patient.ID, s
 			return fmt.Errorf("store: patient %s: %w", id, ErrNotFound)
 		}
 		w.patientKeys(org, id, stated)
-		w.audit(entry)
-		return w.err
-	})
-}
-
-// MergePatient says that two records are one person: every live link of the first becomes the second's, and the
-// first is kept as a pointer.
-func (s *Store) MergePatient(ctx context.Context, org string, from, into patient.ID, by string, entry AuditEntry) error {
-	return s.doDesk(ctx, func(w *writer) error {
-		for _, id := range []patient.ID{from, into} {
-			if from == into || !w.exists("SELECT 1 FROM patient WHERE id=? AND org=? AND state IN ('confirmed','provisional')", id, org) {
-				return errors.Join(w.err, fmt.Errorf("store: patient %s: %w", id, ErrNotFound))
-			}
-		}
-		now := stamp(w.s.now())
-		works, err := listTx(w, "SELECT work FROM patient_link WHERE patient=? AND undone=''", []any{from}, func(r *sql.Rows) (id work.ID, err error) {
-			return id, r.Scan(&id)
-		})
-		if err != nil {
-			return err
-		}
-		w.exec("UPDATE patient_link SET undone=?, undone_by=? WHERE patient=? AND undone=''", now, by, from)
-		for _, id := range works {
-			w.link(org, PatientLink{Work: id, Patient: into, How: "merged", Reasons: []patient.Reason{}, By: by})
-		}
-		w.exec("UPDATE patient SET state='merged', into_id=?, changed=? WHERE id=?", into, now, from)
-		w.exec("DELETE FROM patient_key WHERE patient=?", from)
 		w.audit(entry)
 		return w.err
 	})

@@ -89,7 +89,7 @@ func TestPatientOfAMessage(t *testing.T) {
 		b, err := c.AddPatient(t.Context(), "o", ana("555 777 0102"), link(two.ID), store.AuditEntry{})
 		ok(t, err)
 		ok(t, c.ConfirmPatient(t.Context(), "o", b, ana("555 777 0103"), store.AuditEntry{}))
-		ok(t, c.MergePatient(t.Context(), "o", a, b, "dana", store.AuditEntry{}))
+		ok(t, c.MergePatient(t.Context(), "o", store.Merge{Gone: a, Into: b, By: "dana"}, store.AuditEntry{}))
 		mine, err := c.PatientWork(t.Context(), "o", b, c.reach(t, c.dana), time.Time{}, 10)
 		ok(t, err)
 		if len(mine) != 2 {
@@ -100,7 +100,7 @@ func TestPatientOfAMessage(t *testing.T) {
 		if !slices.Equal(names(got), []string{"Ana Ruiz confirmed"}) {
 			t.Fatalf("%v", names(got))
 		}
-		if err := c.MergePatient(t.Context(), "o", a, b, "dana", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+		if err := c.MergePatient(t.Context(), "o", store.Merge{Gone: a, Into: b, By: "dana"}, store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("merged twice: %v", err)
 		}
 		if got, err := c.PatientsSeen(t.Context(), "o", "RUI", c.reach(t, c.dana), 5); err != nil || len(got) != 1 {

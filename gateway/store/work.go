@@ -386,7 +386,7 @@ func (w *writer) refers(it inbox.Item) []string {
 // forgetWork removes what people did with an item that is removed, notes included.
 func (w *writer) forgetWork(inboxID string, number int64) {
 	w.unindexItem(inboxID, number)
-	for _, table := range []string{"note", "mention", "writing", "answer", "patient_link", "search_pending"} {
+	for _, table := range []string{"note", "mention", "writing", "answer", "patient_merge_move", "patient_link", "search_pending"} {
 		w.exec("DELETE FROM "+table+" WHERE work IN (SELECT id FROM work WHERE inbox=? AND number=?)", inboxID, number)
 	}
 	w.exec("DELETE FROM work WHERE inbox=? AND number=?", inboxID, number)

@@ -6,7 +6,19 @@
 // person; each decision is audited and can be undone. Exports and prints are audited as what they are: copies that
 // leave the gateway's keeping.
 //
-// Limits: PageLines lines of a page, MaxProposed candidates, MaxThread messages and MaxExport octets of an export.
+// Who may see a patient follows from package staff, where a right belongs to a pool and a category and to nothing
+// else: a patient is for whoever may read at least one message about them. So "whose message is this" proposes such
+// patients only, those of the asker's own teams first among the equally likely, and does not even say that there are
+// others: that another team knows somebody is itself a fact about that person. The price is that two teams may each
+// make a record of one person; whoever reads both makes them one, and a manager reads every pool. A patient of whom
+// no message is left is nobody's to see. Rules may speak of patients known anywhere in the organisation: they decide
+// where a message goes and tell no reader of whom they thought.
+//
+// Two records made one can be taken apart again: exactly the messages that moved go back, but those of which somebody
+// said something else since, which the page names before it is done.
+//
+// Limits: PageLines lines of a page, MaxProposed candidates, MaxThread messages and MaxExport octets of an export,
+// MaxMerges of a patient, MaxMoves messages of one looked at.
 package find
 
 import (
@@ -65,6 +77,7 @@ func Routes(s Services) []web.Route {
 		{Method: "GET", Pattern: "/patient/{patient}", Need: web.OnPatient(), Handle: f.showPatient},
 		{Method: "POST", Pattern: "/patient/{patient}/confirm", Need: web.OnPatient(), Handle: f.confirm},
 		{Method: "POST", Pattern: "/patient/{patient}/merge", Need: web.OnPatient(), Handle: f.merge},
+		{Method: "POST", Pattern: "/patient/{patient}/part", Need: web.OnPatient(), Handle: f.part},
 		{Method: "GET", Pattern: "/item/{item}/patient", Need: read, Handle: f.showWhose},
 		{Method: "POST", Pattern: "/item/{item}/patient", Need: act, Handle: f.decideWhose},
 		{Method: "GET", Pattern: "/item/{item}/print", Need: read, Handle: f.print, Framed: true},

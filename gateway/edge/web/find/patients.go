@@ -53,8 +53,9 @@ type patientData struct {
 	Who    person
 	Lines  []line
 	Older  string
-	May    bool     // confirm and merge
+	May    bool     // confirm, merge and take apart
 	Others []person // of the same name: one of them may be the same person
+	Merges []merged
 }
 
 func (f *find) showPatient(q *web.Request) error {
@@ -100,6 +101,9 @@ func (f *find) patientData(q *web.Request, id patient.ID) (data patientData, err
 			data.Others = append(data.Others, known(o))
 		}
 	}
+	if err == nil {
+		data.Merges, err = f.merges(q, id, reach)
+	}
 	return data, err
 }
 
@@ -133,24 +137,4 @@ func (f *find) confirm(q *web.Request) error {
 		return err
 	}
 	return q.See("/patient/"+string(id), "The patient is confirmed.")
-}
-
-// merge says that another record is the same person.
-func (f *find) merge(q *web.Request) error {
-	data, err := f.changing(q)
-	if err != nil {
-		return err
-	}
-	into := patient.ID(q.PostForm.Get("into"))
-	for _, o := range data.Others {
-		if o.ID != into {
-			continue
-		}
-		if err := f.Store.MergePatient(q.Context(), q.Org, data.Who.ID, into, q.Person.Login, entry(q, "merge_patient", string(data.Who.ID),
-			map[string]any{"into": into})); err != nil {
-			return err
-		}
-		return q.See("/patient/"+string(into), "The two records are one now.")
-	}
-	return &web.Refusal{Text: "Choose the record that is the same person."}
 }

@@ -1,9 +1,12 @@
 package find
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
+	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
@@ -28,9 +31,12 @@ type whoseData struct {
 type proposed struct {
 	person
 	Likely  bool
+	Own     bool // a message of theirs is with a team the asker belongs to
 	Reasons []patient.Reason
 }
 
+// linked is one thing that was said of whose message this is. The name is left out where the asker may not see that
+// patient any more.
 type linked struct {
 	store.PatientLink
 	Name, ByName, UndoneName string
@@ -58,7 +64,7 @@ func (f *find) whoseData(q *web.Request) (data whoseData, err error) {
 		return data, err
 	}
 	data.Stated, data.States = known(patient.Record{Stated: stated}), !stated.Name.Zero() || len(stated.IDs) > 0
-	if q.Work.Patient != "" {
+	if q.Work.Patient != "" { // who may see the message may see the patient: it is one of theirs
 		r, err := f.Store.Patient(q.Context(), q.Org, patient.ID(q.Work.Patient))
 		if err != nil {
 			return data, err
@@ -66,12 +72,8 @@ func (f *find) whoseData(q *web.Request) (data whoseData, err error) {
 		now := known(r)
 		data.Now = &now
 	}
-	around, err := f.Store.Acquainted(q.Context(), q.Org, stated)
-	if err != nil {
+	if data.Proposed, err = f.proposed(q, stated); err != nil {
 		return data, err
-	}
-	for _, c := range patient.Candidates(stated, around, MaxProposed) {
-		data.Proposed = append(data.Proposed, proposed{known(c.Record), c.Grade == patient.Likely, c.Reasons})
 	}
 	if data.Asked != "" {
 		found, err := f.visible(q, data.Asked)
@@ -86,18 +88,56 @@ func (f *find) whoseData(q *web.Request) (data whoseData, err error) {
 	return data, err
 }
 
+// proposed are the people whom the asker may see and whom the message may be about: the likely before the possible,
+// and among those first who has a message with the asker's own teams.
+func (f *find) proposed(q *web.Request, stated chart.Patient) (out []proposed, err error) {
+	reach, _, err := f.reach(q)
+	if err != nil {
+		return nil, err
+	}
+	around, err := f.Store.AcquaintedSeen(q.Context(), q.Org, stated, reach)
+	if err != nil {
+		return nil, err
+	}
+	records, own := make([]patient.Record, len(around)), map[patient.ID]bool{}
+	for i, c := range around {
+		records[i], own[c.ID] = c.Record, c.Own
+	}
+	for _, c := range patient.Candidates(stated, records, patient.MaxCandidates) {
+		out = append(out, proposed{known(c.Record), c.Grade == patient.Likely, own[c.Record.ID], c.Reasons})
+	}
+	slices.SortStableFunc(out, func(a, b proposed) int {
+		return cmp.Or(before(a.Likely, b.Likely), before(a.Own, b.Own))
+	})
+	return out[:min(len(out), MaxProposed)], nil
+}
+
+// before puts what is so ahead of what is not.
+func before(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
 // history is what was ever said of whose message this is.
 func (f *find) history(q *web.Request) (out []linked, err error) {
 	links, err := f.Store.PatientLinks(q.Context(), q.Org, q.Work.ID)
 	if err != nil {
 		return nil, err
 	}
+	reach, _, err := f.reach(q)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range links {
-		r, err := f.Store.Patient(q.Context(), q.Org, l.Patient)
-		if err != nil {
+		x := linked{PatientLink: l}
+		if x.Name, err = f.nameOf(q, l.Patient, reach); err != nil {
 			return nil, err
 		}
-		x := linked{PatientLink: l, Name: r.Name()}
 		if x.ByName, err = f.called(q, l.By); err != nil {
 			return nil, err
 		}
@@ -107,6 +147,16 @@ func (f *find) history(q *web.Request) (out []linked, err error) {
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+// nameOf is what a patient is called, "" for one of whom the asker may see no message.
+func (f *find) nameOf(q *web.Request, id patient.ID, reach []store.Reach) (string, error) {
+	seen, err := f.Store.PatientVisible(q.Context(), q.Org, id, reach)
+	if err != nil || !seen {
+		return "", err
+	}
+	r, err := f.Store.Patient(q.Context(), q.Org, id)
+	return r.Name(), err
 }
 
 // called is a person's name by login, or the login of one who is not here any more.
