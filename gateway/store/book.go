@@ -50,8 +50,8 @@ func (w *writer) learn(org string, from addr.Address, called string, at string) 
 	if e.Tidy() != nil {
 		e.Name = from.String()
 	}
-	w.exec(`INSERT INTO book VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(org, address_key) DO UPDATE SET messages=messages+1,
-		heard=CASE WHEN excluded.heard>heard THEN excluded.heard ELSE heard END`, newID("ab-"), org, from.Key(), e.Kind, e.Name, "", from.String(), "", "", "", directory.Learned, bookSort(e),
+	w.exec(`INSERT INTO book VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(org, address_key) DO UPDATE SET messages=book.messages+1,
+		heard=CASE WHEN excluded.heard>book.heard THEN excluded.heard ELSE book.heard END`, newID("ab-"), org, from.Key(), e.Kind, e.Name, "", from.String(), "", "", "", directory.Learned, bookSort(e),
 		stamp(w.s.now()), at, 1)
 }
 
@@ -81,13 +81,19 @@ func (s *Store) BookOf(ctx context.Context, org string, a addr.Address) (e direc
 	return e, err == nil, err
 }
 
+// maxBookWord is longer than any word of an entry, and short enough for a pattern.
+const maxBookWord = 4 * directory.MaxField
+
 // Book lists the entries whose name, organisation or address hold every word of find, in order of names, behind
 // the entry after ("" is the beginning): at most n.
 func (s *Store) Book(ctx context.Context, org, find, after string, n int) ([]directory.Entry, error) {
 	where, args := "org=?", []any{org}
 	words := strings.Fields(strings.ToLower(find))
 	for _, word := range words[:min(len(words), 8)] {
-		where, args = where+" AND instr(sort, ?)>0", append(args, word)
+		if len(word) > maxBookWord {
+			return nil, nil
+		}
+		where, args = where+" AND sort"+holds, append(args, holding(word))
 	}
 	if after != "" {
 		where, args = where+" AND (sort, id)>(SELECT sort, id FROM book WHERE id=? AND org=?)", append(args, after, org)

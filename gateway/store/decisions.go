@@ -151,7 +151,7 @@ func (s *Store) ForgetDecisions(ctx context.Context) (n int64, err error) {
 		w.exec(`DELETE FROM judgement WHERE id IN (SELECT j.id FROM judgement j WHERE NOT EXISTS
 			(SELECT 1 FROM decision d WHERE d.judgement=j.id) LIMIT ?)`, maxForgotten)
 		w.exec("DELETE FROM trust_path WHERE id NOT IN (SELECT path FROM judgement)")
-		w.exec(`DELETE FROM trust_certificate WHERE NOT EXISTS (SELECT 1 FROM trust_path p WHERE instr(p.certificates, trust_certificate.fingerprint)>0)`)
+		w.exec(`DELETE FROM trust_certificate WHERE NOT EXISTS (SELECT 1 FROM trust_path p WHERE p.certificates LIKE '%' || trust_certificate.fingerprint || '%')`)
 		return w.err
 	})
 	return n, err

@@ -111,8 +111,8 @@ func (w *writer) thread(it inbox.Item, patient string) string {
 			SELECT 1 FROM work k WHERE k.inbox=i.inbox AND k.thread=i.thread AND k.patient<>'' AND k.patient=?)`,
 			it.Inbox, it.References[i], it.Sender.Key(), patient).Scan(&thread)
 		if errors.Is(err, sql.ErrNoRows) {
-			err = w.row(`SELECT id FROM message WHERE rfc_id<>'' AND rfc_id=? AND direction='out' AND lower(sender)=? AND instr(lower(recipients), ?)>0`,
-				it.References[i], it.Recipient.WithoutTag().Key(), `"`+it.Sender.Key()+`"`).Scan(&thread)
+			err = w.row("SELECT id FROM message WHERE rfc_id<>'' AND rfc_id=? AND direction='out' AND lower(sender)=? AND lower(recipients)"+holds,
+				it.References[i], it.Recipient.WithoutTag().Key(), holding(`"`+it.Sender.Key()+`"`)).Scan(&thread)
 		}
 		if err == nil {
 			return thread
@@ -183,7 +183,7 @@ func (s *Store) Item(ctx context.Context, inboxID string, number int64) (inbox.I
 	if it.Documents, err = s.documents(ctx, inboxID, number); err != nil {
 		return it, err
 	}
-	it.Parts, err = list(ctx, s, "SELECT path, offset, length, sha256, media_type, filename, encoding FROM part WHERE inbox=? AND number=? ORDER BY offset",
+	it.Parts, err = list(ctx, s, `SELECT path, "offset", length, sha256, media_type, filename, encoding FROM part WHERE inbox=? AND number=? ORDER BY "offset"`,
 		[]any{inboxID, number}, func(r *sql.Rows) (p inbox.Part, err error) {
 			err = r.Scan(&p.Path, &p.Offset, &p.Length, &p.SHA256, &p.MediaType, &p.Filename, &p.Encoding)
 			return p, err

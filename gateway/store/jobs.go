@@ -148,10 +148,13 @@ func scanCandidate(r *sql.Rows) (c candidate, err error) {
 func heads(where string, limit int) string {
 	var q []string
 	for _, p := range queue.Priorities() {
-		q = append(q, fmt.Sprintf("SELECT * FROM (SELECT id, lane, priority, due FROM job WHERE class=?1 AND parked='' AND priority=%d AND due<=?2%s ORDER BY due LIMIT %d)", p, where, limit))
+		q = append(q, fmt.Sprintf("SELECT * FROM (SELECT id, lane, priority, due FROM job WHERE class=? AND parked='' AND priority=%d AND due<=?%s ORDER BY due LIMIT %d) head", p, where, limit))
 	}
 	return strings.Join(q, " UNION ALL ")
 }
+
+// eachPriority is what a question that has a part for each priority is asked with: the same for all.
+func eachPriority(args ...any) []any { return slices.Repeat(args, len(queue.Priorities())) }
 
 // claimFew is how many due jobs of each priority are looked at first.
 const claimFew = 8
@@ -159,7 +162,7 @@ const claimFew = 8
 var (
 	fewHeads  = heads("", claimFew)
 	manyHeads = heads("", claimLook)
-	laneHeads = heads(" AND lane=?3", claimLook)
+	laneHeads = heads(" AND lane=?", claimLook)
 )
 
 // claimable picks the jobs to claim.
@@ -174,7 +177,7 @@ func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes L
 		case look == claimFew:
 			question = fewHeads
 		}
-		first, err := list(ctx, s, question, []any{class, now}, scanCandidate)
+		first, err := list(ctx, s, question, eachPriority(class, now), scanCandidate)
 		if err != nil {
 			return nil, err
 		}
@@ -184,9 +187,9 @@ func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes L
 		}
 	}
 	// The head of the queue is full of lanes without room: look at the head of every lane.
-	names, err := list(ctx, s, `WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM job WHERE class=?1 AND parked=''
-		UNION ALL SELECT (SELECT min(lane) FROM job WHERE class=?1 AND parked='' AND lane>l.lane) FROM l WHERE l.lane IS NOT NULL)
-		SELECT lane FROM l WHERE lane IS NOT NULL`, []any{class}, func(r *sql.Rows) (l string, err error) { return l, r.Scan(&l) })
+	names, err := list(ctx, s, `WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM job WHERE class=? AND parked=''
+		UNION ALL SELECT (SELECT min(lane) FROM job WHERE class=? AND parked='' AND lane>l.lane) FROM l WHERE l.lane IS NOT NULL)
+		SELECT lane FROM l WHERE lane IS NOT NULL`, []any{class, class}, func(r *sql.Rows) (l string, err error) { return l, r.Scan(&l) })
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +198,7 @@ func (s *Store) claimable(ctx context.Context, class queue.Class, n int, lanes L
 		if lanes.room(lane) <= 0 {
 			continue
 		}
-		of, err := list(ctx, s, laneHeads, []any{class, now, lane}, scanCandidate)
+		of, err := list(ctx, s, laneHeads, eachPriority(class, now, lane), scanCandidate)
 		if err != nil {
 			return nil, err
 		}
@@ -280,7 +283,7 @@ func (s *Store) Release(ctx context.Context, leases []queue.Lease) error {
 
 // NextDue is when the next unparked job of the class is due; zero when there is none.
 func (s *Store) NextDue(ctx context.Context, class queue.Class) (time.Time, error) {
-	due, err := one(ctx, s, nextDue, []any{class}, func(r *sql.Rows) (due sql.NullString, err error) { return due, r.Scan(&due) })
+	due, err := one(ctx, s, nextDue, eachPriority(class), func(r *sql.Rows) (due sql.NullString, err error) { return due, r.Scan(&due) })
 	return parseStamp(due.String), err
 }
 
@@ -288,9 +291,9 @@ func (s *Store) NextDue(ctx context.Context, class queue.Class) (time.Time, erro
 var nextDue = func() string {
 	var q []string
 	for _, p := range queue.Priorities() {
-		q = append(q, fmt.Sprintf("SELECT min(due) AS d FROM job WHERE class=?1 AND parked='' AND priority=%d", p))
+		q = append(q, fmt.Sprintf("SELECT min(due) AS d FROM job WHERE class=? AND parked='' AND priority=%d", p))
 	}
-	return "SELECT min(d) FROM (" + strings.Join(q, " UNION ALL ") + ")"
+	return "SELECT min(d) FROM (" + strings.Join(q, " UNION ALL ") + ") head"
 }()
 
 // maxListed bounds a list of jobs.

@@ -145,7 +145,7 @@ func (s *Store) Messages(ctx context.Context, q Query) ([]Message, error) {
 		args = append(args, q.From)
 	}
 	if q.To != "" {
-		where("instr(recipients, ?)>0", `"`+q.To+`"`)
+		where("recipients"+holds, holding(`"`+q.To+`"`))
 	}
 	if q.Overdue {
 		query += " AND EXISTS (SELECT 1 FROM event e WHERE e.message=message.id AND e.kind='deadline_passed')"

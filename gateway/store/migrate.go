@@ -61,8 +61,6 @@ func forward(db *sql.DB, now time.Time) error {
 	return migrate(db, all, now)
 }
 
-const hasMeta = "SELECT COUNT(*) FROM sqlite_schema WHERE type='table' AND name='meta'"
-
 // migrate brings the database to this program's schema: all that is missing in one transaction, or nothing.
 // A database that holds a piece this program does not know fails with ErrVersion and is not touched.
 func migrate(db *sql.DB, all []migration, now time.Time) error {

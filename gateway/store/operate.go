@@ -73,8 +73,8 @@ func (s *Store) FreeLane(ctx context.Context, lane string) (total int64, err err
 			err = s.enqueue(ctx, &change{wakes: true, work: []queue.Class{class}, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
 				w := &writer{tx: tx, s: s}
 				now := stamp(s.now())
-				n = w.exec("UPDATE job SET due=?1 WHERE id IN (SELECT id FROM job WHERE class=?2 AND parked='' AND lane=?3 AND token='' AND due>?1 LIMIT ?4)",
-					now, class, lane, freeAtOnce)
+				n = w.exec("UPDATE job SET due=? WHERE id IN (SELECT id FROM job WHERE class=? AND parked='' AND lane=? AND token='' AND due>? LIMIT ?)",
+					now, class, lane, now, freeAtOnce)
 				return w.err
 			}})
 			if err != nil {
@@ -166,7 +166,7 @@ func (s *Store) Writable(ctx context.Context) error {
 func (s *Store) ShiftDue(ctx context.Context, by time.Duration) (n int64, err error) {
 	err = s.enqueue(ctx, &change{wakes: true, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		n = w.exec("UPDATE job SET due="+shifted+" WHERE due<>''", by.Seconds())
+		n = w.exec(moveDue, by.Seconds())
 		return w.err
 	}})
 	return n, err

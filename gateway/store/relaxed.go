@@ -22,9 +22,9 @@ func (r *relaxed) set(db *sql.DB, batch []*change) error {
 	if want == r.now {
 		return nil
 	}
-	text := "PRAGMA synchronous=FULL"
+	text := answerOnDisk
 	if want {
-		text = "PRAGMA synchronous=NORMAL"
+		text = answerWhenWritten
 	}
 	if _, err := db.Exec(text); err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -53,7 +53,7 @@ func (s *Store) SetRetention(ctx context.Context, kind string, d time.Duration, 
 		w := &writer{tx: tx, s: s}
 		w.exec("INSERT INTO meta VALUES (?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", metaRetention, column(r))
 		if kind == KeptHeld && d > 0 {
-			w.exec("UPDATE held SET expires="+heldAtPlus+" WHERE state='held'", d.Seconds())
+			w.exec(moveExpiry, d.Seconds())
 		} else if kind == KeptHeld {
 			w.exec("UPDATE held SET expires=? WHERE state='held'", stamp(forEver))
 		}

@@ -59,7 +59,7 @@ func (w *writer) index(x Searchable) {
 		seq++
 	}
 	w.exec("INSERT INTO search_entry (seq, work) VALUES (?,?)", seq, x.Work)
-	w.exec("INSERT INTO search_text (rowid, org, sender, recipient, patient, subject, kind, text) VALUES (?,?,?,?,?,?,?,?)", seq, orgWord(x.Org),
+	w.exec(addWords, seq, orgWord(x.Org),
 		x.Sender, x.Recipient, x.Patient, x.Subject, x.Kind, x.Text)
 }
 
@@ -76,7 +76,7 @@ func (w *writer) unindex(id work.ID) {
 		w.err = fmt.Errorf("store: unindex: %w", err)
 		return
 	}
-	w.exec("DELETE FROM search_text WHERE rowid=?", seq)
+	w.exec(dropWords, seq)
 	w.exec("DELETE FROM search_entry WHERE seq=?", seq)
 }
 
@@ -162,7 +162,7 @@ func (s *Store) Search(ctx context.Context, a Asked) (r Results, err error) {
 		if i > 0 && s.now().Sub(began) > searchPatience {
 			break
 		}
-		next, err := s.searchStep(ctx, "org : "+orgWord(a.Org)+" AND ("+match+")", a, from, below, &r)
+		next, err := s.searchStep(ctx, ofOrg(a.Org, match), a, from, below, &r)
 		if err != nil || next == 0 || r.Older != "" {
 			return r, err
 		}
@@ -176,8 +176,7 @@ func (s *Store) Search(ctx context.Context, a Asked) (r Results, err error) {
 // 0 when there is nothing below.
 func (s *Store) searchStep(ctx context.Context, match string, a Asked, from, below int64, r *Results) (next int64, err error) {
 	var places int
-	err = s.read.QueryRowContext(ctx, `SELECT count(*), coalesce(min(seq), 0) FROM (SELECT rowid AS seq FROM search_text
-		WHERE search_text MATCH ? AND rowid>=? AND rowid<? ORDER BY rowid DESC LIMIT ?)`, match, from, below, searchStep).Scan(&places, &next)
+	err = s.read.QueryRowContext(ctx, placesBelow, match, from, below, searchStep).Scan(&places, &next)
 	if err != nil {
 		return 0, fmt.Errorf("store: search: %w", err)
 	}
@@ -187,9 +186,7 @@ func (s *Store) searchStep(ctx context.Context, match string, a Asked, from, bel
 		e   work.Entry
 		seq int64
 	}
-	found, err := list(ctx, s, "SELECT "+workColumns+`, e.seq FROM search_text t JOIN search_entry e ON e.seq=t.rowid JOIN work k ON k.id=e.work
-		JOIN item i ON i.inbox=k.inbox AND i.number=k.number WHERE t.search_text MATCH ? AND t.rowid>=? AND t.rowid<? AND `+where+`
-		ORDER BY t.rowid DESC LIMIT ?`, args, func(rows *sql.Rows) (h hit, err error) {
+	found, err := list(ctx, s, wordsIn(workColumns, where), args, func(rows *sql.Rows) (h hit, err error) {
 		h.e, err = scanWork(rows, &h.seq)
 		return h, err
 	})

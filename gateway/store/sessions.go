@@ -27,8 +27,8 @@ func (s *Store) BeginSession(ctx context.Context, v auth.Session, instead string
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		w.exec("DELETE FROM web_session WHERE hash=? OR created<=?", instead, stamp(s.now().Add(-auth.SessionTotal)))
-		w.exec(`DELETE FROM web_session WHERE hash IN (SELECT hash FROM web_session WHERE person=? ORDER BY created DESC LIMIT -1 OFFSET ?)`,
-			v.Person, MaxSessions-1)
+		w.exec(`DELETE FROM web_session WHERE person=? AND hash NOT IN (SELECT hash FROM web_session WHERE person=? ORDER BY created DESC LIMIT ?)`,
+			v.Person, v.Person, MaxSessions-1)
 		w.exec("INSERT INTO web_session("+sessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?)", v.Hash, v.Org, v.Person, v.Stage, v.Method,
 			v.Peer, v.Agent, stamp(v.Created), stamp(v.Seen), stamp(v.Proved))
 		w.audit(entry)

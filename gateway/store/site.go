@@ -77,7 +77,7 @@ func (s *Store) RemoveDomain(ctx context.Context, name addr.Domain, a AuditEntry
 		if w.exists("SELECT 1 FROM address WHERE domain=? AND until='' AND key<>? LIMIT 1", n, "postmaster@"+n) {
 			return fmt.Errorf("store: domain %s still has addresses: remove them first", name)
 		}
-		if w.exists("SELECT 1 FROM job WHERE instr(recipients, ?)>0 LIMIT 1", "@"+n+`"`) {
+		if w.exists("SELECT 1 FROM job WHERE recipients"+holds+" LIMIT 1", holding("@"+n+`"`)) {
 			return fmt.Errorf("store: domain %s still has mail in the queue", name)
 		}
 		w.exec("DELETE FROM address WHERE domain=?", n)

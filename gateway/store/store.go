@@ -26,8 +26,6 @@ import (
 
 	"postern/gateway/delivery/queue"
 	"postern/gateway/store/vfs"
-
-	_ "modernc.org/sqlite" // the database driver
 )
 
 // Errors of this package.
@@ -144,30 +142,6 @@ func (s *Store) closeFiles() error {
 		errs = append(errs, s.layer.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// checkpointPages is how many pages of 4 KiB the write-ahead log has before they are copied into the database: a
-// page that changes with every message is copied once for all of them.
-const checkpointPages = 4000
-
-// open opens the file over a layer of package vfs ("" is SQLite's own).
-func open(path, layer string, conns int) (*sql.DB, error) {
-	dsn := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)" + fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)", checkpointPages)
-	if layer != "" {
-		dsn += "&vfs=" + layer
-	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("store: open: %w", err)
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	if err := db.Ping(); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("store: open: %w", err)
-	}
-	return db, nil
 }
 
 // Close waits for the changes under way, then closes the database.

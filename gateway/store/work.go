@@ -133,7 +133,7 @@ func (w *writer) failed(e *work.Entry) {
 	}
 	var pools string
 	err := w.tx.QueryRow(`SELECT p.id, coalesce((SELECT s.pool FROM sent s WHERE s.message=m.id), '') || ' ' || coalesce((SELECT k.pool FROM answer a JOIN work k ON k.id=a.work WHERE a.message=m.id LIMIT 1), '') || ' ' ||
-		coalesce((SELECT group_concat(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool)), '')
+		coalesce((SELECT string_agg(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool)), '')
 		FROM message m JOIN person p ON p.org=m.org AND p.login=m.principal AND p.disabled='' WHERE m.id=? AND m.org=? AND m.principal<>''`, e.About, e.Org).Scan(&e.Owner, &pools)
 	if errors.Is(err, sql.ErrNoRows) {
 		return
@@ -195,6 +195,7 @@ func (w *writer) answers(m Message) {
 	refs := append([]string{m.Facts.InReplyTo}, m.Facts.References...)
 	refs = refs[:min(len(refs), maxAnswered)]
 	seen := map[string]bool{"": true}
+	to := column(lowerAll(m.Submission.Recipients))
 	for _, ref := range refs {
 		id := message.NormalID(ref)
 		if seen[id] {
@@ -202,8 +203,8 @@ func (w *writer) answers(m Message) {
 		}
 		seen[id] = true
 		if w.exec(`INSERT INTO answer SELECT k.id, ?, k.org, ?, ? FROM message o JOIN item i ON i.message=o.id JOIN work k ON k.inbox=i.inbox AND k.number=i.number
-			WHERE o.rfc_id=? AND o.direction='in' AND k.org=? AND instr(?, '"'||lower(i.sender)||'"')>0 ON CONFLICT DO NOTHING`,
-			m.ID, m.Submission.Principal, stamp(m.Received), id, m.Submission.Org, column(lowerAll(m.Submission.Recipients))) > 0 {
+			WHERE o.rfc_id=? AND o.direction='in' AND k.org=? AND replace(?, '"'||lower(i.sender)||'"', '')<>? ON CONFLICT DO NOTHING`,
+			m.ID, m.Submission.Principal, stamp(m.Received), id, m.Submission.Org, to, to) > 0 {
 			return // the nearest is what it answers; the others are history
 		}
 	}
@@ -327,7 +328,7 @@ func (w *writer) rejoin(id work.ID, patient string) {
 	if patient != "" {
 		to = w.threadAbout(box, refs, patient)
 	} else if w.exists("SELECT 1 FROM item WHERE inbox=? AND thread=? AND number<>? AND lower(sender)=?", box, thread, number, sender) ||
-		w.exists("SELECT 1 FROM message WHERE id=? AND direction='out' AND instr(lower(recipients), ?)>0", thread, `"`+sender+`"`) {
+		w.exists("SELECT 1 FROM message WHERE id=? AND direction='out' AND lower(recipients)"+holds, thread, holding(`"`+sender+`"`)) {
 		return
 	}
 	if to == "" || to == thread {

@@ -97,12 +97,6 @@ func (v View) conditions() (where, order string) {
 	return "k.state<>'done'", byRank
 }
 
-// index names the index that serves a view in its order.
-func (v View) index() string {
-	return map[View]string{ViewUnworked: "work_new", ViewMine: "work_owner", ViewWaiting: "work_due", ViewOverdue: "work_due", ViewFailures: "work_failed",
-		ViewUnruled: "work_unruled", ViewFinished: "work_done"}[v]
-}
-
 // WorkQuery asks for a part of a list.
 type WorkQuery struct {
 	Org   string
@@ -139,13 +133,9 @@ func (s *Store) WorkList(ctx context.Context, q WorkQuery) ([]Line, error) {
 	}
 	var parts []string
 	var args []any
-	index := ""
-	if i := q.View.index(); i != "" {
-		index = " INDEXED BY " + i
-	}
 	for _, r := range q.Reach {
 		scope, scoped := r.where()
-		parts = append(parts, "SELECT * FROM (SELECT k.* FROM work k"+index+" WHERE k.org=? AND k.pool=? AND "+where+scope+cond+" ORDER BY "+order+" LIMIT ?)")
+		parts = append(parts, "SELECT * FROM (SELECT k.* FROM work k WHERE k.org=? AND k.pool=? AND "+where+scope+cond+" ORDER BY "+order+" LIMIT ?) head")
 		args = append(args, q.Org, r.Pool)
 		if q.View == ViewMine {
 			args = append(args, q.Owner)
@@ -155,7 +145,7 @@ func (s *Store) WorkList(ctx context.Context, q WorkQuery) ([]Line, error) {
 		}
 		args = append(append(append(args, scoped...), after...), n)
 	}
-	query := "SELECT " + workColumns + ", i.subject, instr(i.flags, '\"same_id\":true')>0 FROM (" + strings.Join(parts, " UNION ALL ") +
+	query := "SELECT " + workColumns + `, i.subject, i.flags LIKE '%"same\_id":true%' ESCAPE '\' FROM (` + strings.Join(parts, " UNION ALL ") +
 		") k JOIN item i ON i.inbox=k.inbox AND i.number=k.number ORDER BY " + order + " LIMIT ?"
 	lines, err := list(ctx, s, query, append(args, n), func(r *sql.Rows) (l Line, err error) {
 		l.Entry, err = scanWork(r, &l.Subject, &l.SameID)
@@ -289,13 +279,9 @@ func (s *Store) WorkCounts(ctx context.Context, q WorkQuery) ([]Count, error) {
 	var parts []string
 	var args []any
 	where, _ := q.View.conditions()
-	index := ""
-	if i := q.View.index(); i != "" {
-		index = " INDEXED BY " + i
-	}
 	for _, r := range q.Reach {
 		scope, scoped := r.where()
-		parts = append(parts, "SELECT ? AS pool, count(*) AS n, coalesce(min(received), '') FROM (SELECT k.received FROM work k"+index+" WHERE k.org=? AND k.pool=? AND "+where+scope+" LIMIT ?)")
+		parts = append(parts, "SELECT ? AS pool, count(*) AS n, coalesce(min(received), '') FROM (SELECT k.received FROM work k WHERE k.org=? AND k.pool=? AND "+where+scope+" LIMIT ?) part")
 		args = append(args, r.Pool, q.Org, r.Pool)
 		if q.View == ViewMine {
 			args = append(args, q.Owner)
@@ -333,7 +319,7 @@ func (s *Store) HiddenWork(ctx context.Context, org string, reach []Reach) ([]Hi
 		if r.All || slices.Contains(r.Only, staff.Sensitive) {
 			continue
 		}
-		hs, err := list(ctx, s, "SELECT pool, owner, received FROM work INDEXED BY work_hidden WHERE org=? AND pool=? AND scope='sensitive' AND state<>'done' ORDER BY received LIMIT ?",
+		hs, err := list(ctx, s, "SELECT pool, owner, received FROM work WHERE org=? AND pool=? AND scope='sensitive' AND state<>'done' ORDER BY received LIMIT ?",
 			[]any{org, r.Pool, maxHidden}, func(r *sql.Rows) (h Hidden, err error) {
 				var received string
 				err = r.Scan(&h.Pool, &h.Owner, &received)

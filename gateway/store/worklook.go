@@ -40,7 +40,7 @@ func (s *Store) HeldOf(ctx context.Context, org string, n int) ([]Held, error) {
 
 // HeldOfCount is how many messages are held of an organisation, as far as MaxCount.
 func (s *Store) HeldOfCount(ctx context.Context, org string) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM held WHERE org=? AND state='held' LIMIT ?)", org, MaxCount).Scan(&n)
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM held WHERE org=? AND state='held' LIMIT ?) held", org, MaxCount).Scan(&n)
 	return n, err
 }
 
