@@ -20,6 +20,9 @@ func (d *Document) fromFHIR(r *fhir.Resource) {
 	if r.Kind != "" {
 		d.Type += " (" + r.Kind + ")"
 	}
+	if r.Main != "" {
+		d.Type += ": " + r.Main
+	}
 	if r.Author.String() != "" {
 		d.Authors = []chart.Person{r.Author}
 	}

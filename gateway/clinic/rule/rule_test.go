@@ -60,6 +60,9 @@ func TestCategoryIsSaidOrUnset(t *testing.T) {
 		{"a referral note", rule.Said{Types: []string{"Referral Note 57133-1"}}, staff.Referral},
 		{"a discharge summary", rule.Said{Types: []string{"Discharge Summary"}}, staff.Discharge},
 		{"a lab result", rule.Said{Types: []string{"Unsolicited result ORU^R01"}}, staff.Result},
+		{"a FHIR bundle with a report", rule.Said{Types: []string{"Bundle (collection): diagnostic report"}}, staff.Result},
+		{"a FHIR bundle of a discharge summary", rule.Said{Types: []string{"Bundle (document): Discharge summary"}}, staff.Discharge},
+		{"a FHIR bundle of no kind", rule.Said{Types: []string{"Bundle (collection)"}}, ""},
 		{"declared", rule.Said{Purpose: "records", Types: []string{"Referral Note"}}, staff.Records},
 		{"declared in words of their own", rule.Said{Purpose: "misc"}, ""},
 	} {

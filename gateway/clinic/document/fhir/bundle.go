@@ -215,12 +215,36 @@ func (b *bundle) label() {
 			}
 		}
 	}
+	b.about()
 	for _, x := range b.entries {
 		if kind := x.e.kind(); r.Title == "" && x.old == "" && (kind == "Composition" || kind == "List" || kind == "DocumentReference") {
 			r.Title = str(x.e, "title")
 		}
 	}
 	r.Author = b.author()
+}
+
+// about says what a bundle brings: what its composition calls itself, else that it is a report of results, with the
+// report's name for a title where it is the only one.
+func (b *bundle) about() {
+	reports := 0
+	var name string
+	for _, x := range b.entries {
+		switch {
+		case b.res.Type != "Bundle" || x.old != "":
+		case x.e.kind() == "Composition" && b.res.Main == "":
+			b.res.Main = clip(codeWords(concept(at(x.e, "type"))))
+		case x.e.kind() == "DiagnosticReport":
+			reports++
+			name = clip(codeWords(concept(at(x.e, "code"))))
+		}
+	}
+	if b.res.Main == "" && reports > 0 {
+		b.res.Main = "diagnostic report"
+		if reports == 1 && b.res.Title == "" {
+			b.res.Title = name
+		}
+	}
 }
 
 func clip(s string) string {

@@ -48,6 +48,7 @@ var ErrNotFHIR = errors.New("fhir: no resource")
 type Resource struct {
 	Type     string // "Bundle", "Task", "DocumentReference" …
 	Kind     string // a bundle's type: "collection", "document"
+	Main     string // what a bundle is about: the type its composition states, else "diagnostic report" where it brings one
 	ID       string
 	Title    string
 	Date     chart.Time
