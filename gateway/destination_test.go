@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -19,12 +20,15 @@ type door struct {
 	open    atomic.Bool
 	refused atomic.Int64
 	passing sync.WaitGroup
+	ctx     context.Context // until the test is over
+	end     context.CancelFunc
 }
 
 func newDoor(w *world, to string) *door {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)
 	d := &door{Listener: l, to: to}
+	d.ctx, d.end = context.WithCancel(w.ctx)
 	d.passing.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -39,7 +43,7 @@ func newDoor(w *world, to string) *door {
 			d.passing.Go(func() { d.pass(c) })
 		}
 	})
-	w.Cleanup(func() { l.Close(); d.passing.Wait() })
+	w.Cleanup(func() { l.Close(); d.end(); d.passing.Wait() }) // sessions are kept open for a while
 	return d
 }
 
@@ -50,6 +54,7 @@ func (d *door) pass(c net.Conn) {
 		return
 	}
 	defer s.Close()
+	defer context.AfterFunc(d.ctx, func() { c.Close(); s.Close() })()
 	var back sync.WaitGroup
 	back.Go(func() { _, _ = io.Copy(c, s); c.Close() })
 	_, _ = io.Copy(s, c)

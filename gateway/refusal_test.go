@@ -218,7 +218,7 @@ func TestNameServersWithoutAnAnswer(t *testing.T) {
 	for _, how := range []lab.Answer{lab.ServFail, lab.Garbage, lab.Silence} {
 		t.Run(string(how), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "")
+			w := newWorldOf(t, lab.Options{Answer: time.Second})
 			w.DNS.Set("away.example", how)
 			lost := addr.MustParse("dr@away.example")
 			id := w.send(w.hospital, w.note(w.dr, lost, w.intake), w.dr, lost, w.intake)

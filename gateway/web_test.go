@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"postern/gateway"
 	"postern/gateway/clinic/compose"
@@ -48,7 +47,7 @@ func (w *world) visitor(at string) *visitor {
 	w.Cleanup(t.CloseIdleConnections)
 	_, port, err := net.SplitHostPort(at)
 	w.ok(err)
-	return &visitor{world: w, base: "https://mail.clinic.example:" + port, http: http.Client{Jar: jar, Transport: t, Timeout: 20 * time.Second}}
+	return &visitor{world: w, base: "https://mail.clinic.example:" + port, http: http.Client{Jar: jar, Transport: t, Timeout: patience}}
 }
 
 func (v *visitor) do(method, path string, form url.Values) *visitor {

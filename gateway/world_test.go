@@ -66,9 +66,15 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds one story; every wait in it ends with the story's context.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 func newWorld(t testing.TB, extra string) *world {
+	t.Helper()
+	return newWorldOf(t, lab.Options{Extra: extra})
+}
+
+// newWorldOf leaves its options' Dir, Domains, Log and Like to itself.
+func newWorldOf(t testing.TB, o lab.Options) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("not within %s", patience))
 	t.Cleanup(cancel)
@@ -76,7 +82,8 @@ func newWorld(t testing.TB, extra string) *world {
 	if os.Getenv("POSTERN_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	l, err := lab.New(ctx, lab.Options{Dir: t.TempDir(), Domains: domains(), Log: log, Extra: extra, Like: template(t)})
+	o.Dir, o.Domains, o.Log, o.Like = t.TempDir(), domains(), log, template(t)
+	l, err := lab.New(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ type Options struct {
 	Domains []string     // one site each
 	Log     *slog.Logger // nil: none
 	Extra   string       // lines put into every site's configuration
+	// Answer is how long the sites wait for a name server, 0 = 10 s. It is to be short only where one is silent: on a
+	// machine that has much else to do, a good one takes long too.
+	Answer time.Duration
 	// Like is a lab of the same domains that was never started: its sites are copied, with their keys and
 	// certificates, instead of made. It saves making keys.
 	Like *Lab
@@ -36,6 +40,8 @@ type Lab struct {
 	Clock *Clock
 	DNS   *DNS
 	Sites []*Site
+
+	answer time.Duration
 }
 
 // New makes the sites and starts none. Each site knows where the others' DNS and SMTP are; none trusts
@@ -44,7 +50,7 @@ func New(ctx context.Context, o Options) (l *Lab, err error) {
 	if len(o.Domains) == 0 || len(o.Domains) > MaxSites {
 		return nil, fmt.Errorf("lab: %d sites, must be 1 to %d", len(o.Domains), MaxSites)
 	}
-	l = &Lab{Clock: &Clock{}}
+	l = &Lab{Clock: &Clock{}, answer: cmp.Or(o.Answer, 10*time.Second)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -245,7 +251,7 @@ func (s *Site) copyOf(o *Site) error {
 func (s *Site) configure(resolver, extra string) error {
 	var b bytes.Buffer
 	b.Write(s.text)
-	fmt.Fprintf(&b, "\n[resolver]\nservers = [%q]\ntimeout = \"300ms\"\n\n[relay]\nallow_private = [\"127.0.0.0/8\"]\ntimeout = \"5s\"\n\n[trust]\nfetch = false\n", resolver)
+	fmt.Fprintf(&b, "\n[resolver]\nservers = [%q]\ntimeout = %q\n\n[relay]\nallow_private = [\"127.0.0.0/8\"]\n\n[trust]\nfetch = false\n", resolver, s.lab.answer)
 	for _, o := range s.lab.Sites {
 		if o != s {
 			fmt.Fprintf(&b, "\n[peer.%q]\ndns  = %q\nsmtp = %q\n", o.Name, o.DNS, o.SMTP)
