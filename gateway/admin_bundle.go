@@ -171,14 +171,17 @@ type BundleArg struct {
 	Name  string `json:"name"`
 	Days  int    `json:"days,omitempty"`
 	Again bool   `json:"again,omitempty"` // of a refresh: propose again what a person rejected
+
+	Proposal string `json:"proposal,omitempty"` // of apply and reject: what was shown (BundleChange.ID)
 }
 
 // Refreshed is what a look at a bundle's source led to.
 type Refreshed struct {
 	Bundle  string        `json:"bundle"`
-	Outcome string        `json:"outcome"` // unchanged, applied, waiting
+	Outcome string        `json:"outcome"` // unchanged, applied, waiting, changed
 	Why     string        `json:"why,omitempty"`
 	Change  *BundleChange `json:"change,omitempty"`
+	Since   *SinceShown   `json:"since,omitempty"` // of changed: how what waits differs from what was shown
 }
 
 // Outcomes of a refresh.
@@ -186,6 +189,7 @@ const (
 	Unchanged = "unchanged"
 	AppliedIt = "applied"
 	Waits     = "waiting"
+	Changed   = "changed" // what waits is not what was shown: nothing was done
 )
 
 // BundleRefresh looks at a bundle's source now, or at the call's octets. What is new waits for a person unless

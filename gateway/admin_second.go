@@ -127,7 +127,7 @@ func (a Admin) second(ctx context.Context, kind, object string, act any) (string
 	}
 	p, err := a.s.Store.WaitingFor(ctx, kind, object)
 	if err == nil && string(p.Content) == string(content) {
-		_, err = a.s.Store.Approve(ctx, p.ID, a.actor, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
+		_, err = a.s.Store.Approve(ctx, p.ID, "", a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
 		return p.ID, err
 	}
 	return "", a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: kind, Object: object, Content: content,

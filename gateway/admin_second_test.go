@@ -104,6 +104,7 @@ func TestTwoPersonsForAChangeThatWaitedAlready(t *testing.T) {
 	}
 	_, err = w.clinic.Admin().BundleSet(w.ctx, gateway.BundleAdd{Name: "community", Settings: store.BundleSettings{TwoPersons: true}})
 	w.ok(err)
+	arg = w.shown()
 	if r, err := w.clinic.As("anna").BundleApply(w.ctx, arg); err != nil || r.Outcome != gateway.Waits {
 		t.Errorf("one person: %+v %v", r, err)
 	}

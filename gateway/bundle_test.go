@@ -2,9 +2,11 @@ package gateway_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -42,7 +44,7 @@ func newPublisher(t testing.TB, body []byte) *publisher {
 			p.answer(w, r)
 			return
 		}
-		w.Header().Set("ETag", `"`+strings.Repeat("x", len(p.body)%97)+`"`)
+		w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", sha256.Sum256(p.body))))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.body))
 	}))
 	t.Cleanup(p.Close)
@@ -154,7 +156,7 @@ func TestABundlesChangeIsSeenBeforeItBites(t *testing.T) {
 	if _, err := w.clinic.Store.WaitingFor(w.ctx, store.ProposeBundle, "community"); err != nil {
 		t.Errorf("what waited is gone: %v", err)
 	}
-	r, err = w.clinic.As("anna").BundleApply(w.ctx, gateway.BundleArg{Name: "community"})
+	r, err = w.clinic.As("anna").BundleApply(w.ctx, w.shown())
 	w.ok(err)
 	if got := w.reaches(); r.Outcome != gateway.AppliedIt || got != "untrusted" {
 		t.Errorf("after it was applied (%s): %s", r.Outcome, got)
@@ -334,7 +336,7 @@ func TestTwoPersons(t *testing.T) {
 	if r, err := w.refresh("anna"); err != nil || r.Outcome != gateway.Waits {
 		t.Fatalf("%+v %v", r, err)
 	}
-	arg := gateway.BundleArg{Name: "community"}
+	arg := w.shown()
 	if r, err := w.clinic.As("anna").BundleApply(w.ctx, arg); err != nil || r.Outcome != gateway.Waits {
 		t.Errorf("the first person: %+v %v", r, err)
 	}
@@ -397,7 +399,7 @@ func TestTrustChangesAreAudited(t *testing.T) {
 	if _, err := w.refresh("anna"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.clinic.As("anna").BundleApply(w.ctx, gateway.BundleArg{Name: "community"}); err != nil {
+	if _, err := w.clinic.As("anna").BundleApply(w.ctx, w.shown()); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.reaches(); got != "filed" {

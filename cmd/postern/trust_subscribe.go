@@ -56,16 +56,19 @@ settings apply it. A version that was rejected is proposed again only with --aga
 Exit codes: 0 unchanged or applied, 1 refused (the anchors in force stay), 2 used wrongly, 3 a change waits.
 Example: postern trust bundle refresh community
 `, runBundleRefresh},
-		{"trust bundle apply", "take a newer version of a bundle over", `Usage: postern trust bundle apply NAME [-c FILE] [--json]
+		{"trust bundle apply", "take a newer version of a bundle over", `Usage: postern trust bundle apply NAME --proposal ID [-c FILE] [--json]
 
-Says yes to the version that waits. It bites at once; postern trust undo takes it back. Where two persons are
-needed, the second one gives the same command.
+Says yes to exactly the change that postern trust bundle diff NAME showed, by the ID it printed. It bites at once;
+postern trust undo takes it back. When something else waits by now, or the anchors in force have changed, it says
+how and does nothing. Where two persons are needed, the second one gives the same command with the same ID.
 
-Exit codes: 0 applied, 1 refused, 2 used wrongly, 3 another person must say yes too.
-Example: postern trust bundle apply community
+Exit codes: 0 applied, 1 refused, or it has changed since it was shown, 2 used wrongly, 3 another person must
+say yes too.
+Example: postern trust bundle apply community --proposal p-k2v7dq3mxa.5e0d91c4
 `, runBundleApply},
-		{"trust bundle reject", "leave a newer version of a bundle aside", `Usage: postern trust bundle reject NAME [-c FILE]
+		{"trust bundle reject", "leave a newer version of a bundle aside", `Usage: postern trust bundle reject NAME [--proposal ID] [-c FILE]
 
+With --proposal only what was shown under that ID (postern trust bundle diff), and nothing that came since.
 The next change at the publisher waits again; postern trust bundle refresh NAME --again proposes this one again.
 
 Exit codes: 0 left aside, 1 nothing waits, 2 used wrongly.
@@ -281,6 +284,7 @@ func namedBundle(c *console, name string, args []string) (in gateway.BundleArg, 
 	fs := c.flags(name)
 	file, json := configFlag(fs), fs.Bool("json", false, "")
 	fs.IntVar(&in.Days, "days", gateway.DefaultDays, "")
+	fs.StringVar(&in.Proposal, "proposal", "", "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) != 1 {
 		return in, "", false, orUsage(err, "give the name of one bundle (postern trust bundle list)")
@@ -314,7 +318,7 @@ func (c *console) showWaiting(ctx context.Context, in gateway.BundleArg, config 
 
 func (c *console) printChange(d gateway.BundleChange, done bool) {
 	if d.Proposal != nil && !done {
-		fmt.Fprintf(c.out, "%s: a newer version waits since %s: %s\n", d.Bundle, d.Proposal.At.Local().Format(time.DateTime), d.Proposal.Why)
+		fmt.Fprintf(c.out, "%s: a newer version waits since %s: %s\nproposal %s\n", d.Bundle, d.Proposal.At.Local().Format(time.DateTime), d.Proposal.Why, d.ID)
 		for _, a := range d.Proposal.Approvals {
 			fmt.Fprintf(c.out, "  %s said yes on %s\n", a.Actor, a.At.Local().Format(time.DateTime))
 		}
@@ -327,6 +331,27 @@ func (c *console) printChange(d gateway.BundleChange, done bool) {
 	if len(d.Added)+len(d.Removed) > 0 {
 		c.printTouched(d.Touched, done)
 	}
+	if d.Proposal != nil && !done {
+		fmt.Fprintf(c.out, "To apply exactly this: postern trust bundle apply %s --proposal %s\n", d.Bundle, d.ID)
+	}
+}
+
+// printSince says how what waits differs from what was shown.
+func (c *console) printSince(since gateway.SinceShown) {
+	fmt.Fprintf(c.out, "NOT APPLIED: %s\n", since.Words)
+	for _, part := range []struct {
+		mark, words string
+		list        []string
+	}{{"+", "was not there when it was shown", since.Added}, {"-", "was there when it was shown", since.Removed}} {
+		for i, a := range part.list {
+			if i == maxLines {
+				fmt.Fprintf(c.out, "  and %d more (--json)\n", len(part.list)-i)
+				break
+			}
+			fmt.Fprintf(c.out, "  %s %s (%s)\n", part.mark, a, part.words)
+		}
+	}
+	fmt.Fprintln(c.out, "What waits now:")
 }
 
 func (c *console) showRefreshed(r gateway.Refreshed, asJSON bool) error {
@@ -342,12 +367,20 @@ func (c *console) showRefreshed(r gateway.Refreshed, asJSON bool) error {
 		if r.Outcome == gateway.Unchanged && r.Why != "" {
 			fmt.Fprintf(c.out, "  %s\n", r.Why)
 		}
+		if r.Since != nil {
+			c.printSince(*r.Since)
+		}
 		if r.Change != nil {
 			c.printChange(*r.Change, r.Outcome == gateway.AppliedIt)
 		}
 	}
-	if r.Outcome == gateway.Waits {
-		return notYetError{fmt.Errorf("%s: postern trust bundle apply %s", r.Why, r.Bundle)}
+	switch {
+	case r.Outcome == gateway.Changed:
+		return fmt.Errorf("what waits for %s is not what was shown as that proposal: look at it again, nothing is changed", r.Bundle)
+	case r.Outcome == gateway.Waits && r.Change != nil:
+		return notYetError{fmt.Errorf("%s: postern trust bundle apply %s --proposal %s", r.Why, r.Bundle, r.Change.ID)}
+	case r.Outcome == gateway.Waits:
+		return notYetError{errors.New(r.Why)}
 	}
 	return nil
 }
@@ -380,6 +413,9 @@ func runBundleApply(ctx context.Context, c *console, args []string) error {
 	in, config, asJSON, err := namedBundle(c, "trust bundle apply", args)
 	if err != nil {
 		return err
+	}
+	if in.Proposal == "" {
+		return usagef("say which change you have seen: postern trust bundle diff %s shows what waits and its id, for --proposal ID", in.Name)
 	}
 	return c.withSite(ctx, config, func(call caller) error {
 		var r gateway.Refreshed

@@ -46,6 +46,7 @@ type Proposal struct {
 type Approval struct {
 	Actor string    `json:"actor"`
 	At    time.Time `json:"at"`
+	Saw   string    `json:"saw,omitempty"` // what the proposal amounted to when it was shown; "": it can amount to one thing only
 }
 
 // Propose makes a proposal wait; one about the same object that waits already is superseded.
@@ -83,10 +84,10 @@ func (w *writer) settleProposal(id, state string) {
 }
 
 // ErrSamePerson says that two different persons are needed.
-var ErrSamePerson = errors.New("store: the same person approved already: another one must")
+var ErrSamePerson = errors.New("the same person approved already: another one must")
 
-// Approve adds a person's yes to a proposal that waits, and says whether enough have said so.
-func (s *Store) Approve(ctx context.Context, id, actor string, entry AuditEntry) (p Proposal, err error) {
+// Approve adds a person's yes to a proposal that waits; one to what it amounted to before is given up for it.
+func (s *Store) Approve(ctx context.Context, id, saw string, entry AuditEntry) (p Proposal, err error) {
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		rows, err := tx.Query("SELECT "+proposalColumns+" FROM proposal WHERE id=? AND state=?", id, Waiting)
@@ -100,10 +101,10 @@ func (s *Store) Approve(ctx context.Context, id, actor string, entry AuditEntry)
 		if err = errors.Join(err, rows.Close()); err != nil || !found {
 			return errors.Join(err, fmt.Errorf("proposal %s waits no more: %w", id, ErrNotFound))
 		}
-		if slices.ContainsFunc(p.Approvals, func(a Approval) bool { return a.Actor == actor }) {
-			return ErrSamePerson
+		if slices.ContainsFunc(p.Approvals, func(a Approval) bool { return a.Actor == entry.Actor && a.Saw == saw }) {
+			return fmt.Errorf("%s: %w", entry.Actor, ErrSamePerson)
 		}
-		p.Approvals = append(p.Approvals, Approval{actor, s.Now()})
+		p.Approvals = append(slices.DeleteFunc(p.Approvals, func(a Approval) bool { return a.Actor == entry.Actor }), Approval{entry.Actor, s.Now(), saw})
 		w.exec("UPDATE proposal SET approvals=? WHERE id=?", column(p.Approvals), id)
 		w.audit(entry)
 		return w.err
@@ -135,6 +136,11 @@ func scanProposal(r *sql.Rows) (p Proposal, err error) {
 // Proposals lists what waits, oldest first.
 func (s *Store) Proposals(ctx context.Context) ([]Proposal, error) {
 	return list(ctx, s, "SELECT "+proposalColumns+" FROM proposal WHERE state=? ORDER BY at, id", []any{Waiting}, scanProposal)
+}
+
+// Proposal is one proposal, in whatever state.
+func (s *Store) Proposal(ctx context.Context, id string) (Proposal, error) {
+	return one(ctx, s, "SELECT "+proposalColumns+" FROM proposal WHERE id=?", []any{id}, scanProposal)
 }
 
 // WaitingFor is what waits about one object (ErrNotFound: nothing does).
