@@ -52,7 +52,7 @@ func (s *Site) Tend(ctx context.Context) error {
 	s.tended.Lock()
 	defer s.tended.Unlock()
 	by := s.As("gateway")
-	errs := []error{s.tendBundles(ctx, by), s.tendRolls(ctx, by)}
+	errs := []error{s.tendBundles(ctx, by), s.tendRolls(ctx, by), s.Store.TellFailures(ctx)}
 	now := s.now()
 	if !now.Before(s.tended.expiry) {
 		s.tended.expiry = now.Add(expiryEvery)

@@ -9,7 +9,8 @@
 // subject at the issuer is the identity; the claim that names the login is only asked the first time. Tokens are used
 // and forgotten.
 //
-// What is under way is in memory: a restart asks the person once more. Limits: MaxPending sign-ins of Time each,
+// What is under way is in memory only, on purpose: state, nonce and verifier of before a restart are known to nobody, so
+// who comes back with them, the first time or again, is ErrOver and begins again. Limits: MaxPending sign-ins of Time each,
 // MaxAnswer octets of an answer of the provider, Wait for one; the provider's own description is asked again after
 // an hour.
 package oidc
@@ -40,9 +41,11 @@ const (
 	maxName    = 200 // octets of a claim
 )
 
-// Errors. ErrRefused is an answer that proves nothing; others are faults of the way there.
+// Errors. ErrRefused is an answer that proves nothing, ErrOver one of them to which nothing is under way: broken off there,
+// too late, used before, or begun before a restart. Others are faults of the way there.
 var (
 	ErrRefused  = errors.New("oidc: not proved")
+	ErrOver     = fmt.Errorf("%w: nothing is under way", ErrRefused)
 	ErrSettings = errors.New("oidc: settings")
 )
 
@@ -126,8 +129,11 @@ func (c *Client) Begin(ctx context.Context, browser, org, next string, s Setting
 // Finish is who came back with a state and a code; settings gives those of the organisation that began.
 func (c *Client) Finish(ctx context.Context, browser, state, code string, settings func(org string) (Settings, error)) (Identity, error) {
 	b, ok := c.take(state)
-	if !ok || b.browser != browser || code == "" {
-		return Identity{}, fmt.Errorf("%w: nothing of this browser is under way", ErrRefused)
+	switch {
+	case !ok || code == "":
+		return Identity{}, ErrOver
+	case b.browser != browser:
+		return Identity{}, fmt.Errorf("%w: another browser began", ErrRefused)
 	}
 	s, err := settings(b.org)
 	if err != nil {

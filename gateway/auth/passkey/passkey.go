@@ -8,8 +8,10 @@
 // by its first answer. User verification (a PIN or a fingerprint) is required, so that a passkey alone is two
 // proofs. A counter that falls back tells of a copied key and is refused.
 //
-// What is under way is in memory: a restart asks the person once more, and several nodes need the same browser to
-// come to the same node for its minutes. Limits: MaxPending ceremonies of Time each, MaxResponse octets of an answer.
+// What is under way is in memory only, on purpose: a challenge that no process remembers can be answered by nobody, so an
+// answer from before a restart, used or not, is ErrOver and the person begins again; nothing of it could be replayed.
+// What must outlive a restart is with the caller: the key, and its counter. Several nodes need the same browser to come
+// to the same node for its minutes. Limits: MaxPending ceremonies of Time each, MaxResponse octets of an answer.
 package passkey
 
 import (
@@ -32,8 +34,12 @@ const (
 	MaxResponse = 64 << 10 // octets
 )
 
-// ErrRefused is an answer that proves nothing: another challenge, host, key or person, too late, or used before.
-var ErrRefused = errors.New("passkey: not proved")
+// ErrRefused is an answer that proves nothing: another challenge, host, key or person, too late, or used before. ErrOver is
+// an ErrRefused to which nothing is under way in this browser: too late, used before, or begun before a restart.
+var (
+	ErrRefused = errors.New("passkey: not proved")
+	ErrOver    = fmt.Errorf("%w: nothing is under way", ErrRefused)
+)
 
 // Service does ceremonies for one host.
 type Service struct {
@@ -94,7 +100,10 @@ func (s *Service) Register(browser string, p Person) (options []byte, err error)
 // Registered ends it: id finds the passkey again, data is kept for the person.
 func (s *Service) Registered(browser string, p Person, response []byte) (id string, data []byte, err error) {
 	began, ok := s.take("create " + browser)
-	if !ok || len(response) > MaxResponse {
+	if !ok {
+		return "", nil, ErrOver
+	}
+	if len(response) > MaxResponse {
 		return "", nil, ErrRefused
 	}
 	u, err := p.user()
@@ -144,7 +153,10 @@ type Proof struct {
 // Answer ends a proof; find gives the person of a handle.
 func (s *Service) Answer(browser string, response []byte, find func(handle string) (Person, error)) (Proof, error) {
 	began, ok := s.take("get " + browser)
-	if !ok || len(response) > MaxResponse {
+	if !ok {
+		return Proof{}, ErrOver
+	}
+	if len(response) > MaxResponse {
 		return Proof{}, ErrRefused
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)

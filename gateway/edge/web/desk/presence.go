@@ -12,8 +12,10 @@ import (
 // maxBoard bounds the items somebody looks at; beyond it nobody new is noted.
 const maxBoard = 20_000
 
-// board is who looks at which item now. It is of this process and of no consequence: what people write is kept in
-// the database.
+// board is who looks at which item now. It is of this process, promises nothing and decides nothing: that nobody is
+// shown does not mean that nobody looks. After a restart it is empty until each open page has come back by itself,
+// within seconds; somebody whose machine went away is shown for work.LookingFor at most. What keeps two people from acting
+// or answering unknowingly is in the database: versions, who has it, who writes, and who answered.
 type board struct {
 	mu      sync.Mutex
 	at      map[work.ID]map[staff.PersonID]time.Time // last sign of life

@@ -6,6 +6,11 @@
 // first organisation. A wrong password, an unknown name, a disabled person and one without a password get the same
 // words after the same work.
 //
+// A try that fails is counted, by person and hour, for the audit (store.CountFailure): never what was typed, and never one
+// that was put off without being asked, so that the chain grows by a bounded number of entries however long a stranger
+// tries. Whoever is in the middle of a passkey or of single sign-on when the gateway is started anew is asked to begin
+// again; half a sign-in, the last one-time code used and sessions live through it.
+//
 // Limits: MaxName characters of a name; one-time links last InviteTime, and a password has auth.MinPassword
 // characters; more than one second proof a person: MaxFactors.
 package door

@@ -38,7 +38,11 @@ type clinic struct {
 	server *web.Server
 	routes []web.Route
 	pools  map[string][]door.Pool
-	log    strings.Builder
+	log    logged
+
+	ring      *keys.Ring
+	origin    string
+	transport http.RoundTripper
 
 	mu  sync.Mutex
 	now time.Time
@@ -72,17 +76,40 @@ func newClinic(t testing.TB, origin string, transport http.RoundTripper) *clinic
 	}
 	c.ok(c.db.AddDomain(t.Context(), store.Domain{Name: addr.MustDomain("clinic.example"), Org: "o-1"}, store.AuditEntry{}))
 	c.ok(c.db.AddDomain(t.Context(), store.Domain{Name: addr.MustDomain("lake.example"), Org: "o-2"}, store.AuditEntry{}))
-	u, err := url.Parse(origin)
-	c.ok(err)
-	logins := auth.NewService(auth.Config{Accounts: accounts{c.db}, Clock: c.clock, Cost: cheap})
-	c.routes = door.Routes(door.Services{Store: c.db, Passwords: logins, Hash: func(p string) (string, error) { return cheap.Hash(p, nil) }, Secrets: ring,
-		Pools: func(_ context.Context, org string) ([]door.Pool, error) { return c.pools[org], nil }, Host: u.Hostname(), Origin: origin, Transport: transport,
-		Log: slog.New(slog.NewTextHandler(&c.log, nil)), Clock: c.clock})
-	c.server, err = web.New(web.Config{Routes: c.routes, Visitors: visitors{c.db}, Objects: nothing{}, Absent: []error{store.ErrNotFound}, URL: origin,
-		TLS: &tls.Config{}, Clock: c.clock, Log: slog.New(slog.NewTextHandler(&c.log, nil))})
-	c.ok(err)
+	c.ring, c.origin, c.transport = ring, origin, transport
+	c.start()
 	return c
 }
+
+// start makes the pages anew over what is stored, as a restart does: what was in memory is gone.
+func (c *clinic) start() {
+	c.Helper()
+	u, err := url.Parse(c.origin)
+	c.ok(err)
+	logins := auth.NewService(auth.Config{Accounts: accounts{c.db}, Clock: c.clock, Cost: cheap})
+	c.routes = door.Routes(door.Services{Store: c.db, Passwords: logins, Hash: func(p string) (string, error) { return cheap.Hash(p, nil) }, Secrets: c.ring,
+		Pools: func(_ context.Context, org string) ([]door.Pool, error) { return c.pools[org], nil }, Host: u.Hostname(), Origin: c.origin, Transport: c.transport,
+		Log: slog.New(slog.NewTextHandler(&c.log, nil)), Clock: c.clock})
+	server, err := web.New(web.Config{Routes: c.routes, Visitors: visitors{c.db}, Objects: nothing{}, Absent: []error{store.ErrNotFound}, URL: c.origin,
+		TLS: &tls.Config{}, Clock: c.clock, Log: slog.New(slog.NewTextHandler(&c.log, nil))})
+	c.ok(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = server
+}
+
+// logged is a log that several write to.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+func (l *logged) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
 
 func (c *clinic) ok(err error) {
 	c.Helper()
@@ -159,6 +186,7 @@ type browser struct {
 	to      string // where the last answer led
 	peer    string
 	origin  string
+	state   string // of its last way through a provider
 }
 
 func (c *clinic) browser() *browser {

@@ -142,6 +142,9 @@ func (d *door) saveKey(q *web.Request) error {
 		name = agent(q.UserAgent())
 	}
 	id, data, err := d.keys.Registered(q.Browser(), *d.keyPerson(q.Person, f), []byte(q.PostForm.Get("answer")))
+	if errors.Is(err, passkey.ErrOver) {
+		return errBeginAgain
+	}
 	if errors.Is(err, passkey.ErrRefused) {
 		d.Log.Info("passkey not registered", "person", q.Person.ID, "error", err)
 		return &web.Refusal{Text: "The browser made no passkey. Begin again; another device may do it."}

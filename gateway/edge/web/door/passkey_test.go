@@ -2,10 +2,10 @@ package door_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -17,9 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"postern/gateway/clinic/staff"
-	"postern/gateway/edge/web"
 	"postern/gateway/lab/peer"
-	"postern/gateway/store"
 )
 
 // chromium is a browser with a virtual authenticator that verifies its user.
@@ -78,21 +76,8 @@ func TestPasskeys(t *testing.T) {
 	c := newClinic(t, origin, nil)
 	c.now = time.Now().UTC() // the browser's clock
 	c.add(staff.Person{Login: "dana", Role: staff.Physician})
-	cert := httptest.NewUnstartedServer(nil)
-	cert.StartTLS()
-	defer cert.Close()
-	s, err := web.New(web.Config{Routes: c.routes, Visitors: visitors{c.db}, Objects: nothing{}, Absent: []error{store.ErrNotFound}, URL: origin,
-		TLS: &tls.Config{Certificates: cert.TLS.Certificates}, Clock: c.clock})
-	c.ok(err)
-	serving, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(serving, l) }()
-	defer func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
+	stop := c.serve(l)
+	defer stop()
 	open := func(path string) {
 		t.Helper()
 		if err := chromedp.Do(ctx, chromedp.Navigate(origin+path)); err != nil {
@@ -166,6 +151,107 @@ func TestPasskeys(t *testing.T) {
 	if text := js(`document.querySelector("main").innerText`); !strings.Contains(text, "did not fit") {
 		t.Errorf("the same answer again:\n%s", text)
 	}
+}
+
+// TestARestartInTheMiddleOfAPasskey asks to begin again, and an answer of before it opens nothing, used or not.
+func TestARestartInTheMiddleOfAPasskey(t *testing.T) {
+	ctx, js := chromium(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	c := newClinic(t, origin, nil)
+	c.now = time.Now().UTC() // the browser's clock
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	defer c.serve(l)()
+	do := func(actions ...func(context.Context) error) {
+		t.Helper()
+		for _, a := range actions {
+			c.ok(a(ctx))
+		}
+	}
+	open := func(path string) {
+		t.Helper()
+		do(func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.Navigate(origin+path)) })
+	}
+	leave := func() {
+		t.Helper()
+		if _, err := chromedp.Call(ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// keep presses the button and gives what the browser would send, without sending it.
+	keep := func() string {
+		t.Helper()
+		js(`const f = document.querySelector("form[action$='/passkey']"); f.requestSubmit = () => {}; document.querySelector("[data-passkey] button, [data-passkey-new]").click(); ""`)
+		a, err := chromedp.Run(ctx, chromedp.Evaluate[string](`new Promise((done) => { const f = document.querySelector("form[action$='/passkey']"); const look = () => f.elements.answer.value ? done(f.elements.answer.value) : setTimeout(look, 20); look(); })`, chromedp.EvalAwaitPromise))
+		c.ok(err)
+		return a
+	}
+	send := func(answer string) {
+		t.Helper()
+		js(`(() => { const f = document.querySelector("form[action$='/passkey']"); f.elements.answer.value = ` + fmt.Sprintf("%q", answer) + `; HTMLFormElement.prototype.submit.call(f); return ""; })()`)
+	}
+	says := func(words string) {
+		t.Helper()
+		if text := js(`document.querySelector("main").innerText`); !strings.Contains(text, words) {
+			t.Fatalf("the page does not say %q:\n%s", words, text)
+		}
+	}
+	open("/sign-in")
+	do(func(ctx context.Context) error {
+		return chromedp.Do(ctx, chromedp.SendKeys("#login", "dana"), chromedp.SendKeys("#password", password+"\r"))
+	})
+	until(t, ctx, "/account")
+
+	// In the middle of making one.
+	open("/account/passkey")
+	answer := keep()
+	c.start()
+	send(answer)
+	until(t, ctx, "/account/passkey")
+	says("Please begin again")
+	open("/account/passkey")
+	send(keep())
+	until(t, ctx, "/account")
+
+	// In the middle of signing in, and again with an answer that opened before the restart.
+	leave()
+	open("/sign-in")
+	answer = keep()
+	c.start()
+	send(answer)
+	until(t, ctx, "/sign-in/passkey")
+	says("Please begin again")
+	used := keep() // the page that says so asks anew
+	send(used)
+	until(t, ctx, "/account")
+	open("/account")
+	js(`document.querySelector("form[action='/sign-out']").submit(); ""`)
+	until(t, ctx, "/sign-in")
+	c.start()
+	send(used)
+	until(t, ctx, "/sign-in/passkey")
+	says("Please begin again")
+	if n := c.count(); n != 0 {
+		t.Errorf("%d tries count as failed: nobody tried anything", n)
+	}
+}
+
+// serve serves the clinic's pages of the moment on a socket, until stop.
+func (c *clinic) serve(l net.Listener) (stop func()) {
+	c.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		now := c.server
+		c.mu.Unlock()
+		now.Handler().ServeHTTP(w, r)
+	}))
+	s.Listener.Close()
+	s.Listener = l
+	s.StartTLS()
+	return s.Close
 }
 
 // overHTTP is a browser that asks for the host of an origin.

@@ -146,8 +146,10 @@ func (d *door) prove(q *web.Request, p staff.Person) (how string, err error) {
 	}
 	var refusal *web.Refusal
 	switch {
+	case errors.Is(err, errBeginAgain):
 	case errors.As(err, &refusal):
 		d.throttle.Failed(who, q.Peer)
+		d.failed(q, p.Org, p.ID, store.FailedSecond)
 	case err == nil:
 		d.throttle.Succeeded(who, q.Peer)
 	}
@@ -227,7 +229,13 @@ func (d *door) provePasskey(q *web.Request, p staff.Person, f factors, answer st
 	return d.usePasskey(q, f, proof)
 }
 
+// errBeginAgain is an answer to what is not under way any more: nothing was tried, so it counts as no failure.
+var errBeginAgain = &web.Refusal{Text: "That took too long, or this gateway was started anew meanwhile. Nothing was changed. Please begin again."}
+
 func (d *door) passkeyFault(q *web.Request, err error) error {
+	if errors.Is(err, passkey.ErrOver) {
+		return errBeginAgain
+	}
 	if errors.Is(err, passkey.ErrRefused) {
 		d.Log.Info("passkey refused", "peer", q.Peer, "error", err)
 		return notProved()
@@ -256,7 +264,7 @@ func (d *door) passkeySignIn(q *web.Request) error {
 		return web.ErrNotFound
 	}
 	next := web.Local(q.PostForm.Get("next"))
-	if d.throttle.Wait("passkey", q.Peer) > 0 {
+	if d.throttle.Wait("passkey "+q.Peer, q.Peer) > 0 { // by network only: a stranger's tries are nobody else's wait
 		return d.againSignIn(q, next, &web.Refusal{Text: "Too many tries that failed. Wait a little, then try again."})
 	}
 	var p staff.Person
@@ -277,8 +285,12 @@ func (d *door) passkeySignIn(q *web.Request) error {
 	} else {
 		err = d.passkeyFault(q, err)
 	}
+	if errors.Is(err, errBeginAgain) {
+		return d.againSignIn(q, next, err)
+	}
 	if err != nil {
-		d.throttle.Failed("passkey", q.Peer)
+		d.throttle.Failed("passkey "+q.Peer, q.Peer)
+		d.failed(q, p.Org, p.ID, store.FailedPasskey)
 		return d.againSignIn(q, next, err)
 	}
 	if err := d.begin(q, p, auth.Full, "passkey"); err != nil {

@@ -88,6 +88,7 @@ func (d *door) verify(q *web.Request, org, login, password string) (staff.Person
 	switch {
 	case errors.Is(err, auth.ErrRefused):
 		d.Log.Info("sign-in refused", "peer", q.Peer)
+		d.failedLogin(q, org, login)
 		return staff.Person{}, refused()
 	case errors.Is(err, auth.ErrThrottle):
 		d.Log.Warn("sign-in put off after failures", "peer", q.Peer)
@@ -125,12 +126,13 @@ func (d *door) showWelcome(q *web.Request) error {
 
 // invited is whom the link is for. Guesses are counted like those of a password.
 func (d *door) invited(q *web.Request) (staff.Person, error) {
-	if w := d.throttle.Wait("link", q.Peer); w > 0 {
+	if w := d.throttle.Wait("link "+q.Peer, q.Peer); w > 0 {
 		return staff.Person{}, &web.Refusal{Text: fmt.Sprintf("Too many links that are none. Wait %s, then try again.", w.Round(time.Second))}
 	}
 	p, err := d.Store.Invited(q.Context(), auth.HashToken(q.PathValue("token")))
 	if errors.Is(err, store.ErrNotFound) {
-		d.throttle.Failed("link", q.Peer)
+		d.throttle.Failed("link "+q.Peer, q.Peer)
+		d.failed(q, "", "", store.FailedLink)
 		return p, &web.Refusal{Text: "This link was used already, or it is too old. Ask your administrator for another one."}
 	}
 	return p, err

@@ -75,7 +75,7 @@ func (b *browser) through(p *provider, from, subject, login string) *browser {
 	if !strings.HasPrefix(b.to, p.URL+"/authorize?") {
 		b.Fatalf("sent to %q (%d)", b.to, b.code)
 	}
-	p.subject, p.login, p.nonce = subject, login, u.Query().Get("nonce")
+	p.subject, p.login, p.nonce, b.state = subject, login, u.Query().Get("nonce"), u.Query().Get("state")
 	return b.get("/sign-in/single/back?code=x&state=" + url.QueryEscape(u.Query().Get("state")))
 }
 
@@ -133,5 +133,36 @@ func TestSingleSignOn(t *testing.T) {
 	c.ok(c.db.SetSingleSignOn(t.Context(), "o-2", store.SingleSignOn{}, store.AuditEntry{}))
 	if x := c.browser().get(way); x.code != http.StatusUnprocessableEntity {
 		t.Errorf("switched off: %d", x.code)
+	}
+}
+
+// TestARestartInTheMiddleOfSingleSignOn asks to begin again, and a way back that was used opens nothing after it.
+func TestARestartInTheMiddleOfSingleSignOn(t *testing.T) {
+	var c *clinic
+	p := newProvider(t, func() time.Time { return c.clock() })
+	c = newClinic(t, "https://clinic.example", p.Client().Transport)
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	c.ok(c.db.SetSingleSignOn(t.Context(), "o-1", store.SingleSignOn{Issuer: p.URL, Client: "postern"}, store.AuditEntry{}))
+	const way = "/sign-in/single?go=1&domain=clinic.example"
+	b := c.browser().get(way)
+	u, err := url.Parse(b.to)
+	c.ok(err)
+	p.subject, p.login, p.nonce = "subject-1", "dana", u.Query().Get("nonce")
+	back := "/sign-in/single/back?code=x&state=" + url.QueryEscape(u.Query().Get("state"))
+	c.start()
+	if b.get(back); b.code != http.StatusUnprocessableEntity || !b.says("Please begin again") || b.in() {
+		t.Fatalf("after the restart: %d %s", b.code, b.page)
+	}
+	if b.through(p, way, "subject-1", "dana"); !b.in() {
+		t.Fatal("beginning again")
+	}
+	used := "/sign-in/single/back?code=x&state=" + url.QueryEscape(b.state)
+	b.get("/account").post("/sign-out")
+	c.start()
+	if b.get(used); b.code != http.StatusUnprocessableEntity || b.in() {
+		t.Errorf("a way back that was used, after a restart: %d", b.code)
+	}
+	if n := c.count(); n != 0 {
+		t.Errorf("%d tries count as failed: nobody tried anything", n)
 	}
 }

@@ -131,7 +131,10 @@ func (d *door) backSingle(q *web.Request) error {
 	id, err := d.sso.Finish(q.Context(), q.Browser(), v.Get("state"), v.Get("code"), func(org string) (oidc.Settings, error) { return d.settings(q.Context(), org) })
 	if errors.Is(err, oidc.ErrRefused) || errors.Is(err, store.ErrNotFound) {
 		d.Log.Info("single sign-on refused", "peer", q.Peer, "error", err)
-		return &web.Refusal{Text: "The sign-in there was not finished, or it was not begun in this browser. Begin again."}
+		if !errors.Is(err, oidc.ErrOver) {
+			d.failed(q, "", "", store.FailedSingle)
+		}
+		return &web.Refusal{Text: "The sign-in there was not finished, took too long, or was not begun in this browser since this gateway started. Nothing was changed. Please begin again."}
 	}
 	if err != nil {
 		d.Log.Warn("single sign-on failed", "error", err)
@@ -139,6 +142,10 @@ func (d *door) backSingle(q *web.Request) error {
 	}
 	p, err := d.linked(q, id)
 	if err != nil {
+		var refusal *web.Refusal
+		if errors.As(err, &refusal) {
+			d.failed(q, id.Org, p.ID, store.FailedSingle)
+		}
 		return err
 	}
 	if err := d.begin(q, p, auth.Full, "single sign-on"); err != nil {
