@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -102,16 +103,30 @@ func (l letters) keep(ctx context.Context, d letter.Draft) (spool.Blob, error) {
 }
 
 func (l letters) blob(ctx context.Context, org string, r io.Reader) (spool.Blob, error) {
+	return l.blobUpTo(ctx, org, r, math.MaxInt64-1)
+}
+
+// errLarger says that what was to be kept is larger than it may be; nothing is.
+var errLarger = errors.New("gateway: larger than there is room")
+
+func (l letters) blobUpTo(ctx context.Context, org string, r io.Reader, most int64) (spool.Blob, error) {
 	w, err := l.s.Spool.Create(org)
 	if err != nil {
 		return spool.Blob{}, err
 	}
 	defer w.Abort()
-	if _, err := io.Copy(w, r); err != nil {
+	n, err := io.Copy(w, io.LimitReader(r, most+1))
+	if err == nil && n > most {
+		err = errLarger
+	}
+	if err != nil {
 		return spool.Blob{}, err
 	}
 	return w.Commit(ctx)
 }
+
+// Room is what the files of one message may be together.
+func (l letters) Room() letter.Room { return letter.RoomIn(l.s.Config.SMTP.MaxSize) }
 
 // Begin keeps a new draft. What is passed on goes along as files: every document and attachment of the message. met is
 // who else answers the message or has answered it, nil for who was told and goes on (again); the draft is kept all the same.
@@ -129,6 +144,9 @@ func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft, ag
 		if it.Flags.PartsLeftOut || it.Flags.Unreadable != "" {
 			return nil, &web.Refusal{Text: "Not all parts of this message can be taken along one by one, so it cannot be passed on from here. Export it, and send what you need as files."}
 		}
+		if why := l.tooMuch(it); why != "" {
+			return nil, &web.Refusal{Text: why}
+		}
 		passed = &it
 	}
 	b, err := l.keep(ctx, d)
@@ -141,7 +159,23 @@ func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft, ag
 	return met, l.along(ctx, who, d, *passed)
 }
 
-// along attaches the files of an item to a draft, all of them: what is too much for one message is for Check to say. Words
+// tooMuch says why the files of a message cannot all be taken along in one of ours; "" where they can.
+func (l letters) tooMuch(it inbox.Item) string {
+	total, room := int64(0), l.Room()
+	for _, p := range it.Parts {
+		n := p.Length
+		if p.Encoding == "base64" {
+			n = n / 4 * 3
+		}
+		total += n
+	}
+	if len(it.Parts) > room.Files || total > room.Octets {
+		return fmt.Sprintf("This message has %d parts of %d MB together, and one of ours may have %s. Save what is needed, and send it in parts.", len(it.Parts), total>>20, room)
+	}
+	return ""
+}
+
+// along attaches the files of an item to a draft, all of them. Words
 // too long to be quoted go along as a file.
 func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it inbox.Item) error {
 	m, err := l.s.reader().Open(ctx, it)
@@ -197,9 +231,24 @@ func (l letters) Save(ctx context.Context, who staff.Person, d letter.Draft) err
 	return l.s.Store.SaveDraft(ctx, d, b, l.entry(who, "draft.save", string(d.ID), nil))
 }
 
-// Attach keeps a file with a draft: what it is, whom it names and what is odd about it is found out now.
+// Attach keeps a file with a draft: what it is, whom it names and what is odd about it is found out now. A file for which
+// the message has no room is a *web.Refusal, and is read no further than that takes.
 func (l letters) Attach(ctx context.Context, who staff.Person, d letter.Draft, name, mediaType string, r io.Reader) (f letter.File, err error) {
-	b, err := l.blob(ctx, d.Org, r)
+	there, err := l.s.Store.DraftFiles(ctx, d.ID)
+	if err != nil {
+		return f, err
+	}
+	room, left := l.Room(), l.Room().Octets
+	for _, x := range there {
+		left -= x.Size
+	}
+	if why := room.Refuse(there, name, 0); why != "" {
+		return f, &web.Refusal{Text: why}
+	}
+	b, err := l.blobUpTo(ctx, d.Org, r, max(left, 0))
+	if errors.Is(err, errLarger) {
+		return f, &web.Refusal{Text: room.Refuse(there, name, max(left, 0)+1)}
+	}
 	if err != nil {
 		return f, err
 	}
@@ -219,8 +268,17 @@ func (l letters) Attach(ctx context.Context, who staff.Person, d letter.Draft, n
 	if l.scanner != nil {
 		f.Scan = l.scanner.Scan(ctx, src.Section(), src.Size())
 	}
-	f.Number, err = l.s.Store.AddFile(ctx, d.Org, d.ID, f, b, l.entry(who, "draft.attach", string(d.ID), map[string]any{"kind": f.Kind, "size": f.Size, "scan": f.Scan.Verdict}))
+	f.Number, err = l.add(ctx, who, d, f, b)
 	return f, err
+}
+
+// add names a file in the draft.
+func (l letters) add(ctx context.Context, who staff.Person, d letter.Draft, f letter.File, b spool.Blob) (int, error) {
+	n, err := l.s.Store.AddFile(ctx, d.Org, d.ID, f, b, l.entry(who, "draft.attach", string(d.ID), map[string]any{"kind": f.Kind, "size": f.Size, "scan": f.Scan.Verdict}))
+	if errors.Is(err, store.ErrDraftFull) { // another window filled it meanwhile
+		err = &web.Refusal{Text: f.Name + " was not attached: a message has at most " + l.Room().String() + "."}
+	}
+	return n, err
 }
 
 // called is a person as two documents are compared by.

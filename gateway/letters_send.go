@@ -30,7 +30,7 @@ func (l letters) Check(ctx context.Context, d letter.Draft) (letter.Report, erro
 		return letter.Report{}, err
 	}
 	var fault error
-	r := letter.Check(d, letter.Surroundings{Policy: policy, Patient: about, Reach: func(to addr.Address) letter.Reached {
+	r := letter.Check(d, letter.Surroundings{Policy: policy, Room: l.Room(), Patient: about, Reach: func(to addr.Address) letter.Reached {
 		v, err := l.s.Agent.Explain(ctx, d.From, to)
 		if err != nil {
 			fault = err

@@ -106,7 +106,7 @@ func (s *Store) Draft(ctx context.Context, org string, id letter.ID) (DraftRow, 
 	if err != nil {
 		return d, err
 	}
-	d.Files, err = list(ctx, s, "SELECT number, name, kind, media_type, size, blob, findings, scan FROM draft_file WHERE draft=? ORDER BY number", []any{id}, scanFile)
+	d.Files, err = s.DraftFiles(ctx, id)
 	return d, err
 }
 
@@ -140,7 +140,10 @@ func (s *Store) DraftsAsked(ctx context.Context, org, pool string, n int) ([]Dra
 	return list(ctx, s, "SELECT "+draftColumns+" FROM draft WHERE org=? AND pool=? AND state='asked' ORDER BY changed LIMIT ?", []any{org, pool, n}, scanDraft)
 }
 
-// AddFile attaches a file to a draft and gives it its number.
+// ErrDraftFull says that a draft has letter.MaxFiles, or would have more than letter.MaxOctets in them.
+var ErrDraftFull = errors.New("store: the draft takes no more files")
+
+// AddFile attaches a file to a draft and gives it its number. It fails with ErrDraftFull where there is no room.
 func (s *Store) AddFile(ctx context.Context, org string, id letter.ID, f letter.File, b spool.Blob, entry AuditEntry) (number int, err error) {
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
@@ -149,6 +152,10 @@ func (s *Store) AddFile(ctx context.Context, org string, id letter.ID, f letter.
 		}
 		if w.exec("UPDATE draft SET version=version+1, changed=? WHERE id=? AND org=? AND state IN ('open','asked')", stamp(s.now()), id, org) == 0 && w.err == nil {
 			return fmt.Errorf("store: draft %s: %w", id, ErrNotFound)
+		}
+		if w.exists("SELECT 1 FROM (SELECT count(*) AS n, coalesce(sum(size), 0) AS octets FROM draft_file WHERE draft=?) f WHERE n>=? OR octets+?>?", id,
+			letter.MaxFiles, f.Size, int64(letter.MaxOctets)) {
+			return fmt.Errorf("store: draft %s: %w", id, ErrDraftFull)
 		}
 		findings, err := json.Marshal(f.Findings)
 		if err != nil {
@@ -161,6 +168,11 @@ func (s *Store) AddFile(ctx context.Context, org string, id letter.ID, f letter.
 		return w.err
 	})
 	return number, err
+}
+
+// DraftFiles lists the files of a draft.
+func (s *Store) DraftFiles(ctx context.Context, id letter.ID) ([]letter.File, error) {
+	return list(ctx, s, "SELECT number, name, kind, media_type, size, blob, findings, scan FROM draft_file WHERE draft=? ORDER BY number", []any{id}, scanFile)
 }
 
 // RemoveFile takes a file off a draft.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
@@ -174,4 +175,32 @@ func TestFilePolicyIsReplacedWhole(t *testing.T) {
 	if got, err := c.FilePolicy(t.Context(), "o"); err != nil || len(got) != 1 || got[0].Kind != document.HTML || got[0].Reason != "r" {
 		t.Errorf("%+v %v", got, err)
 	}
+}
+
+// TestADraftTakesSoManyFiles: two windows that fill it at once cannot pass the bound together.
+func TestADraftTakesSoManyFiles(t *testing.T) {
+	c := newTeams(t)
+	begin := func() letter.Draft {
+		d := letter.Begin(c.dana, letter.New, c.desk.ID, intake, nil, c.now)
+		_, err := c.AddDraft(t.Context(), d, blobRow("t-"+string(d.ID)), false, store.AuditEntry{})
+		ok(t, err)
+		return d
+	}
+	add := func(d letter.Draft, size int64) error {
+		_, err := c.AddFile(t.Context(), "o", d.ID, letter.File{Name: "a", Size: size}, blobRow("f-"+rand.Text()), store.AuditEntry{})
+		return err
+	}
+	d := begin()
+	for range letter.MaxFiles {
+		ok(t, add(d, 1))
+	}
+	if err := add(d, 1); !errors.Is(err, store.ErrDraftFull) {
+		t.Errorf("one file more: %v", err)
+	}
+	d = begin()
+	ok(t, add(d, letter.MaxOctets-1))
+	if err := add(d, 2); !errors.Is(err, store.ErrDraftFull) {
+		t.Errorf("more octets: %v", err)
+	}
+	ok(t, add(d, 1))
 }

@@ -58,6 +58,7 @@ type Reached struct {
 type Surroundings struct {
 	Reach   func(to addr.Address) Reached // asked once a recipient
 	Policy  Policy
+	Room    Room   // for the files; the zero Room is the largest
 	Patient string // the conversation's patient, as File.Patient is written; "" is not known
 }
 
@@ -145,8 +146,12 @@ func (r *Report) files(d Draft, s Surroundings) {
 			patients[f.Patient] = f.Name
 		}
 	}
-	if len(d.Files) > MaxFiles || total > MaxOctets {
-		r.block("files", "", fmt.Sprintf("%d files of %d MB together; a message may have %d files and %d MB.", len(d.Files), total>>20, MaxFiles, MaxOctets>>20), "Send them in parts.")
+	room := s.Room
+	if room == (Room{}) {
+		room = Room{MaxFiles, MaxOctets}
+	}
+	if len(d.Files) > room.Files || total > room.Octets {
+		r.block("files", "", fmt.Sprintf("%d files of %d MB together; a message may have %s.", len(d.Files), total>>20, room), "Send them in parts.")
 	}
 	r.patients(patients, s.Patient)
 }

@@ -6,7 +6,7 @@
 // sent while anything blocks. The message leaves from the shared address with its writer's name and title inside.
 //
 // It keeps nothing: texts and files are blobs of the caller's, rows too. It does not decide rights, trust or
-// delivery. Limits: 256 KiB of text, 50 recipients, 25 files, 60 MiB together.
+// delivery. Limits: 256 KiB of text, 50 recipients, 25 files, 60 MiB together, less where a message may not be so large (Room).
 package letter
 
 import (

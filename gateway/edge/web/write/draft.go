@@ -37,6 +37,7 @@ type draftData struct {
 	Back       string
 	Writer     string // of an asked one
 	Others     others
+	Room       letter.Room
 }
 
 // Title says what the page is for.
@@ -46,7 +47,7 @@ func (d draftData) Title() string {
 
 // page shows a draft.
 func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draftData, error) {
-	data := draftData{Draft: d, To: list(d.To), Cc: list(d.Cc), Categories: staff.Categories(), Mine: d.Person == q.Person.ID}
+	data := draftData{Draft: d, To: list(d.To), Cc: list(d.Cc), Categories: staff.Categories(), Mine: d.Person == q.Person.ID, Room: p.Desk.Room()}
 	scope, err := p.scope(q, d.Work, d.Category)
 	if err != nil {
 		return data, err
@@ -224,15 +225,12 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 		kept = err == nil
 		return err
 	}
-	err := q.Parts(func(f web.File) error {
-		if err := keep(); err != nil {
-			return err
-		}
-		_, err := p.Desk.Attach(q.Context(), q.Person, d, f.Name, f.Type, f.Body)
-		return err
-	})
+	left, err := p.attach(q, &d, keep)
 	if err == nil {
 		err = keep()
+	}
+	if err == nil && left != nil {
+		err = left
 	}
 	if errors.Is(err, errPressed) {
 		return p.pressed(q, d.ID)
@@ -252,6 +250,34 @@ func (p *pen) begun(q *web.Request, d letter.Draft, parent *letter.Parent) error
 	}
 	return p.next(q, d.ID)
 }
+
+// attach keeps the files of a form with a draft, behind its fields. left is the refusal of those that were not taken; the
+// others were.
+func (p *pen) attach(q *web.Request, d *letter.Draft, keep func() error) (left, err error) {
+	var why []string
+	err = q.Parts(func(f web.File) error {
+		if err := keep(); err != nil {
+			return err
+		}
+		_, err := p.Desk.Attach(q.Context(), q.Person, *d, f.Name, f.Type, f.Body)
+		var r *web.Refusal
+		if errors.As(err, &r) {
+			why = append(why, r.Text)
+			return nil
+		}
+		return err
+	})
+	if len(why) > maxWhy {
+		why = append(why[:maxWhy], fmt.Sprintf("Nor were %d more.", len(why)-maxWhy))
+	}
+	if len(why) > 0 {
+		left = &web.Refusal{Text: strings.Join(why, " ") + " What else you wrote and attached is kept; nothing was sent."}
+	}
+	return left, err
+}
+
+// maxWhy is how many files that were not taken are named.
+const maxWhy = 3
 
 // again shows the page with what was typed.
 func (p *pen) again(q *web.Request, d letter.Draft, fill func(*draftData), err error) error {
@@ -295,15 +321,15 @@ func (p *pen) saveDraft(q *web.Request) error {
 		saved = true
 		return p.Desk.Save(q.Context(), q.Person, d)
 	}
-	err = q.Parts(func(f web.File) error {
-		if err := save(); err != nil {
-			return err
-		}
-		_, err := p.Desk.Attach(q.Context(), q.Person, d, f.Name, f.Type, f.Body)
-		return err
-	})
+	left, err := p.attach(q, &d, save)
 	if err == nil {
 		err = save()
+	}
+	if err == nil && left != nil { // the page shows it as it is kept now
+		if d, err = p.Desk.Load(q.Context(), q.Org, d.ID); err != nil {
+			return err
+		}
+		err = left
 	}
 	if err != nil {
 		return p.again(q, d, func(x *draftData) { x.Stored = true }, err)
