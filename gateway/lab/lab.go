@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"postern/gateway"
@@ -239,11 +240,12 @@ func (s *Site) copyOf(o *Site) error {
 			return fmt.Errorf("lab: copy: %w", err)
 		}
 	}
-	s.text, s.Anchor = o.text, o.Anchor
+	var change []string // all at once: a port of ours may be another of theirs
 	mine := s.ports()
 	for i, at := range o.ports() {
-		s.text = bytes.ReplaceAll(s.text, []byte(*at), []byte(*mine[i]))
+		change = append(change, *at, *mine[i])
 	}
+	s.text, s.Anchor = []byte(strings.NewReplacer(change...).Replace(string(o.text))), o.Anchor
 	return nil
 }
 
