@@ -140,10 +140,10 @@ func each(d *ccda.Document, b *Block, kinds []ccda.Kind, use func(*ccda.Section)
 			b.Anchors = append(b.Anchors, s.Anchor)
 			switch {
 			case b.State == Stated || b.State == NoneKnown:
-			case s.Null != "" && s.Empty() && s.Entries == 0:
-				b.State, b.Null = Withheld, s.Null
-			case b.State == NotStated && !s.Empty() && len(ccda.Lines(s, 1)) == 0:
+			case b.State == NotStated && s.StruckOut():
 				b.State = Deleted
+			case s.Null != "" && len(ccda.Lines(s, 1)) == 0 && s.Entries == 0:
+				b.State, b.Null = Withheld, s.Null
 			case b.State == NotStated:
 				b.State = Blank
 			}
@@ -310,7 +310,11 @@ func plan(d *ccda.Document) Block {
 	kinds := []ccda.Kind{ccda.Plan, ccda.AssessPlan, ccda.Instructions, ccda.Goals}
 	each(d, &b, kinds[:2], func(s *ccda.Section) { addPlan(d, &b, s) })
 	if b.State == NotStated || b.State == Blank {
+		was := b.State
 		each(d, &b, kinds[2:], func(s *ccda.Section) { addPlan(d, &b, s) })
+		if b.State == NotStated {
+			b.State = was
+		}
 	}
 	b.cut(maxLines)
 	return b

@@ -41,6 +41,9 @@ func TestSilenceIsNamedAndNeverTakenForNone(t *testing.T) {
 		"empty section":  {`<component><section><code code="48765-2"/><text/></section></component>`, brief.Blank},
 		"no information": {`<component><section nullFlavor="NI"><code code="48765-2"/><text/></section></component>`, brief.Withheld},
 		"none known":     {`<component><section><code code="48765-2"/><text>No known allergies</text></section></component>`, brief.NoneKnown},
+		"only heads":     {`<component><section nullFlavor="NI"><code code="48765-2"/><text><table><tbody><tr><th>Substance</th><th>Reaction</th></tr></tbody></table></text></section></component>`, brief.Withheld},
+		"heads, unsaid":  {`<component><section><code code="48765-2"/><text><table><tbody><tr><th>Substance</th><th>Reaction</th></tr></tbody></table></text></section></component>`, brief.Blank},
+		"struck out":     {`<component><section><code code="48765-2"/><text><del>Penicillin</del></text></section></component>`, brief.Deleted},
 		"stated":         {`<component><section><code code="48765-2"/><text><list><item>Penicillin</item></list></text></section></component>`, brief.Stated},
 	} {
 		b := brief.Of(read(t, doc(c.sections))).Block(brief.Allergies)

@@ -24,6 +24,10 @@ func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 			b.file(it)
 		}
 	})
+	if why := unsaid(b); why != "" {
+		b.State, b.Null, b.Items = Withheld, why, nil
+		return b
+	}
 	older := outdated(b.Items)
 	var newest, rest []ccda.Item
 	for i, it := range b.Items {
@@ -55,6 +59,20 @@ func recent(d *ccda.Document, b Block, kinds ...ccda.Kind) Block {
 	b.Items = slices.Concat(newest, rest)
 	b.cut(maxResults)
 	return b
+}
+
+// unsaid is the null flavour of a block whose lines name nothing and only say why, "" if any says more.
+func unsaid(b Block) string {
+	if len(b.Items) == 0 || len(b.Past)+len(b.Others) > 0 {
+		return ""
+	}
+	for _, it := range b.Items {
+		bare := it.Code.Code == "" && it.Code.Display == "" && it.Code.Text == "" && it.Code.Null != "" && it.Narrative == "" && it.Detail == ""
+		if !bare || it.Source != ccda.FromEntry || it.Value != "" && it.Value != chart.NullWords(it.Code.Null) {
+			return ""
+		}
+	}
+	return b.Items[0].Code.Null
 }
 
 // test names what was measured: by code, else by name; and where on the body and how (anywhere: not where). What was not done,

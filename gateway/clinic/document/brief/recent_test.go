@@ -99,3 +99,23 @@ func TestOnlyAGeneralDenialIsNoneKnown(t *testing.T) {
 		t.Errorf("denied asthma: %s, want %s", got, brief.Stated)
 	}
 }
+
+// Results that name nothing and only say why are no results.
+func TestResultsThatOnlySayWhyNot(t *testing.T) {
+	result := func(code, value string) string {
+		return `<component><section><code code="30954-2"/><title>Results</title><text/><entry><organizer><component><observation>` + code + value + `</observation></component></organizer></entry></section></component>`
+	}
+	for name, c := range map[string]struct {
+		sections string
+		want     brief.State
+	}{
+		"neither test nor value":  {result(`<code nullFlavor="UNK"/>`, `<value xsi:type="CD" nullFlavor="UNK"/>`), brief.Withheld},
+		"a test without a value":  {result(`<code displayName="Potassium"/>`, `<value xsi:type="CD" nullFlavor="UNK"/>`), brief.Stated},
+		"a value without a test":  {result(`<code nullFlavor="UNK"/>`, `<value xsi:type="PQ" value="4" unit="mmol/L"/>`), brief.Stated},
+		"why only for the values": {result(`<code nullFlavor="NASK"/>`, `<value xsi:type="CD" nullFlavor="UNK"/>`), brief.Stated},
+	} {
+		if b := brief.Of(read(t, doc(c.sections))).Block(brief.Results); b.State != c.want {
+			t.Errorf("%s: %s, want %s (%+v)", name, b.State, c.want, b.Items)
+		}
+	}
+}

@@ -15,7 +15,9 @@ func (d *Document) compare(it *Item) {
 		w, _ = d.wordsAt(it.Anchor)
 	}
 	if w.struck {
-		it.differs(true, "the text it points at is struck out")
+		if !w.filler || it.Name != "" && share(it.Name, w.filled) {
+			it.differs(true, "the text it points at is struck out")
+		}
 		return
 	}
 	end := d.endApart(it, w)
@@ -86,7 +88,7 @@ func negates(row string) bool {
 	for _, w := range wordsOf(row) {
 		switch w {
 		case "no", "not", "none", "non", "never", "denies", "denied", "negative", "without", "absent", "refused", "refuses", "refusal", "declined", "declines", "nka", "nkda", "nkfa", "nil",
-			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "contraindicated", "contraindication", "false", "free", "unable", "nothing":
+			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing":
 			return true
 		}
 	}
@@ -97,7 +99,7 @@ func negates(row string) bool {
 func deniedIn(row, name string) bool {
 	of := map[string]bool{}
 	for _, w := range wordsOf(name) {
-		if len(w) >= 4 && !slight(w) {
+		if len(w) >= 4 && !slight(w) && !hasDigit(w) { // "PRN: No | 50mg" denies no 50 mg
 			of[stem(w)] = true
 		}
 	}
@@ -106,6 +108,9 @@ func deniedIn(row, name string) bool {
 	for i, w := range list {
 		switch w {
 		case "no", "denies", "denied", "without", "never":
+			if i > 1 && list[i-1] == "or" && list[i-2] == "with" { // "with or without" leaves it open
+				continue
+			}
 			last = i
 			continue
 		}
@@ -140,7 +145,10 @@ func valueApart(it *Item, row string) string {
 	}
 	said := fmt.Sprintf("the entry says %s, the text says “%s”", it.Value, clip(row, 120))
 	if num := number(it.Value); num != "" {
-		if hasDigit(row) && !holdsNumber(row, num) || otherUnit(it.Value, row, num) {
+		if !hasDigit(row) || converted(it.Value, row) || it.Kind == Vitals && decimal(it.Value, row) {
+			return ""
+		}
+		if !holdsNumber(row, num) || otherUnit(it.Value, row, num) {
 			return said
 		}
 		return ""

@@ -18,6 +18,9 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 	result := func(value, text string) string {
 		return section("30954-2", `<text><content ID="p">`+text+`</content></text><entry><observation><code displayName="K"/><text><reference value="#p"/></text>`+value+`</observation></entry>`)
 	}
+	vital := func(value, text string) string {
+		return strings.Replace(result(value, text), "30954-2", "8716-3", 1)
+	}
 	every := func(n, unit string) string {
 		return `<effectiveTime xsi:type="PIVL_TS"><period value="` + n + `" unit="` + unit + `"/></effectiveTime>`
 	}
@@ -51,6 +54,21 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 		"weekly in both":                    {med("Methotrexate once a week", "Methotrexate", every("7", "d")), ""},
 		"other number":                      {result(`<value xsi:type="PQ" value="9.4" unit="mmol/L"/>`, "4.9"), "the entry says 9.4"},
 		"a rounded number":                  {result(`<value xsi:type="PQ" value="108.863" unit="kg"/>`, "108.8 kg"), "the entry says 108.863 kg"},
+		"the same in inches":                {vital(`<value xsi:type="PQ" value="177.00" unit="cm"/>`, "69.69 in, 194 lb"), ""},
+		"the same in feet and inches":       {vital(`<value xsi:type="PQ" value="177" unit="cm"/>`, "5 ft 9.7 in"), ""},
+		"the same in pounds":                {vital(`<value xsi:type="PQ" value="110.000" unit="kg"/>`, "242.51 lbs"), ""},
+		"the same in Fahrenheit":            {vital(`<value xsi:type="PQ" value="39.44" unit="Cel"/>`, "103.00 F"), ""},
+		"the same in grams":                 {vital(`<value xsi:type="PQ" value="3.2" unit="kg"/>`, "3200 g"), ""},
+		"another weight in pounds":          {vital(`<value xsi:type="PQ" value="110" unit="kg"/>`, "224 lbs"), "the entry says 110 kg"},
+		"another fever in Fahrenheit":       {vital(`<value xsi:type="PQ" value="39.4" unit="Cel"/>`, "101.0 F"), "the entry says 39.4"},
+		"a vital sign with fewer decimals":  {vital(`<value xsi:type="PQ" value="36.44" unit="Cel"/>`, "36.4 °C"), ""},
+		"a dose of none":                    {med("Aspirin 81 mg, one tablet", "Aspirin", `<doseQuantity value="0"/>`), ""},
+		"half of what the tablet holds":     {med("warfarin (COUMADIN) 5 mg tablet", "Warfarin 5 MG Tablet", `<doseQuantity value="2.5" unit="mg"/>`), ""},
+		"half of it, the text says all":     {med("warfarin 5 mg tablet daily", "Warfarin 5 MG Tablet", `<doseQuantity value="2.5" unit="mg"/>`), "the entry says 2.5 mg"},
+		"a thousand with its comma":         {med("Omega-3 1,000 mg daily", "Omega-3", `<doseQuantity value="1000" unit="mg"/>`), ""},
+		"a decimal comma":                   {med("Digoxin 0,125 mg daily", "Digoxin", `<doseQuantity value="0.125" unit="mg"/>`), ""},
+		"a No in another cell":              {med("Torsemide 20mg 2015-06-30 No 20mg", "Torsemide 20mg", ""), ""},
+		"with or without":                   {problem("", `<content ID="p">Asthma with or without asthma attacks</content>`, "Asthma attacks"), ""},
 		"other sign":                        {result(`<value xsi:type="PQ" value="-2.5"/>`, "2.5"), "the entry says -2.5"},
 		"the same sign":                     {result(`<value xsi:type="PQ" value="-2.5"/>`, "−2.5"), ""},
 		"thousands set apart":               {result(`<value xsi:type="PQ" value="1200"/>`, "1,200"), ""},

@@ -56,6 +56,12 @@ func (d *Document) readAllergy(act, o node) Item {
 		}
 	}
 	words := allergyKind(kind)
+	if it.Name == "" && !it.Negated { // the substance stands only in the words of the kind
+		if w := firstOf(kind.Text, d.original(o.Child("value"))); naming(w) && !generic(w) && !denies(w) && (kind.Text == "" || kind.Display != "") {
+			it.Name = w
+			d.refer(&it, o.Child("value"))
+		}
+	}
 	if it.Name == "" && words != "" {
 		it.Name = words + ": substance not named"
 		if why := agent.Child("code").Attr("nullFlavor"); why != "" && why != "NI" {
@@ -134,8 +140,9 @@ func (d *Document) reactions(o node) string {
 	var out []string
 	for er := range o.Elements("entryRelationship") {
 		for r := range er.Elements("observation") {
-			w := codeWords(readCode(r.Child("value")))
-			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w)) {
+			value := readCode(r.Child("value"))
+			w := wordedCode(value, reactionName)
+			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w) || wordless(value)) {
 				if told := firstOf(d.original(r.Child("value")), d.textOf(r.Child("text"))); told != "" {
 					w = clip(told, 160)
 				}

@@ -299,7 +299,7 @@ func (c *checker) standing(s *Section) {
 	if s.Privacy.Code == "R" || s.Privacy.Code == "V" {
 		c.add(chart.Note, "restricted-section", s.Anchor, "The sender marked “%s” as restricted (%s).", s.Name(), s.Privacy.Code)
 	}
-	if !s.Empty() && len(Lines(s, 1)) == 0 && s.Entries == 0 && !pictured(s) {
+	if s.StruckOut() && s.Entries == 0 && !pictured(s) {
 		c.add(chart.Warning, "text-struck-out", s.Anchor, "All the text of “%s” is struck out.", s.Name())
 	}
 	if s.Null != "" && !s.Empty() && s.Entries > 0 {

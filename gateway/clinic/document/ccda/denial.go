@@ -7,13 +7,16 @@ import "strings"
 // stands, and nothing is concluded from it.
 func denies(s string) bool {
 	s = strings.ToLower(strings.TrimSpace(s))
+	for _, p := range []string{"this ", "the ", "patient has ", "patient currently has "} {
+		s = strings.TrimPrefix(s, p)
+	}
 	if len(s) >= 120 || qualified(s) {
 		return false
 	}
 	if strings.HasPrefix(s, "denies ") {
 		return true
 	}
-	for _, p := range []string{"no known ", "none", "no allerg", "no current ", "no active ", "no medication", "nka", "nkda", "no data", "no information", "not on file", "no recorded"} {
+	for _, p := range []string{"no known ", "none", "no allerg", "no current ", "no active ", "no medication", "no problem", "no result", "no lab", "no vital", "no discharge med", "no inpatient med", "nka", "nkda", "no data", "no information", "not on file", "no recorded"} {
 		if strings.HasPrefix(s, p) {
 			return onlyDenial(s)
 		}
@@ -33,7 +36,7 @@ func onlyDenial(s string) bool {
 			"allergy", "allergies", "allergen", "allergens", "intolerance", "intolerances", "sensitivities", "adverse", "reaction", "reactions", "problem", "problems", "diagnosis",
 			"diagnoses", "condition", "conditions", "issues", "concerns", "medical", "history", "prescribed", "prescriptions", "prescription", "documented", "entered", "found",
 			"listed", "noted", "stated", "exist", "exists", "identified", "any", "or", "and", "other", "at", "this", "the", "time", "present", "in", "system", "record", "records", "is", "are",
-			"there", "patient", "has", "significant", "chronic", "since", "as", "today", "now", "results", "result", "procedures", "procedure", "immunizations", "encounters", "visits", "family", "social", "lab", "vital", "signs", "s", "ies", "y":
+			"there", "patient", "has", "significant", "chronic", "discharge", "inpatient", "long", "term", "since", "as", "today", "now", "results", "result", "procedures", "procedure", "immunizations", "encounters", "visits", "family", "social", "lab", "vital", "signs", "s", "ies", "y":
 		default:
 			return false
 		}

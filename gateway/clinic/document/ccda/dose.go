@@ -15,7 +15,7 @@ type measure struct {
 	unit string
 }
 
-var measureText = regexp.MustCompile(`(\d+(?:[.,]\d+)?)\s*-?\s*(micrograms?|mcg|ug|µg|μg|milligrams?|mg|grams?|gm|g|ml|units?|iu|unt|tablets?|tabs?|tbl|capsules?|caps?|puffs?|drops?|gtts?|patch(?:es)?|sprays?|pills?)(/|[^\p{L}]|$)`)
+var measureText = regexp.MustCompile(`(\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?)\s*-?\s*(micrograms?|mcg|ug|µg|μg|milligrams?|mg|grams?|gm|g|ml|units?|iu|unt|tablets?|tabs?|tbl|capsules?|caps?|puffs?|drops?|gtts?|patch(?:es)?|sprays?|pills?)(/|[^\p{L}]|$)`)
 
 // maxMeasures is how many amounts of one text are looked at.
 const maxMeasures = 20
@@ -30,7 +30,11 @@ func measures(s string) []measure {
 	}
 	var out []measure
 	for _, m := range measureText.FindAllStringSubmatch(s, maxMeasures) {
-		n, err := strconv.ParseFloat(strings.Replace(m[1], ",", ".", 1), 64)
+		text := m[1]
+		if i := strings.IndexByte(text, ','); i > 0 && len(text)-strings.LastIndexByte(text, ',') == 4 && text[0] != '0' {
+			text = strings.ReplaceAll(text, ",", "") // thousands
+		}
+		n, err := strconv.ParseFloat(strings.Replace(text, ",", ".", 1), 64)
 		if err != nil || m[3] == "/" {
 			continue
 		}
@@ -64,6 +68,9 @@ func doseApart(it *Item, row string) string {
 		return ""
 	}
 	text := measures(row)
+	if len(rhythms(row)) == 0 {
+		text = unnamed(text, it.Name)
+	}
 	said := func(what string) string {
 		return fmt.Sprintf("the entry says %s, the text says “%s”", what, clip(row, 160))
 	}
@@ -71,7 +78,7 @@ func doseApart(it *Item, row string) string {
 	if n, err := strconv.ParseFloat(strings.TrimPrefix(it.Dose, "dose "), 64); err == nil {
 		dose = []measure{{n, "piece"}} // a bare number counts what the medicine comes in
 	}
-	if len(dose) == 1 && apart(dose[0], text) {
+	if len(dose) == 1 && dose[0].n > 0 && apart(dose[0], text) { // 0 stands for a dose that is not stated
 		return said(it.Dose)
 	}
 	if strength := measures(it.Code.Display); len(strength) == 1 && strength[0].unit == "mg" && len(dose) == 0 && apart(strength[0], text) {
@@ -83,6 +90,18 @@ func doseApart(it *Item, row string) string {
 		}
 	}
 	return ""
+}
+
+// unnamed are the amounts of a text without those that belong to the medicine's name: where a text only
+// names what is given ("warfarin 5 mg tablet"), its strength is no dose.
+func unnamed(text []measure, name string) []measure {
+	out := slices.Clone(text)
+	for _, m := range measures(name) {
+		if i := slices.IndexFunc(out, func(t measure) bool { return t.unit == m.unit && near(t.n, m.n) }); i >= 0 && m.unit == "mg" {
+			out = slices.Delete(out, i, i+1)
+		}
+	}
+	return out
 }
 
 // apart says whether the text names amounts of that kind and none of them fits.

@@ -2,6 +2,7 @@ package ccda
 
 import (
 	"strings"
+	"time"
 
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/xmltree"
@@ -30,6 +31,8 @@ func (d *Document) refer(it *Item, acts ...node) {
 type told struct {
 	itself, row string
 	struck      bool
+	filler      bool // it is struck out and only says that there is no text; filled is what it says
+	filled      string
 	long        bool // the anchor is on a row, table or list: its text is more than a name
 	whole       bool // the anchor is on a table, list or the whole text: it is about more than one thing
 }
@@ -51,6 +54,8 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	w := told{struck: struckWithin(n)}
 	if !w.struck {
 		w.itself, w.row = Plain(n, maxWords), d.rowWords(rowOf(n))
+	} else if text := strings.ToLower(squeeze(n.Text(maxCell))); strings.Contains(text, "not available") || strings.Contains(text, "not used") {
+		w.filler, w.filled = true, text // QUIRK: VA strikes out the text its entries must point at
 	}
 	switch n.Name() {
 	case "table", "list", "text", "tbody":
@@ -99,11 +104,17 @@ func (d *Document) ByID(id string) (xmltree.Node, bool) {
 // named sets code, name and narrative of an item: the sender's words and the display name where they say
 // different things, or the narrative; and what qualifies the code.
 func (d *Document) named(it *Item, code node, acts ...node) {
-	it.Code = readCode(code)
+	if it.Code = readCode(code); !naming(it.Code.Text) {
+		it.Code.Text = "" // a number or a pointer that was written as text
+	}
 	d.refer(it, append([]node{code}, acts...)...)
 	it.Name = codeWords(chart.Code{Display: it.Code.Display, Text: it.Code.Text})
 	if w := d.original(code); w != "" && it.Name != "" && generic(it.Name) && !holdsWords(it.Name, w) {
-		it.Name = clip(w, 160) + " (coded as " + it.Name + ")"
+		if denies(w) {
+			it.Name = w
+		} else {
+			it.Name = clip(w, 160) + " (coded as " + it.Name + ")"
+		}
 	}
 	if it.Name == "" && it.Narrative != "" {
 		it.Name = clip(it.Narrative, 160)
@@ -244,9 +255,10 @@ func unknownEnd(o node, it Item) string {
 }
 
 // span is an interval whose end is one. QUIRK: OpenVista writes the instant of recording as both ends,
-// which must not make an allergy a thing of the past.
+// MediTouch the seconds it took, which must not make an allergy a thing of the past.
 func span(n node) (start, end chart.Time) {
-	if start, end = readInterval(n); start.Raw == end.Raw {
+	start, end = readInterval(n)
+	if start.Raw == end.Raw || start.Precision > chart.Day && end.Precision > chart.Day && end.At.Sub(start.At).Abs() < time.Minute {
 		end = chart.Time{}
 	}
 	return start, end

@@ -2,6 +2,7 @@ package ccda
 
 import (
 	"fmt"
+	"strings"
 
 	"postern/gateway/clinic/document/chart"
 )
@@ -135,7 +136,7 @@ func (d *Document) itemsOf(s *Section) []Item {
 			}
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 0 || shells(s, out) {
 		return d.narrativeItems(s)
 	}
 	return append(out, d.uncoded(s, out)...)
@@ -148,6 +149,10 @@ func (d *Document) settle(s *Section, it *Item) {
 	}
 	if it.Name == "" {
 		it.Name = nameless(*it)
+	}
+	switch it.Kind {
+	case Problems, Allergies, Medications, Immunization:
+		it.Negated = it.Negated || denies(it.Name) // its own name is the denial
 	}
 	switch it.Kind {
 	case Plan, AssessPlan, Goals, Intervention, Instructions, Reason:
@@ -186,11 +191,40 @@ func nameless(it Item) string {
 	case it.Narrative != "":
 		return clip(it.Narrative, 160)
 	case it.Code.Code != "":
-		return "code " + it.Code.Code + ", without words"
+		if w := vitalName(it.Code.Code); w != "" {
+			return w
+		}
+		return bareCode(it.Code)
 	case it.Code.Null != "" && it.Code.Null != "NI":
 		return "not named: " + chart.NullWords(it.Code.Null)
 	}
 	return "not named"
+}
+
+// shells says whether the entries name nothing and the text says in full that there is nothing. QUIRK:
+// Henry Schein, Medflow and OpenVista write "Problem" or a substance of no name, not denied, where the text
+// says "No problems recorded"; the text is then what is shown.
+func shells(s *Section, items []Item) bool {
+	for _, it := range items {
+		if it.Negated || it.Null != "" || it.Subject != "" || it.Value != "" || it.Status == "nullified" || it.Conflict != "" && it.Code.Text != "" {
+			return false
+		}
+		switch it.Code.Code {
+		case "", "55607006", "105590001", "410942007", "373873005":
+		default:
+			return false
+		}
+		if name, _, _ := strings.Cut(it.Name, ": substance not named"); !generic(name) && name != "not named" && it.Code.Null == "" {
+			return false
+		}
+	}
+	lines := Lines(s, maxRows)
+	for _, line := range lines {
+		if !denies(line.Name) || !bare(line.others) {
+			return false
+		}
+	}
+	return len(lines) > 0 && decided(s.Kind)
 }
 
 // reader takes the items out of one entry's act.

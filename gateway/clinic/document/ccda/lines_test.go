@@ -157,3 +157,15 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+func TestAStruckPlaceholderIsNoContradiction(t *testing.T) {
+	for text, want := range map[string]string{
+		"Result text not available":             "",
+		"Potassium result not available, wrong": "the text it points at is struck out",
+	} {
+		d := read(t, doc("", section("30954-2", `<text><content ID="p" revised="delete">`+text+`</content></text><entry><observation><code displayName="Potassium"/><text><reference value="#p"/></text><value xsi:type="PQ" value="4"/></observation></entry>`)))
+		if got := d.Items()[0].Conflict; got != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package ccda
 
 import (
+	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
@@ -50,6 +51,15 @@ func readMedicine(d *Document, act node) Item {
 	if n := squeeze(material.Child("name").Text(maxWords)); n != "" && it.Code.Display == "" && it.Code.Text == "" {
 		it.Name = n
 	}
+	how := ""
+	if it.Code.Display != "" && directions(it.Code.Text) {
+		how, it.Name = "“"+clip(it.Code.Text, 160)+"”", it.Code.Display
+	}
+	if it.Name == "" { // the act may say what the product does not: that none is taken
+		if w := readCode(act.Child("code")).Display; !generic(w) {
+			it.Name = w
+		}
+	}
 	times(act, &it)
 	it.Status = act.Child("statusCode").Attr("code")
 	if w := ownStatus(act); w != "" {
@@ -62,7 +72,7 @@ func readMedicine(d *Document, act node) Item {
 	if it.Negated && (it.Code.Zero() || generic(it.Name)) && (it.Narrative == "" || denies(it.Narrative)) {
 		it.Name = "No known medications"
 	}
-	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), d.freeSig(act), d.parts(act), d.indications(act), d.comments(act))
+	it.Detail = joined(" · ", it.Detail, d.sig(&it, act), how, d.freeSig(act), d.parts(act), d.indications(act), d.comments(act))
 	return it
 }
 
@@ -178,7 +188,7 @@ func (d *Document) sig(it *Item, act node) string {
 	if q := amount(act.Child("rateQuantity")); q != "" {
 		rate = append(rate, "at "+q)
 	}
-	it.Route = strings.ToLower(codeWords(readCode(act.Child("routeCode"))))
+	it.Route = strings.ToLower(wordedCode(readCode(act.Child("routeCode")), routeName))
 	for _, t := range timings(act) {
 		if r := rhythm(t); r != "" {
 			often = append(often, r)
@@ -245,7 +255,9 @@ func (d *Document) freeSig(act node) string {
 				continue
 			}
 			if w := d.textOf(s.Child("text")); w != "" {
-				out = append(out, "“"+clip(w, 300)+"”")
+				if w = "“" + clip(w, 300) + "”"; !slices.Contains(out, w) {
+					out = append(out, w)
+				}
 			}
 		}
 	}

@@ -224,6 +224,10 @@ func flagWord(code, display string) string {
 		return "critically high"
 	case "LL":
 		return "critically low"
+	case "HX":
+		return "above high threshold"
+	case "LX":
+		return "below low threshold"
 	case "A":
 		return "abnormal"
 	case "AA":

@@ -1,8 +1,10 @@
 package ccda
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // The limits of a table that is read into lines. Further columns are joined to the last one.
@@ -156,7 +158,7 @@ func headWords(cells []cell) bool {
 			switch strings.TrimSuffix(w, "s") {
 			case "medication", "medicine", "drug", "name", "dose", "dosage", "route", "frequency", "statu", "date", "start", "end", "stop", "problem", "condition", "diagnosi", "allergen", "allergy", "allergie",
 				"substance", "reaction", "severity", "comment", "note", "result", "value", "unit", "range", "reference", "test", "description", "code", "provider", "instruction", "sig", "direction", "quantity",
-				"refill", "type", "procedure", "onset", "of", "and", "time", "item", "detail", "indication", "interpretation", "flag", "vaccine", "system":
+				"refill", "diagnosed", "recovered", "created", "entered", "reported", "prescribed", "planned", "care", "by", "on", "upto", "rx", "rxnorm", "snomed", "icd", "loinc", "type", "procedure", "onset", "of", "and", "time", "item", "detail", "indication", "interpretation", "flag", "vaccine", "system":
 			default:
 				return false
 			}
@@ -191,13 +193,41 @@ func (g *grid) name(cells []cell) {
 	}
 }
 
+// telling are the cells without those of columns headed as a code or its system, where a row has others
+// that are no date or number: "RxNorm" names no medicine.
+func (g *grid) telling(cells []cell, all []string) []string {
+	out := slices.Clone(all)
+	for i, c := range cells {
+		if c.at < len(g.heads) && codeHead(g.heads[c.at]) {
+			out[i] = ""
+		}
+	}
+	if n := firstWords(out); n < 0 || !strings.ContainsFunc(out[n], unicode.IsLetter) {
+		return all
+	}
+	return out
+}
+
+// codeHead says whether a head is that of a column of codes, their systems, or statuses.
+func codeHead(head string) bool {
+	list := wordsOf(head)
+	for _, w := range list {
+		switch w {
+		case "code", "codes", "system", "codesystem", "rxnorm", "snomed", "ct", "loinc", "icd", "icd9", "icd10", "cpt", "ndc", "status":
+		default:
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
 func (g *grid) line(cells []cell) Line {
 	l := Line{Row: true}
 	var rest, all []string
 	for _, c := range cells {
 		all = append(all, c.text)
 	}
-	named := firstWords(all)
+	named := firstWords(g.telling(cells, all))
 	for i, c := range cells {
 		head := ""
 		if c.at < len(g.heads) {

@@ -112,6 +112,22 @@ func (s *Section) Empty() bool {
 	return empty
 }
 
+// StruckOut says whether the narrative holds text, and all of it that could be a line is struck out. Heads of
+// a table above no row are neither a line nor struck out.
+func (s *Section) StruckOut() bool {
+	if len(Lines(s, 1)) > 0 {
+		return false
+	}
+	found := false
+	for _, text := range s.texts() {
+		text.Walk(func(n xmltree.Node) bool {
+			found = found || Struck(n) && strings.TrimSpace(n.Text(maxWords)) != ""
+			return !found
+		}, nil)
+	}
+	return found
+}
+
 // maxTexts is how many further text elements of one section are shown.
 const maxTexts = 100
 

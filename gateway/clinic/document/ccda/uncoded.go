@@ -15,12 +15,24 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 	if !decided(s.Kind) && s.Kind != Results {
 		return nil
 	}
-	c := claims{words: map[string][]int{}, cells: map[string]int{}, taken: make([]bool, len(coded))}
+	c := claims{words: map[string][]int{}, cells: map[string]int{}, also: map[string]bool{}, taken: make([]bool, len(coded))}
+	for e := range s.Node.Elements("entry") { // a text may give a row to each coding of one thing
+		e.Walk(func(n node) bool {
+			if n.Name() == "translation" && len(c.also) < maxPostings {
+				for _, cell := range []string{n.Attr("code"), n.Attr("displayName")} {
+					if cell = strings.ToLower(squeeze(cell)); len(cell) >= 4 && !generic(cell) {
+						c.also[cell] = true
+					}
+				}
+			}
+			return true
+		}, nil)
+	}
 	none := true // the entries only deny, or say that nothing is known
 	for i, it := range coded {
 		none = none && (it.Negated || it.Null != "")
 		c.index(i, it.Name, it.Code.Display, it.Code.Text, it.Detail)
-		for _, cell := range []string{it.Code.Code, it.Code.Display} {
+		for _, cell := range []string{it.Code.Code, it.Code.Display, it.Code.Text, it.Name} {
 			if len(cell) >= 4 && !generic(cell) {
 				c.cells[strings.ToLower(cell)] = i
 			}
@@ -65,6 +77,7 @@ type claims struct {
 	words map[string][]int // stem → the entries that hold it
 	cells map[string]int   // code or its words → the entry
 	taken []bool
+	also  map[string]bool // other codes of the entries, and their words
 }
 
 func (c *claims) index(i int, texts ...string) {
@@ -80,7 +93,10 @@ func (c *claims) index(i int, texts ...string) {
 
 // cell says whether a cell of a row is the code of an entry, or its words.
 func (c *claims) cell(line Line) bool {
-	for _, text := range line.others {
+	for _, text := range append(slices.Clip(line.others), line.Name) {
+		if c.also[strings.ToLower(text)] {
+			return true
+		}
 		if i, ok := c.cells[strings.ToLower(text)]; ok {
 			c.taken[i] = true
 			return true

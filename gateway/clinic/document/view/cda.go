@@ -175,7 +175,7 @@ func writePatient(p *page.Writer, pt chart.Patient, at chart.Time) {
 	if !pt.Birth.Zero() {
 		born = pt.Birth.Date()
 		if years, ok := pt.Birth.Age(at.At); ok && at.Precision >= chart.Day && pt.Deceased == "" {
-			born += fmt.Sprintf(" (%d years when this was written)", years)
+			born += fmt.Sprintf(" (%d %s when this was written)", years, map[bool]string{true: "year", false: "years"}[years == 1])
 		}
 	}
 	fact(p, "Born", born)
@@ -220,7 +220,8 @@ const ssn = "2.16.840.1.113883.4.1"
 // socialSecurity is the end of a social security number, where that is all there is.
 func socialSecurity(ids []chart.ID) string {
 	for _, id := range ids {
-		if n := len(id.Extension); id.Root == ssn && n >= 4 {
+		n := len(id.Extension)
+		if id.Root == ssn && n >= 4 && strings.Trim(id.Extension[n-4:], "0123456789") == "" { // "Unknown" is none
 			return ", social security number ending " + id.Extension[n-4:]
 		}
 	}

@@ -111,3 +111,21 @@ func TestEmbeddedBytesAreDecodedWhateverStandsBetween(t *testing.T) {
 		}
 	}
 }
+
+// The end of a social security number is four digits; words in its place are none.
+func TestSocialSecurityNumbersEndInDigits(t *testing.T) {
+	for number, want := range map[string]bool{"111-00-2330": true, "111002330": true, "Unknown": false, "12-abc": false, "9": false} {
+		in := `<ClinicalDocument xmlns="urn:hl7-org:v3"><recordTarget><patientRole><id root="2.16.840.1.113883.4.1" extension="` + number + `"/></patientRole></recordTarget></ClinicalDocument>`
+		d, err := ccda.Read(strings.NewReader(in), int64(len(in)), ccda.Options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w bytes.Buffer
+		if err := view.Write(&w, "t", "en", func(p *page.Writer) { view.CDA{Doc: d}.Body(p) }); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(w.String(), "social security number ending"); got != want {
+			t.Errorf("%q: %v", number, got)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package ccda_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"postern/gateway/clinic/document/ccda"
+)
+
+// Ways of writing of many senders that are no faults of what they say: the line reads as they mean it.
+func TestLinesReadAsTheirSendersMeanThem(t *testing.T) {
+	allergy := func(text, value, agent, inner string) string {
+		return section("48765-2", `<text>`+text+`</text><entry><act><statusCode code="active"/><entryRelationship><observation>`+value+`<participant typeCode="CSM"><participantRole><playingEntity>`+agent+`</playingEntity></participantRole></participant>`+inner+`</observation></entryRelationship></act></entry>`)
+	}
+	hives := func(value string) string {
+		return `<entryRelationship typeCode="MFST"><observation>` + value + `</observation></entryRelationship>`
+	}
+	med := func(text, act, material string) string {
+		return section("10160-0", `<text>`+text+`</text><entry><substanceAdministration>`+act+`<statusCode code="active"/><consumable><manufacturedProduct><manufacturedMaterial>`+material+`</manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`)
+	}
+	problem := func(text, value string) string {
+		return section("11450-4", `<text>`+text+`</text><entry><act><statusCode code="completed"/><entryRelationship><observation>`+value+`</observation></entryRelationship></act></entry>`)
+	}
+	vital := func(code string) string {
+		return section("8716-3", `<text>x</text><entry><observation><code code="`+code+`"/><value xsi:type="PQ" value="80" unit="/min"/></observation></entry>`)
+	}
+	penicillin := `<code code="7980" displayName="Penicillin G"/>`
+	drug := `<value code="416098002" displayName="Drug allergy"/>`
+	for name, c := range map[string]struct {
+		sections string
+		want     []string
+	}{
+		"an allergy recorded within seconds is no past one": {allergy("x", `<effectiveTime><low value="20240724104317-0700"/><high value="20240724104321-0700"/></effectiveTime>`+drug, penicillin, ""), []string{"s1|Penicillin G|||active"}},
+		"an allergy of one day is past":                     {allergy("x", `<effectiveTime><low value="20240724"/><high value="20240725"/></effectiveTime>`+drug, penicillin, ""), []string{"s1|Penicillin G|||resolved"}},
+		"a reaction named only in the text":                 {allergy(`<content ID="r">Blisters</content>`, drug, penicillin, hives(`<value code="99999999"><originalText><reference value="#r"/></originalText></value>`)), []string{"s1|Penicillin G|||active|Blisters"}},
+		"a common reaction without words":                   {allergy("x", drug, penicillin, hives(`<value code="247472004"/>`)), []string{"s1|Penicillin G|||active|Hives"}},
+		"a rare reaction without words":                     {allergy("x", drug, penicillin, hives(`<value code="99999999"/>`)), []string{"s1|Penicillin G|||active|code 99999999, without words"}},
+		"a substance named where its kind is":               {allergy(`<content ID="a">Ampicillin</content>`, `<value code="416098002"><originalText><reference value="#a"/></originalText></value>`, `<code code="733"/>`, ""), []string{"s1|Ampicillin|||active"}},
+		"a kind named where the substance should be":        {allergy(`<content ID="a">Drug allergy</content>`, `<value code="416098002"><originalText><reference value="#a"/></originalText></value>`, `<code nullFlavor="UNK"/>`, ""), []string{"s1|Allergy to drug: substance not named (unknown)|||active"}},
+		"a number as the sender's words":                    {allergy("x", drug, `<code code="7980" displayName="Penicillin G"><originalText>7980</originalText></code>`, ""), []string{"s1|Penicillin G|||active"}},
+		"no known allergies as a substance":                 {allergy("x", drug, `<code code="1" displayName="NKDA"/>`, ""), []string{"not s1|NKDA|||active"}},
+		"a shell beside a denial":                           {allergy("No Known Allergies", `<value code="419199007" displayName="Allergy to substance"/>`, `<code nullFlavor="NA"/>`, ""), []string{"not text s1|No Known Allergies"}},
+		"a shell beside an allergy":                         {allergy("<list><item>Latex</item></list>", `<value code="419199007" displayName="Allergy to substance"/>`, `<code nullFlavor="NA"/>`, ""), []string{"s1|Allergy to substance: substance not named (not applicable)|||active", "text s1|Latex"}},
+		"a problem that is only called one":                 {problem("No problems recorded", `<value code="55607006" displayName="Problem"/>`), []string{"not text s1|No problems recorded"}},
+		"a problem beside a denial":                         {problem("No problems recorded", `<value code="195967001" displayName="Asthma"/>`), []string{"s1|Asthma|||completed"}},
+		"how often as the name":                             {med("x", "", `<code code="309090" displayName="ceftriaxone"><originalText>Two times daily</originalText></code>`), []string{"s1|ceftriaxone|||active|“Two times daily”"}},
+		"a pointer as the name":                             {med("x", `<code code="408350003" displayName="Patient not on self-medications"/>`, `<code nullFlavor="NI"><originalText>#nomeds</originalText></code>`), []string{"s1|Patient not on self-medications|||active"}},
+		"a route without words":                             {med("x", `<routeCode code="C38288"/>`, `<code displayName="Aspirin"/>`), []string{"s1|Aspirin|||active|oral"}},
+		"a rare route without words":                        {med("x", `<routeCode code="C99999"/>`, `<code displayName="Aspirin"/>`), []string{"s1|Aspirin|||active|code c99999, without words"}},
+		"a route that is a word":                            {med("x", `<routeCode code="PO"/>`, `<code displayName="Aspirin"/>`), []string{"s1|Aspirin|||active|po"}},
+		"a vital sign without words":                        {vital("8867-4"), []string{"s1|Heart rate|80 /min"}},
+		"another code without words":                        {vital("99999-9"), []string{"s1|code 99999-9, without words|80 /min"}},
+		"a denial with its patient":                         {section("10160-0", "<text>This patient has no known medications.</text>"), []string{"not text s1|This patient has no known medications."}},
+		"a patient who has more than none":                  {section("10160-0", "<text>This patient has no known medications except aspirin.</text>"), []string{"text s1|This patient has no known medications except aspirin."}},
+		"heads in cells":                                    {section("48765-2", "<text><table><tbody><tr><td>Code</td><td>Substance</td><td>Created On</td></tr><tr><td>733</td><td>Ampicillin</td><td>2026-01-02</td></tr></tbody></table></text>"), []string{"text s1|Ampicillin||||Code: 733 · Created On: 2026-01-02"}},
+		"a code system before the name":                     {section("48765-2", "<text><table><thead><tr><th>System</th><th>Substance</th></tr></thead><tbody><tr><td>RxNorm</td><td>Ampicillin</td></tr></tbody></table></text>"), []string{"text s1|Ampicillin||||System: RxNorm"}},
+		"only a code":                                       {section("48765-2", "<text><table><thead><tr><th>Code</th><th>Note</th></tr></thead><tbody><tr><td>RxNorm 733</td><td/></tr></tbody></table></text>"), []string{"text s1|RxNorm 733"}},
+		"one row for each coding":                           {section("11450-4", `<text><table><thead><tr><th>System</th><th>Problem</th></tr></thead><tbody><tr><td>SNOMED</td><td>Asthma</td></tr><tr><td>ICD-10</td><td>Unspecified bronchial disease</td></tr></tbody></table></text><entry><observation><value code="195967001" displayName="Asthma"><translation code="J45.909" displayName="Unspecified bronchial disease"/></value></observation></entry>`), []string{"s1|Asthma"}},
+	} {
+		got := lines(read(t, doc("", c.sections)).Items())
+		for i := range got {
+			got[i] = strings.Replace(got[i], "text not ", "not text ", 1)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q\nwant %q", name, got, c.want)
+		}
+	}
+}
+
+// The heads of a table above no row are not struck out; a row that is, is.
+func TestHeadsAloneAreNotStruckOut(t *testing.T) {
+	table := func(row string) *ccda.Section {
+		return read(t, doc("", section("8716-3", `<text><table><tbody><tr><th>Weight</th><th>Height</th></tr>`+row+`</tbody></table></text>`))).Sections[0]
+	}
+	for row, want := range map[string]bool{
+		"": false,
+		`<tr styleCode="strikethrough"><td>80 kg</td><td>180 cm</td></tr>`: true,
+		`<tr><td>80 kg</td><td><del>180 cm</del></td></tr>`:                false,
+	} {
+		if got := table(row).StruckOut(); got != want {
+			t.Errorf("%q: %v", row, got)
+		}
+	}
+}
