@@ -226,6 +226,7 @@ func refusals(judged []keyring.Stored, r store.Credential) (out []string) {
 type ExportArg struct {
 	ID      string `json:"id"` // SHA-256 in hex, or its first 8 digits or more
 	WithKey bool   `json:"with_key,omitempty"`
+	Format  string `json:"format,omitempty"` // the file it is for: for the audit of a key
 }
 
 // Exported is a certificate of ours with its chain, DER, leaf first, and on demand its key (PKCS#8).
@@ -247,7 +248,7 @@ func (a Admin) CertExport(ctx context.Context, in ExportArg) (Exported, error) {
 	if len(r.SealedKey) == 0 {
 		return Exported{}, errors.New("gateway: the private key is in the device and cannot be taken out of it")
 	}
-	if err := a.s.Store.AuditAct(ctx, a.entry("cert.export_key", r.ID, nil)); err != nil {
+	if err := a.s.Store.AuditAct(ctx, a.entry("cert.export_key", r.ID, map[string]any{"format": in.Format})); err != nil {
 		return Exported{}, err
 	}
 	out.Key, err = a.s.Keys.OpenSecret(r.Org, keyring.Purpose(r.ID), r.SealedKey)

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,14 +30,7 @@ encryption certificate instead of one for both. It is published in DNS at once.
 Exit codes: 0 made, 1 refused, 2 used wrongly.
 Example: postern cert create --address referrals@direct.clinic.example
 `, runCertCreate},
-		{"cert export", "write a certificate with its chain as PEM", `Usage: postern cert export ID [--with-private-key] [-c FILE] > cert.pem
-
-ID is the certificate's SHA-256, or its first 8 digits or more (postern cert list). --with-private-key adds
-its private key, unencrypted, and is audited: redirect it to a file that only you can read.
-
-Exit codes: 0 written, 1 no such certificate, 2 used wrongly.
-Example: postern cert export 1f0c9a77 > our.pem
-`, runCertExport},
+		certExportCommand(),
 		{"cert retire", "stop signing with and publishing a certificate", `Usage: postern cert retire ID [-c FILE]
 
 ID is the certificate's SHA-256, or its first 8 digits or more. The key goes on decrypting mail under way to it.
@@ -138,34 +130,6 @@ func runCertCreate(ctx context.Context, c *console, args []string) error {
 			return err
 		}
 		fmt.Fprintln(c.out, strings.Join(ids, "\n"))
-		return nil
-	})
-}
-
-func runCertExport(ctx context.Context, c *console, args []string) error {
-	fs := c.flags("cert export")
-	file, withKey := configFlag(fs), fs.Bool("with-private-key", false, "")
-	rest, err := parse(fs, args)
-	if err != nil || len(rest) != 1 {
-		return orUsage(err, "give the id of one certificate (postern cert list)")
-	}
-	return c.withSite(ctx, *file, func(call caller) error {
-		var out gateway.Exported
-		if err := call.ask(ctx, "cert.export", gateway.ExportArg{ID: rest[0], WithKey: *withKey}, &out); err != nil {
-			return err
-		}
-		blocks := []*pem.Block{}
-		for _, der := range out.Certificates {
-			blocks = append(blocks, &pem.Block{Type: "CERTIFICATE", Bytes: der})
-		}
-		if *withKey {
-			blocks = append(blocks, &pem.Block{Type: "PRIVATE KEY", Bytes: out.Key})
-		}
-		for _, b := range blocks {
-			if err := pem.Encode(c.out, b); err != nil {
-				return err
-			}
-		}
 		return nil
 	})
 }
