@@ -80,7 +80,7 @@ func (c *clinic) chromium(t testing.TB) context.Context {
 	if c.chrome != nil {
 		return c.chrome
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.IgnoreCertErrors,
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-US"), chromedp.Flag("font-render-hinting", "none"))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)
@@ -168,7 +168,7 @@ func (w *window) run(steps ...void) {
 
 func (w *window) lost(err error) {
 	w.Helper()
-	ctx, stop := context.WithTimeout(context.WithoutCancel(w.ctx), 5*time.Second)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(w.ctx), 30*time.Second)
 	defer stop()
 	where, _ := chromedp.Run(ctx, chromedp.Location()) // for the report only
 	body, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText.slice(0, 3000) : ""`))
@@ -231,7 +231,7 @@ func (w *window) leaves(steps ...void) {
 // until waits until a script on the page is true.
 func (w *window) until(what, script string) {
 	w.Helper()
-	if _, err := chromedp.Run(w.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(15*time.Second))); err != nil {
+	if _, err := chromedp.Run(w.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(patience/2))); err != nil {
 		w.lost(errors.Join(errors.New("waiting until "+what), err))
 	}
 }

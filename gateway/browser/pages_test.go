@@ -195,6 +195,7 @@ func (w *window) light(scheme string) {
 // whole fails when a page scrolls sideways or something on it broke.
 func (w *window) whole(name string) {
 	w.Helper()
+	eval[bool](w, `new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`) // at the size that was just set
 	if wide := eval[string](w, `(() => { const room = document.documentElement.clientWidth; if (document.documentElement.scrollWidth <= room) return "";
 		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 3).map((e) => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right)).join(", ") || "somewhere"; })()`); wide != "" {
 		w.Errorf("%s: it scrolls sideways: %s", name, wide)

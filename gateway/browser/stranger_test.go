@@ -80,8 +80,10 @@ func (c *clinic) outsider(t testing.TB, p staff.Person) *outsider {
 			}}}, c.session(t, p)}
 }
 
-func (o *outsider) ask(ctx context.Context, method, path, kind string, body io.Reader) (int, string) {
+func (o *outsider) ask(method, path, kind string, body io.Reader) (int, string) {
 	o.Helper()
+	ctx, leave := context.WithCancel(o.Context())
+	defer leave()
 	r, err := http.NewRequestWithContext(ctx, method, o.URL+path, body)
 	if err != nil {
 		o.Fatal(err)
@@ -96,8 +98,11 @@ func (o *outsider) ask(ctx context.Context, method, path, kind string, body io.R
 		o.Fatal(err)
 	}
 	defer res.Body.Close()
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") { // which has no end
+		defer time.AfterFunc(300*time.Millisecond, leave).Stop()
+	}
 	text, err := io.ReadAll(res.Body)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		o.Fatal(err)
 	}
 	return res.StatusCode, string(text)
@@ -105,20 +110,14 @@ func (o *outsider) ask(ctx context.Context, method, path, kind string, body io.R
 
 func (o *outsider) get(path string) (int, string) {
 	o.Helper()
-	return o.ask(o.Context(), "GET", path, "", nil)
+	return o.ask("GET", path, "", nil)
 }
 
 // looks opens a route with the first organisation's names: 404 where it names something, and never a word of it. What
 // streams is listened to for a while.
 func (o *outsider) looks(pattern, path string) {
 	o.Helper()
-	ctx := o.Context()
-	if strings.HasSuffix(pattern, "/live") {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, 300*time.Millisecond)
-		defer stop()
-	}
-	code, text := o.ask(ctx, "GET", path, "", nil)
+	code, text := o.get(path)
 	if m := marked(text, path); m != "" {
 		o.Errorf("GET %s says %q to another organisation", pattern, m)
 	}
@@ -177,9 +176,9 @@ func (o *outsider) sends() {
 			_ = w.WriteField("csrf", m[1]) // a buffer never fails
 			_ = w.WriteField("do", "send")
 			_ = w.Close()
-			code, text = o.ask(o.Context(), "POST", path, w.FormDataContentType(), &b)
+			code, text = o.ask("POST", path, w.FormDataContentType(), &b)
 		} else {
-			code, text = o.ask(o.Context(), "POST", path, "application/x-www-form-urlencoded", strings.NewReader(fields.Encode()))
+			code, text = o.ask("POST", path, "application/x-www-form-urlencoded", strings.NewReader(fields.Encode()))
 		}
 		if code != http.StatusNotFound && code != http.StatusSeeOther || marked(text, path) != "" {
 			o.Errorf("POST %s: %d, and it says %q", r.Pattern, code, marked(text, path))

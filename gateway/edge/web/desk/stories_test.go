@@ -356,7 +356,7 @@ func TestTeams(t *testing.T) {
 // listen opens a live page; next waits for what it sends and gives it, until false.
 func (b *browser) listen(path string) (next func(says string) bool, leave func()) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	pr, pw := io.Pipe()
 	ended := make(chan struct{})
 	go func() {

@@ -23,7 +23,7 @@ import (
 // chromium is a browser with a virtual authenticator that verifies its user.
 func chromium(t *testing.T) (context.Context, func(js string) string) {
 	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(peer.Need(t, "chromium")), chromedp.NoSandbox, chromedp.IgnoreCertErrors)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(peer.Need(t, "chromium")), chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(2*time.Minute))
 	all, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(stop)
 	first, end := chromedp.NewContext(all)
@@ -31,7 +31,7 @@ func chromium(t *testing.T) (context.Context, func(js string) string) {
 	if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(first, 60*time.Second, errors.New("the browser took longer than a minute"))
+	ctx, cancel := context.WithTimeoutCause(first, 5*time.Minute, errors.New("the browser took longer than five minutes"))
 	t.Cleanup(cancel)
 	if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func chromium(t *testing.T) (context.Context, func(js string) string) {
 func until(t *testing.T, ctx context.Context, path string) {
 	t.Helper()
 	const wait = `new Promise((done, fail) => { const at = Date.now(); const look = () => location.pathname === %q && document.readyState === "complete" ? done(location.pathname)
-		: Date.now() - at > 15000 ? fail(new Error("still at " + location.pathname + ": " + document.querySelector("main").innerText)) : setTimeout(look, 20); look(); })`
+		: Date.now() - at > 120000 ? fail(new Error("still at " + location.pathname + ": " + document.querySelector("main").innerText)) : setTimeout(look, 20); look(); })`
 	for range 20 { // a page that is left takes its promise along
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(wait, path), chromedp.EvalAwaitPromise)); err == nil {
 			return
