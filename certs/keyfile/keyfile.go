@@ -3,21 +3,20 @@
 // (certificates only).
 //
 // A file may hold several key pairs: a signing and an encryption certificate of one identity in one
-// PKCS#12 is the usual form of a single-use pair (RFC 9216). software.sslmate.com/src/go-pkcs12 was
-// taken because it decrypts every algorithm seen in the field, RC2 included; its v0.7.4 reads only
-// files with one key, so this package takes larger ones apart and hands it their parts.
+// PKCS#12 is the usual form of a single-use pair (RFC 9216). PKCS#12 is read in DER and BER, under PBES2
+// (AES, 3DES) and PKCS#12's own encryption (3DES, RC2), with the authentication codes of RFC 7292 and
+// RFC 9879 or without one; software.sslmate.com/src/go-pkcs12 writes it.
 //
-// Not read: BER (indefinite-length) PKCS#12, Java key stores, PKCS#12 with keys inside an encrypted
-// safe together with others. The error names the conversion command. Not judged: dates, names, trust.
+// Not read: Java key stores, PKCS#12 protected by a public key, scrypt. The error names the conversion
+// command. Not judged: dates, names, trust.
 //
-// Limits: file 1 MiB, 100 certificates, 16 keys, 2,000,000 key-derivation rounds in all.
+// Limits: file 1 MiB, 100 certificates, 16 keys, 5,000,000 key-derivation rounds in all.
 package keyfile
 
 import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 
 	"postern/certs"
@@ -29,7 +28,7 @@ const (
 	MaxFile   = 1 << 20
 	MaxCerts  = 100
 	MaxKeys   = 16
-	MaxRounds = 2_000_000 // password hashing rounds that one file may ask for, summed
+	MaxRounds = 5_000_000 // password hashing rounds that one file may ask for, summed: NSS asks for 600,000 a key, a safe and a code
 	MaxRSA    = 8192      // bits of an RSA key
 	MinRSA    = 1024      // bits; whether one this small may be used is for the trust rules to say
 )
@@ -249,25 +248,4 @@ func contains(list []*x509.Certificate, c *x509.Certificate) bool {
 		}
 	}
 	return false
-}
-
-// WritePEM writes certificate, chain and, when asked for, the private key as clear PKCS#8.
-func WritePEM(c certs.Credential, withKey bool) ([]byte, error) {
-	var out bytes.Buffer
-	for _, cert := range append([]*x509.Certificate{c.Cert}, c.Chain...) {
-		if err := pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}); err != nil {
-			return nil, fmt.Errorf("keyfile: %w", err)
-		}
-	}
-	if !withKey {
-		return out.Bytes(), nil
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(c.Key)
-	if err != nil {
-		return nil, fail(ReasonUnsupported, "a key in a hardware module cannot be exported", "private key cannot be written: %v", err)
-	}
-	if err := pem.Encode(&out, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
-		return nil, fmt.Errorf("keyfile: %w", err)
-	}
-	return out.Bytes(), nil
 }

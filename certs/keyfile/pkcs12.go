@@ -1,263 +1,424 @@
 package keyfile
 
 import (
+	"crypto"
 	"crypto/fips140"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
-	"strings"
 
 	"postern/certs"
-
-	pkcs12 "software.sslmate.com/src/go-pkcs12"
+	"postern/smime/cms/ber"
 )
 
 const convert = "convert it: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, and give NEW.pem"
 
 const convertFIPS = "convert it on a machine without that mode: openssl pkcs12 -in OLD.p12 -legacy -nodes -out NEW.pem, and give NEW.pem"
 
-var (
-	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	oidEncryptedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
-	oidKeyBag        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}
-	oidShroudedBag   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
-	oidCertBag       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 3}
-	oidX509Cert      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 22, 1}
-	oidPBMAC1        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
-	oidPBKDF2        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
-	oidHMACSHA256    = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
+// Object identifiers, as the octets of their contents.
+const (
+	oidData          = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+	oidEncryptedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x06"
+
+	oidKeyBag      = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x01"
+	oidShroudedBag = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x02"
+	oidCertBag     = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x03"
+	oidSafeBag     = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x06"
+	oidX509Cert    = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x16\x01"
+
+	oidPBE3DES   = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x03"
+	oidPBE2DES   = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x04"
+	oidPBERC2128 = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x05"
+	oidPBERC240  = "\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x06"
+	oidPBKDF2    = "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c"
+	oidPBES2     = "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d"
+	oidPBMAC1    = "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0e"
+
+	oidTripleDESCBC = "\x2a\x86\x48\x86\xf7\x0d\x03\x07"
+	oidAES128CBC    = "\x60\x86\x48\x01\x65\x03\x04\x01\x02"
+	oidAES192CBC    = "\x60\x86\x48\x01\x65\x03\x04\x01\x16"
+	oidAES256CBC    = "\x60\x86\x48\x01\x65\x03\x04\x01\x2a"
+
+	oidSHA1       = "\x2b\x0e\x03\x02\x1a"
+	oidSHA224     = "\x60\x86\x48\x01\x65\x03\x04\x02\x04"
+	oidSHA256     = "\x60\x86\x48\x01\x65\x03\x04\x02\x01"
+	oidSHA384     = "\x60\x86\x48\x01\x65\x03\x04\x02\x02"
+	oidSHA512     = "\x60\x86\x48\x01\x65\x03\x04\x02\x03"
+	oidHMACSHA1   = "\x2a\x86\x48\x86\xf7\x0d\x02\x07"
+	oidHMACSHA224 = "\x2a\x86\x48\x86\xf7\x0d\x02\x08"
+	oidHMACSHA256 = "\x2a\x86\x48\x86\xf7\x0d\x02\x09"
+	oidHMACSHA384 = "\x2a\x86\x48\x86\xf7\x0d\x02\x0a"
+	oidHMACSHA512 = "\x2a\x86\x48\x86\xf7\x0d\x02\x0b"
 )
 
-// The structures of RFC 7292 §4.
+// algorithm is an AlgorithmIdentifier.
+type algorithm struct {
+	id     []byte
+	params ber.Element // of class 0 and tag 0 when absent
+}
+
+func readAlgorithm(c *ber.Cursor) (algorithm, error) {
+	e, err := c.Expect(ber.TagSequence)
+	if err != nil {
+		return algorithm{}, err
+	}
+	k := e.Children()
+	id, err := k.Expect(ber.TagOID)
+	if err != nil {
+		return algorithm{}, err
+	}
+	a := algorithm{id: id.Content}
+	if !k.Empty() {
+		a.params, err = k.Next()
+	}
+	return a, err
+}
+
+// name is the identifier in dots, for a person.
+func (a algorithm) name() string {
+	var id asn1.ObjectIdentifier
+	if _, err := asn1.Unmarshal(ber.Build(ber.OID, a.id), &id); err != nil {
+		return "of an unreadable name"
+	}
+	return id.String()
+}
+
+// one reads DER or BER as one element of definite lengths.
+func one(b []byte) (ber.Element, error) {
+	b, err := ber.Definite(b)
+	if err != nil {
+		return ber.Element{}, err
+	}
+	return ber.One(b)
+}
+
+// contentInfo reads a ContentInfo (RFC 5652 §3).
+func contentInfo(c *ber.Cursor) (typ string, content ber.Element, err error) {
+	e, err := c.Expect(ber.TagSequence)
+	if err != nil {
+		return "", content, err
+	}
+	k := e.Children()
+	id, err := k.Expect(ber.TagOID)
+	if err != nil {
+		return "", content, err
+	}
+	inner, err := k.Next()
+	if err != nil || !inner.IsContext(0) {
+		return "", content, errors.New("a content info without content")
+	}
+	in := inner.Children()
+	content, err = in.Next()
+	return string(id.Content), content, err
+}
+
+// pfx is the outer layer of a PKCS#12 file (RFC 7292 §4).
 type pfx struct {
-	Version  int
-	AuthSafe contentInfo
-	MacData  asn1.RawValue `asn1:"optional"`
+	safes []byte // the octets the authentication code is over
+	mac   ber.Element
+	isMAC bool
 }
 
-type contentInfo struct {
-	Type    asn1.ObjectIdentifier
-	Content asn1.RawValue `asn1:"tag:0,explicit,optional"`
+// openPFX reads the outer layer, without any secret.
+func openPFX(file []byte) (pfx, error) {
+	damaged := fail(ReasonUnreadable, convert, "not a PKCS#12 file, or a damaged one")
+	e, err := one(file)
+	if err != nil || !e.IsSequence() {
+		return pfx{}, damaged
+	}
+	c := e.Children()
+	version, err := c.Expect(ber.TagInteger)
+	if err != nil {
+		return pfx{}, damaged
+	}
+	typ, content, err := contentInfo(&c)
+	if err != nil {
+		return pfx{}, damaged
+	}
+	if n, err := version.Uint(); err != nil || n != 3 || typ != oidData {
+		return pfx{}, fail(ReasonUnsupported, convert, "PKCS#12 of a kind protected by a public key")
+	}
+	p := pfx{}
+	if p.safes, err = content.Octets(); err != nil {
+		return pfx{}, damaged
+	}
+	if p.mac, p.isMAC, err = c.Optional(ber.Universal, ber.TagSequence); err != nil || !c.Empty() {
+		return pfx{}, damaged
+	}
+	return p, nil
 }
 
-type safeBag struct {
-	ID         asn1.ObjectIdentifier
-	Value      asn1.RawValue `asn1:"tag:0,explicit"`
-	Attributes asn1.RawValue `asn1:"set,optional"`
-}
-
-type certBag struct {
-	ID   asn1.ObjectIdentifier
-	Data []byte `asn1:"tag:0,explicit"`
-}
-
-// parsePKCS12 reads files of any number of safes and keys. The library verifies the password over
-// the original file; only then are the safes given to it again one by one.
-func parsePKCS12(file []byte, password string) (parts, error) {
-	safes, err := openPFX(file)
+// parsePKCS12 reads files of any number of safes and keys, DER or BER. QUIRK: Bouncy Castle, NSS and what stands on
+// them (the Java agents of the network, Firefox and Thunderbird) write BER.
+func parsePKCS12(file []byte, text string) (parts, error) {
+	p, err := openPFX(file)
 	if err != nil {
 		return parts{}, err
 	}
-	if err := checkRounds(file); err != nil {
-		return parts{}, err
+	left := &rounds{MaxRounds}
+	for _, form := range forms(text) {
+		found := &safeReader{password: form, rounds: left}
+		if err = found.pfx(p); !errors.Is(err, errPassword) {
+			return found.parts, found.explain(err)
+		}
 	}
-	key, cert, chain, err := decodeChain(file, password)
-	if err == nil {
-		return gather(key, append([]*x509.Certificate{cert}, chain...))
-	}
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption) {
-		return parts{}, fail(ReasonPassword, "give the right one with --password-file", "wrong password for the PKCS#12 file")
-	}
-	if errors.Is(err, errFIPS) {
-		return parts{}, fail(ReasonUnsupported, convertFIPS, "PKCS#12 file cannot be read: %v", err)
-	}
-	if !tooRich(err) {
-		return parts{}, fail(ReasonUnsupported, convert, "PKCS#12 file cannot be read: %v", err)
-	}
-	return splitSafes(safes, password)
+	return parts{}, fail(ReasonPassword, "give the right one with --password-file", "wrong password for the PKCS#12 file")
 }
 
-// decodeChain is the library's DecodeChain. It panics in FIPS 140 only mode on what that mode forbids (RC2, 3DES,
-// SHA-1), as the standard library does beneath it: that is an error here.
-func decodeChain(file []byte, password string) (key any, cert *x509.Certificate, chain []*x509.Certificate, err error) {
+// safeReader collects what the safes of one file hold, with one form of its password.
+type safeReader struct {
+	parts
+	password password
+	rounds   *rounds
+	bags     int
+}
+
+// maxBags bounds the things in one file: certificates, keys, lists, and what nobody knows.
+const maxBags = MaxCerts + MaxKeys
+
+// explain makes an *Error of what went wrong.
+func (r *safeReader) explain(err error) error {
+	var done *Error
+	var unknown unknownError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &done):
+		return done
+	case errors.As(err, &unknown):
+		return fail(ReasonUnsupported, convert, "PKCS#12 file cannot be read: %v", err)
+	case errors.Is(err, errFIPS):
+		return fail(ReasonUnsupported, convertFIPS, "PKCS#12 file cannot be read: %v", err)
+	case errors.Is(err, errRounds):
+		return fail(ReasonTooLarge, "write the file again with fewer rounds", "the file asks for more than %d password hashing rounds", MaxRounds)
+	}
+	return fail(ReasonUnreadable, convert, "damaged PKCS#12 file: %v", err)
+}
+
+// pfx verifies the password over the whole file, then reads the safes. A file without an authentication code is
+// no worse than PEM, which has none either.
+func (r *safeReader) pfx(p pfx) (err error) {
 	if fips140.Enforced() {
-		defer func() {
+		defer func() { // the standard library panics in that mode on what it forbids
 			if recover() != nil {
 				err = errFIPS
 			}
 		}()
 	}
-	return pkcs12.DecodeChain(file, password)
-}
-
-var errFIPS = errors.New("its encryption is not available in FIPS 140 only mode (RC2, 3DES, SHA-1, a salt under 16 octets as " +
-	"OpenSSL 3.0 writes it, or a password under 14)")
-
-// tooRich reports whether the library read the file and verified its password, but found more or
-// less in it than one key and its certificates. It checks the password before it counts.
-func tooRich(err error) bool {
-	s := err.Error()
-	for _, words := range []string{"items in the authenticated safe", "expected exactly one key bag", "private key missing", "certificate missing"} {
-		if strings.Contains(s, words) {
-			return true
+	if p.isMAC {
+		if err := r.rounds.verifyMAC(p.mac, p.safes, r.password); err != nil {
+			return err
 		}
 	}
-	return false
-}
-
-func gather(key any, list []*x509.Certificate) (parts, error) {
-	var found parts
-	for _, c := range list {
-		if err := found.addCert(c); err != nil {
-			return found, err
+	list, err := one(p.safes)
+	if err != nil {
+		return err
+	}
+	count := 0
+	for c := list.Children(); !c.Empty(); count++ {
+		if count == maxBags {
+			return fail(ReasonTooLarge, "", "more than %d safes in the PKCS#12 file", maxBags)
 		}
-	}
-	return found, found.addKey(key)
-}
-
-// openPFX reads the outer layers down to the list of safes, without any secret.
-func openPFX(file []byte) ([]contentInfo, error) {
-	var p pfx
-	if rest, err := asn1.Unmarshal(file, &p); err != nil || len(rest) > 0 {
-		return nil, fail(ReasonUnreadable, convert, "not a DER PKCS#12 file")
-	}
-	if p.Version != 3 || !p.AuthSafe.Type.Equal(oidData) {
-		return nil, fail(ReasonUnsupported, convert, "PKCS#12 of a kind protected by a public key")
-	}
-	var safe []byte
-	if _, err := asn1.Unmarshal(p.AuthSafe.Content.Bytes, &safe); err != nil {
-		return nil, fail(ReasonUnreadable, convert, "damaged PKCS#12 file")
-	}
-	var safes []contentInfo
-	if _, err := asn1.Unmarshal(safe, &safes); err != nil {
-		return nil, fail(ReasonUnreadable, convert, "damaged PKCS#12 file")
-	}
-	if len(safes) > MaxCerts+MaxKeys {
-		return nil, fail(ReasonTooLarge, "", "more than %d safes in the PKCS#12 file", MaxCerts+MaxKeys)
-	}
-	return safes, nil
-}
-
-// splitSafes decodes a file of several safes: the clear safes are opened here, bag by bag; each
-// encrypted safe and each shrouded key is decrypted by the library from a small file of its own.
-func splitSafes(safes []contentInfo, password string) (parts, error) {
-	var found parts
-	var shrouded [][]byte
-	for _, s := range safes {
-		var err error
-		switch {
-		case s.Type.Equal(oidData):
-			err = clearSafe(&found, &shrouded, s)
-		case s.Type.Equal(oidEncryptedData):
-			err = encryptedSafe(&found, s, password)
-		default:
-			err = fail(ReasonUnsupported, convert, "PKCS#12 safe of unknown type %v", s.Type)
-		}
+		typ, content, err := contentInfo(&c)
 		if err != nil {
-			return found, err
+			return err
 		}
-	}
-	return found, openShrouded(&found, shrouded, password)
-}
-
-func clearSafe(found *parts, shrouded *[][]byte, s contentInfo) error {
-	var octets []byte
-	var bags []safeBag
-	if _, err := asn1.Unmarshal(s.Content.Bytes, &octets); err != nil {
-		return fail(ReasonUnreadable, convert, "damaged safe in the PKCS#12 file")
-	}
-	if _, err := asn1.Unmarshal(octets, &bags); err != nil {
-		return fail(ReasonUnreadable, convert, "damaged safe in the PKCS#12 file")
-	}
-	for _, b := range bags {
-		switch {
-		case b.ID.Equal(oidShroudedBag):
-			*shrouded = append(*shrouded, b.Value.Bytes)
-		case b.ID.Equal(oidKeyBag):
-			key, err := x509.ParsePKCS8PrivateKey(b.Value.Bytes)
-			if err != nil {
-				return fail(ReasonUnreadable, "", "key in the PKCS#12 file: %v", err)
-			}
-			if err := found.addKey(key); err != nil {
-				return err
-			}
-		case b.ID.Equal(oidCertBag):
-			var bag certBag
-			if _, err := asn1.Unmarshal(b.Value.Bytes, &bag); err != nil || !bag.ID.Equal(oidX509Cert) {
-				continue // an SDSI certificate or the like: nothing for S/MIME
-			}
-			cert, err := certs.Parse(bag.Data)
-			if err != nil {
-				return fail(ReasonUnreadable, "", "certificate in the PKCS#12 file: %v", err)
-			}
-			if err := found.addCert(cert); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// encryptedSafe has the library decrypt a safe of certificates, beside a throw-away key.
-func encryptedSafe(found *parts, s contentInfo, password string) error {
-	dummy, err := dummyKeySafe()
-	if err != nil {
-		return err
-	}
-	file, err := rewrap([]contentInfo{s, dummy}, password)
-	if err != nil {
-		return err
-	}
-	_, cert, chain, err := decodeChain(file, password)
-	if err != nil {
-		return fail(ReasonUnsupported, convert, "encrypted safe in the PKCS#12 file: %v", err)
-	}
-	for _, c := range append([]*x509.Certificate{cert}, chain...) {
-		if err := found.addCert(c); err != nil {
+		if err := r.safe(typ, content); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// openShrouded has the library decrypt EncryptedPrivateKeyInfo values (RFC 5958 §3), which PKCS#12
-// bags and PEM "ENCRYPTED PRIVATE KEY" blocks both are. It needs a certificate beside each key.
-func openShrouded(found *parts, shrouded [][]byte, password string) error {
-	if len(shrouded) == 0 {
-		return nil
+// safe reads one member of the AuthenticatedSafe (RFC 7292 §4.1): clear, or encrypted under the password.
+func (r *safeReader) safe(typ string, content ber.Element) error {
+	const deepest = 4
+	switch typ {
+	case oidData:
+		octets, err := content.Octets()
+		if err != nil {
+			return err
+		}
+		return r.contents(octets, deepest)
+	case oidEncryptedData: // RFC 5652 §8
+		c := content.Children()
+		_, err1 := c.Expect(ber.TagInteger)
+		info, err2 := c.Expect(ber.TagSequence)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		k := info.Children()
+		_, err1 = k.Expect(ber.TagOID)
+		alg, err2 := readAlgorithm(&k)
+		sealed, err3 := k.Next()
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return err
+		}
+		octets, err := sealed.Octets()
+		if err != nil {
+			return err
+		}
+		clear, err := r.rounds.open(alg, octets, r.password)
+		if err != nil {
+			return err
+		}
+		return r.contents(clear, deepest)
 	}
-	if len(found.certs) == 0 {
+	return fail(ReasonUnsupported, convert, "PKCS#12 safe of a kind protected by a public key")
+}
+
+// contents reads SafeContents (RFC 7292 §4.2): a sequence of bags.
+func (r *safeReader) contents(octets []byte, deeper int) error {
+	list, err := one(octets)
+	if err != nil {
+		return err
+	}
+	for c := list.Children(); !c.Empty(); {
+		if r.bags++; r.bags > maxBags {
+			return fail(ReasonTooLarge, "", "more than %d things in the PKCS#12 file", maxBags)
+		}
+		bag, err := c.Expect(ber.TagSequence)
+		if err != nil {
+			return err
+		}
+		k := bag.Children()
+		id, err := k.Expect(ber.TagOID)
+		if err != nil {
+			return err
+		}
+		outer, err := k.Next()
+		if err != nil {
+			return err
+		}
+		in := outer.Children()
+		value, err := in.Next()
+		if err != nil {
+			return err
+		}
+		if string(id.Content) == oidSafeBag && deeper > 0 {
+			err = r.contents(value.Full, deeper-1)
+		} else {
+			err = r.bag(string(id.Content), value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bag reads a key or a certificate; lists, secrets and other kinds are passed over.
+func (r *safeReader) bag(id string, value ber.Element) error {
+	switch id {
+	case oidKeyBag:
+		return r.addPKCS8(value.Full)
+	case oidShroudedBag:
+		clear, err := r.rounds.decryptKey(value, r.password)
+		if err != nil {
+			return err
+		}
+		return r.addPKCS8(clear)
+	case oidCertBag:
+		c := value.Children()
+		typ, err1 := c.Expect(ber.TagOID)
+		outer, err2 := c.Next()
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		if string(typ.Content) != oidX509Cert {
+			return nil // an SDSI certificate or the like: nothing for S/MIME
+		}
+		in := outer.Children()
+		octets, err := in.Expect(ber.TagOctetString)
+		if err != nil {
+			return err
+		}
+		der, err := octets.Octets()
+		if err != nil {
+			return err
+		}
+		cert, err := certs.Parse(der)
+		if err != nil {
+			return fail(ReasonUnreadable, "", "certificate in the PKCS#12 file: %v", err)
+		}
+		return r.addCert(cert)
+	}
+	return nil
+}
+
+// decryptKey opens an EncryptedPrivateKeyInfo (RFC 5958 §3), which PKCS#12 bags and PEM "ENCRYPTED PRIVATE KEY"
+// blocks both are.
+func (r *rounds) decryptKey(info ber.Element, p password) ([]byte, error) {
+	c := info.Children()
+	alg, err1 := readAlgorithm(&c)
+	sealed, err2 := c.Expect(ber.TagOctetString)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	octets, err := sealed.Octets()
+	if err != nil {
+		return nil, err
+	}
+	return r.open(alg, octets, p)
+}
+
+func (p *parts) addPKCS8(der []byte) error {
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return fail(ReasonUnsupported, "use an RSA or elliptic curve key", "private key in the PKCS#12 file: %v", err)
+	}
+	return p.addKey(key)
+}
+
+// openShrouded decrypts the keys of "ENCRYPTED PRIVATE KEY" blocks.
+func openShrouded(found *parts, shrouded [][]byte, text string) error {
+	if len(shrouded) > 0 && len(found.certs) == 0 {
 		return fail(ReasonNoCert, "add the certificate to the file", "the file holds an encrypted key but no certificate")
 	}
 	if len(shrouded) > MaxKeys {
 		return fail(ReasonTooLarge, "", "more than %d keys", MaxKeys)
 	}
-	beside, err := certSafe(found.certs[0])
-	if err != nil {
-		return err
-	}
+	left := &rounds{MaxRounds}
 	for _, der := range shrouded {
-		if err := checkRounds(der); err != nil {
-			return err
-		}
-		safe, err := bagSafe(oidShroudedBag, der)
+		key, err := openKey(der, text, left)
 		if err != nil {
 			return err
-		}
-		file, err := rewrap([]contentInfo{beside, safe}, password)
-		if err != nil {
-			return err
-		}
-		key, _, _, err := decodeChain(file, password)
-		if errors.Is(err, errFIPS) {
-			return fail(ReasonUnsupported, convertFIPS, "private key cannot be decrypted: %v", err)
-		}
-		if err != nil {
-			return fail(ReasonPassword, "give the password of the key with --password-file", "private key cannot be decrypted: %v", err)
 		}
 		if err := found.addKey(key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func openKey(der []byte, text string, left *rounds) (crypto.PrivateKey, error) {
+	const convert = "convert the key: openssl pkcs8 -topk8 -in OLD.pem -out NEW.pem"
+	info, err := one(der)
+	var clear []byte
+	if err == nil {
+		for _, form := range forms(text) {
+			if clear, err = left.decryptKey(info, form); !errors.Is(err, errPassword) {
+				break
+			}
+		}
+	}
+	var unknown unknownError
+	switch {
+	case err == nil:
+	case errors.Is(err, errPassword):
+		return nil, fail(ReasonPassword, "give the password of the key with --password-file", "private key cannot be decrypted: %v", err)
+	case errors.Is(err, errRounds):
+		return nil, fail(ReasonTooLarge, "write the file again with fewer rounds", "the file asks for more than %d password hashing rounds", MaxRounds)
+	case errors.Is(err, errFIPS):
+		return nil, fail(ReasonUnsupported, convertFIPS, "private key cannot be decrypted: %v", err)
+	case errors.As(err, &unknown):
+		return nil, fail(ReasonUnsupported, convert, "private key cannot be decrypted: %v", err)
+	default:
+		return nil, fail(ReasonUnreadable, convert, "damaged private key: %v", err)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(clear)
+	if err != nil {
+		return nil, fail(ReasonUnsupported, "use an RSA or elliptic curve key", "private key: %v", err)
+	}
+	return key, nil
 }
