@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"postern/certs/dnsclient"
@@ -147,7 +148,7 @@ func TestAnswersThatMeanSomething(t *testing.T) {
 	} {
 		t.Run(tc.situation, func(t *testing.T) {
 			f := newFake(t, tc.handler)
-			c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: 2 * time.Second, Tries: 1})
+			c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: time.Minute, Tries: 1})
 			got, err := c.CERT(t.Context(), name)
 			if !errors.Is(err, tc.kind) || tc.kind != nil && !strings.Contains(err.Error(), tc.words) {
 				t.Fatalf("error %v, want %v with %q", err, tc.kind, tc.words)
@@ -178,39 +179,44 @@ func forgeries(q *dns.Msg) [][]byte {
 }
 
 func TestServersInTurn(t *testing.T) {
-	good := newFake(t, func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 0, []string{cert})} })
-	broken := newFake(t, func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 2, nil)} })
-	mute := newFake(t, func(string, *dns.Msg) [][]byte { return nil })
-	c := dnsclient.New(dnsclient.Config{Servers: []string{broken.addr, mute.addr, good.addr}, Timeout: 30 * time.Millisecond})
-	got, err := c.CERT(t.Context(), name)
-	if err != nil || got.Server != good.addr || len(got.Trace) != 3 {
-		t.Fatalf("%v %+v", err, got)
-	}
-	if got.Trace[0].Answer != "SERVFAIL" || got.Trace[1].Answer != "no answer in 30ms" || !got.Trace[1].Silent || got.Trace[0].Silent {
-		t.Errorf("trace %+v", got.Trace)
-	}
-	c = dnsclient.New(dnsclient.Config{Servers: []string{broken.addr, mute.addr}, Timeout: 10 * time.Millisecond})
-	broken.asked.Store(0)
-	mute.asked.Store(0)
-	if _, err := c.CERT(t.Context(), name); !errors.Is(err, dnsclient.ErrTemporary) {
-		t.Fatal(err)
-	}
-	if broken.asked.Load() != 1 || mute.asked.Load() != dnsclient.DefaultTries {
-		t.Errorf("broken asked %d times, want 1; mute %d, want %d", broken.asked.Load(), mute.asked.Load(), dnsclient.DefaultTries)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		good := &fake{addr: "192.0.2.1:53", handler: func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 0, []string{cert})} }}
+		broken := &fake{addr: "192.0.2.2:53", handler: func(_ string, q *dns.Msg) [][]byte { return [][]byte{reply(q, 2, nil)} }}
+		mute := &fake{addr: "192.0.2.3:53", handler: func(string, *dns.Msg) [][]byte { return nil }}
+		dial := inMemory(good, broken, mute)
+		c := dnsclient.New(dnsclient.Config{Servers: []string{broken.addr, mute.addr, good.addr}, Timeout: 30 * time.Millisecond, Dial: dial})
+		got, err := c.CERT(t.Context(), name)
+		if err != nil || got.Server != good.addr || len(got.Trace) != 3 {
+			t.Fatalf("%v %+v", err, got)
+		}
+		if got.Trace[0].Answer != "SERVFAIL" || got.Trace[1].Answer != "no answer in 30ms" || !got.Trace[1].Silent || got.Trace[0].Silent {
+			t.Errorf("trace %+v", got.Trace)
+		}
+		c = dnsclient.New(dnsclient.Config{Servers: []string{broken.addr, mute.addr}, Timeout: 10 * time.Millisecond, Dial: dial})
+		broken.asked.Store(0)
+		mute.asked.Store(0)
+		if _, err := c.CERT(t.Context(), name); !errors.Is(err, dnsclient.ErrTemporary) {
+			t.Fatal(err)
+		}
+		if broken.asked.Load() != 1 || mute.asked.Load() != dnsclient.DefaultTries {
+			t.Errorf("broken asked %d times, want 1; mute %d, want %d", broken.asked.Load(), mute.asked.Load(), dnsclient.DefaultTries)
+		}
+	})
 }
 
 func TestUDPIsSwallowed(t *testing.T) {
-	f := newFake(t, func(network string, q *dns.Msg) [][]byte {
-		if network == "udp" {
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{addr: "192.0.2.1:53", handler: func(network string, q *dns.Msg) [][]byte {
+			if network == "udp" {
+				return nil
+			}
+			return [][]byte{reply(q, 0, []string{cert})}
+		}}
+		got, err := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: 50 * time.Millisecond, Dial: inMemory(f)}).CERT(t.Context(), name)
+		if err != nil || !got.TCP || len(got.Trace) != dnsclient.DefaultTries {
+			t.Errorf("%v %+v", err, got)
 		}
-		return [][]byte{reply(q, 0, []string{cert})}
 	})
-	got, err := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: 50 * time.Millisecond}).CERT(t.Context(), name)
-	if err != nil || !got.TCP || len(got.Trace) != dnsclient.DefaultTries {
-		t.Errorf("%v %+v", err, got)
-	}
 }
 
 func TestForwarders(t *testing.T) {
@@ -331,7 +337,7 @@ func TestOneFlightPerName(t *testing.T) {
 		<-release
 		return [][]byte{reply(q, 0, []string{strings.Replace(cert, " 300 ", " 0 ", 1)})} // TTL 0: the cache has no part in it
 	})
-	c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: 5 * time.Second})
+	c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Timeout: time.Minute})
 	var work sync.WaitGroup
 	var failed atomic.Int64
 	ask := func(ctx context.Context) {
@@ -340,12 +346,14 @@ func TestOneFlightPerName(t *testing.T) {
 		}
 	}
 	leader, cancel := context.WithCancel(t.Context())
-	work.Go(func() { ask(leader) })
+	gone := make(chan struct{})
+	go func() { defer close(gone); ask(leader) }()
 	<-arrived
 	for range 20 {
 		work.Go(func() { ask(t.Context()) })
 	}
 	cancel() // the others must not inherit this
+	<-gone
 	close(release)
 	work.Wait()
 	if failed.Load() != 1 {
@@ -504,14 +512,18 @@ func TestRecordedAnswers(t *testing.T) {
 			if err := recorded.Unpack(wire); err != nil {
 				t.Fatal(err)
 			}
-			f := newFake(t, func(_ string, q *dns.Msg) [][]byte {
+			f := &fake{addr: "192.0.2.1:53", handler: func(_ string, q *dns.Msg) [][]byte {
 				out := append([]byte(nil), wire...)
 				out[0], out[1] = byte(q.Id>>8), byte(q.Id)
 				return [][]byte{out}
-			})
-			c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Tries: 1, Timeout: 100 * time.Millisecond}) // the recording answers one type only
+			}}
 			q := recorded.Question[0]
-			got, err := lookup(t, c, q)
+			var got string
+			var err error
+			synctest.Test(t, func(t *testing.T) {
+				c := dnsclient.New(dnsclient.Config{Servers: []string{f.addr}, Tries: 1, Dial: inMemory(f)}) // the recording answers one type only
+				got, err = lookup(t, c, q)
+			})
 			meaning := want[e.File]
 			if meaning == "" {
 				meaning = "nothing there"

@@ -1,12 +1,17 @@
 package dnsclient_test
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"postern/certs/dnsclient"
 
 	"github.com/miekg/dns"
 )
@@ -67,6 +72,47 @@ func newFake(t testing.TB, handler func(network string, ask *dns.Msg) [][]byte) 
 	})
 	t.Cleanup(func() { udp.Close(); tcp.Close(); work.Wait() })
 	return f
+}
+
+// inMemory reaches fakes that have no sockets, so that waiting costs no time and nothing else comes late (testing/synctest).
+func inMemory(fakes ...*fake) dnsclient.Dial {
+	return func(_ context.Context, network, address string) (net.Conn, error) {
+		i := slices.IndexFunc(fakes, func(f *fake) bool { return f.addr == address })
+		if i < 0 {
+			return nil, errors.New("nobody is at " + address)
+		}
+		near, far := net.Pipe()
+		go fakes[i].serve(far, network)
+		return near, nil
+	}
+}
+
+// serve answers on one connection until its other end is closed. A pipe keeps packets apart.
+func (f *fake) serve(far net.Conn, network string) {
+	defer far.Close()
+	buf := make([]byte, 4096)
+	for {
+		var n int
+		var err error
+		if network == "tcp" {
+			if _, err = io.ReadFull(far, buf[:2]); err == nil {
+				n, err = io.ReadFull(far, buf[:binary.BigEndian.Uint16(buf)])
+			}
+		} else {
+			n, err = far.Read(buf)
+		}
+		if err != nil {
+			return
+		}
+		for _, packet := range f.answer(network, buf[:n]) {
+			if network == "tcp" {
+				packet = append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)
+			}
+			if _, err := far.Write(packet); err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (f *fake) answer(network string, wire []byte) [][]byte {
