@@ -21,11 +21,12 @@ func (l *List) readEntryExtensions(in cryptobyte.String) (reason uint8, err erro
 	err = eachExtension(in, func(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
 		switch {
 		case id.Equal(oidReason):
+			// Why a certificate was withdrawn is for people: that it was is said by the entry (RFC 5280 §5.3.1). A reason
+			// that cannot be read is unspecified, or it would let all that the list withdraws pass as unknown.
 			var code int
-			if !value.ReadASN1Enum(&code) || code < 0 || code > 10 {
-				return malformed("reason code")
+			if value.ReadASN1Enum(&code) && code >= 0 && code <= 10 {
+				reason = uint8(code)
 			}
-			reason = uint8(code)
 		case id.Equal(oidCertificateIssuer):
 			l.unusable = "it is an indirect list: it names certificates of other issuers"
 		case id.Equal(oidInvalidityDate):

@@ -118,6 +118,9 @@ func TestListsAtHand(t *testing.T) {
 	oddEntry := func(l *x509.RevocationList) {
 		l.RevokedCertificateEntries[0].ExtraExtensions = []pkix.Extension{{Id: oidOdd, Critical: true, Value: []byte{5, 0}}}
 	}
+	oddReason := func(code int) testpki.ListOption {
+		return func(l *x509.RevocationList) { l.RevokedCertificateEntries[0].ReasonCode = code }
+	}
 	rsaLeaf, edLeaf := rsaRoot.Leaf(t, "dr@clinic.example"), ed.Leaf(t, "dr@clinic.example")
 	cases := []struct {
 		name   string
@@ -146,6 +149,9 @@ func TestListsAtHand(t *testing.T) {
 		{"unknown critical extension", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidOdd, Critical: true, Value: []byte{5, 0}})), leaf.Cert, root.Cert, revoke.Unknown, "critical"},
 		{"unknown extension, not critical", root.List(t, mine, testpki.ListExtension(pkix.Extension{Id: oidOdd, Value: []byte{5, 0}})), leaf.Cert, root.Cert, revoke.Revoked, ""},
 		{"unknown critical extension in an entry", root.List(t, mine, oddEntry), leaf.Cert, root.Cert, revoke.Unknown, "critical"},
+		{"a reason nobody knows", root.List(t, mine, oddReason(12)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
+		{"a reason of two octets", root.List(t, mine, oddReason(260)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
+		{"a reason nobody knows, stale", root.List(t, mine, testpki.ListDates(-9, -1), oddReason(12)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
 		{"its own part", root.List(t, nil, idp(named(point))), leaf.Cert, root.Cert, revoke.Good, ""},
 		{"another part", root.List(t, nil, idp(named("http://crl.example/2"))), leaf.Cert, root.Cert, revoke.Unknown, "another distribution point"},
 		{"end entities only, asked about one", root.List(t, nil, idp([]byte{0x81, 1, 0xff})), leaf.Cert, root.Cert, revoke.Good, ""},
