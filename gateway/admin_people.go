@@ -372,9 +372,10 @@ func (a Admin) OrgList(ctx context.Context) ([]OrgLine, error) {
 	return out, nil
 }
 
-// peopleVerbs are those of organisations and their people.
+// peopleVerbs are those of organisations and their people, and of a look over the whole site.
 func peopleVerbs() map[string]verb {
 	return map[string]verb{
+		"check":          with(func(ctx context.Context, a Admin, _ none) ([]Finding, error) { return a.s.Check(ctx), nil }),
 		"person.add":     with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonAdd(ctx, in) }),
 		"person.reset":   with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonReset(ctx, in) }),
 		"person.disable": with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonDisable(ctx, in) }),

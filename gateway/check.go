@@ -13,9 +13,9 @@ import (
 
 // Finding is something a person should know about a site.
 type Finding struct {
-	Level string // "ok", "warning" or "error"
-	About string
-	Text  string
+	Level string `json:"level"` // "ok", "warning" or "error"
+	About string `json:"about"`
+	Text  string `json:"text"`
 }
 
 // ExpirySoon is how long before its end a certificate is reported.
@@ -34,6 +34,7 @@ func (s *Site) Check(ctx context.Context) []Finding {
 		add("ok", "dns", "zones are copied by %s", strings.Join(slices.Sorted(maps.Keys(s.Config.DNS.Secondary)), ", "))
 	}
 	s.checkBundles(ctx, add)
+	s.checkWeb(ctx, add)
 	domains, err := s.Store.Domains(ctx)
 	if err != nil {
 		add("error", "database", "%v", err)

@@ -140,9 +140,10 @@ func checkCommand() command {
 	return command{"check", "say what is wrong before anything starts", `Usage: postern check [-c FILE] [--json]
 
 Looks at a site without changing it: configuration, rights, keys, TLS certificate, ports, domains without
-certificates or anchors, certificates about to expire. Each finding says what to do.
+certificates or anchors, certificates about to expire; the clinic's pages, their certificate, address, proxies, people
+and teams, and whether single sign-on answers. A gateway that runs the site is asked. Each finding says what to do.
 
-Exit codes: 0 nothing would stop the gateway (there may be warnings), 1 something would, 2 used wrongly.
+Exit codes: 0 nothing would stop the gateway or its pages (there may be warnings), 1 something would, 2 used wrongly.
 Example: postern check -c ./hospital/postern.toml
 `, runCheck}
 }
@@ -196,8 +197,8 @@ func lookOver(ctx context.Context, c *console, file string) []finding {
 	}
 	s, err := gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
 	if errors.Is(err, gateway.ErrLocked) {
-		add("ok", "gateway", "it is running, so its ports and database were not tried")
-		return out
+		add("ok", "gateway", "it is running, so its ports were not tried")
+		return append(out, askRunning(ctx, cfg)...)
 	}
 	if err != nil {
 		add("error", "site", "%v", err)
@@ -213,6 +214,19 @@ func lookOver(ctx context.Context, c *console, file string) []finding {
 		add("warning", "data", "%s can be read by others (mode %04o): chmod 700 it; subjects and names are in the database in clear", cfg.Data, st.Mode().Perm())
 	}
 	return out
+}
+
+// askRunning is what the gateway that runs the site finds.
+func askRunning(ctx context.Context, cfg config.Config) []finding {
+	client, ok := control.Dial(cfg.Socket())
+	if !ok {
+		return []finding{{"warning", "gateway", "it does not answer at " + cfg.Socket() + ", so its database was not looked at"}}
+	}
+	var found []finding
+	if err := caller(client.Call).ask(ctx, "check", struct{}{}, &found); err != nil {
+		return []finding{{"warning", "gateway", "its database was not looked at: " + err.Error()}}
+	}
+	return found
 }
 
 func checkTLS(cfg config.Config, add func(level, about, format string, args ...any)) {
@@ -231,8 +245,11 @@ func checkTLS(cfg config.Config, add func(level, about, format string, args ...a
 
 func checkPorts(cfg config.Config, add func(level, about, format string, args ...any)) {
 	for key, list := range map[string][]string{"smtp.listen": cfg.SMTP.Listen, "submission.listen": cfg.Submission.Listen,
-		"submission_tls.listen": cfg.SubmissionTLS.Listen, "dns.listen": cfg.DNS.Listen, "ldap.listen": cfg.LDAP.Listen} {
+		"submission_tls.listen": cfg.SubmissionTLS.Listen, "dns.listen": cfg.DNS.Listen, "ldap.listen": cfg.LDAP.Listen, "web.listen": {cfg.Web.Listen}} {
 		for _, at := range list {
+			if at == "" {
+				continue
+			}
 			l, err := net.Listen("tcp", at)
 			if err == nil {
 				l.Close()

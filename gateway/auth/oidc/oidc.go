@@ -115,6 +115,12 @@ func New(redirect string, transport http.RoundTripper, clock func() time.Time) *
 		pending: map[string]begun{}, known: map[string]known{}}
 }
 
+// Look asks an organisation's provider what it is, and says what keeps people from signing in there.
+func (c *Client) Look(ctx context.Context, org string, s Settings) error {
+	_, _, err := c.config(ctx, org, s)
+	return err
+}
+
 // Begin is the URL at the provider that signs in for an organisation.
 func (c *Client) Begin(ctx context.Context, browser, org, next string, s Settings) (string, error) {
 	config, _, err := c.config(ctx, org, s)

@@ -234,6 +234,23 @@ func TestSettingsThatCannotWork(t *testing.T) {
 	}
 }
 
+func TestALookAtAProvider(t *testing.T) {
+	p := newProvider(t)
+	client := oidc.New("https://clinic.example/back", p.Client().Transport, func() time.Time { return now })
+	if err := client.Look(t.Context(), "o-1", p.settings()); err != nil {
+		t.Errorf("one that answers: %v", err)
+	}
+	other := p.settings()
+	other.Issuer += "/another"
+	if err := client.Look(t.Context(), "o-1", other); err == nil {
+		t.Error("an issuer that is not there")
+	}
+	stranger := oidc.New("https://clinic.example/back", nil, func() time.Time { return now })
+	if err := stranger.Look(t.Context(), "o-1", p.settings()); err == nil {
+		t.Error("a certificate that nobody knows")
+	}
+}
+
 func TestAProviderThatIsHostile(t *testing.T) {
 	var body string
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))

@@ -90,7 +90,7 @@ type door struct {
 // Routes are the pages of this package.
 func Routes(s Services) []web.Route {
 	d := &door{Services: s, throttle: auth.NewThrottle(s.Clock), keys: keyService(s),
-		sso:    oidc.New(s.Origin+"/sign-in/single/back", s.Transport, s.Clock),
+		sso:    oidc.New(s.Origin+SSOBack, s.Transport, s.Clock),
 		signIn: page("signin"), second: page("second"), single: page("single"), welcome: page("welcome"), proof: page("prove"),
 		account: page("account"), app: page("app"), codes: page("codes"), key: page("key"), index: page("settings"),
 		people: page("people"), person: page("person"), newPerson: page("newperson"), rights: page("rights"), emergency: page("emergency")}
@@ -109,7 +109,7 @@ func (d *door) entrance() []web.Route {
 		{Method: "POST", Pattern: "/sign-in/passkey", Need: web.Public(), Handle: d.passkeySignIn},
 		{Method: "GET", Pattern: "/sign-in/single", Need: web.Public(), Handle: d.showSingle},
 		{Method: "POST", Pattern: "/sign-in/single", Need: web.Public(), Handle: d.doSingle},
-		{Method: "GET", Pattern: "/sign-in/single/back", Need: web.Public(), Handle: d.backSingle},
+		{Method: "GET", Pattern: SSOBack, Need: web.Public(), Handle: d.backSingle},
 		{Method: "GET", Pattern: "/sign-in", Need: web.Public(), Handle: d.showSignIn},
 		{Method: "POST", Pattern: "/sign-in", Need: web.Public(), Handle: d.doSignIn},
 		{Method: "POST", Pattern: "/sign-out", Need: web.SignedIn(), Handle: d.signOut},

@@ -17,6 +17,9 @@ import (
 // SSOPurpose is what an organisation's client secret is sealed for.
 const SSOPurpose = "single sign-on"
 
+// SSOBack is the path that providers send people back to.
+const SSOBack = "/sign-in/single/back"
+
 // settings is an organisation's provider.
 func (d *door) settings(ctx context.Context, org string) (oidc.Settings, error) {
 	row, err := d.Store.SingleSignOn(ctx, org)
