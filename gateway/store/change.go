@@ -217,7 +217,21 @@ func scanChange(r *sql.Rows) (c TrustChange, err error) {
 		return c, err
 	}
 	c.At = parseStamp(at)
-	return c, errors.Join(json.Unmarshal([]byte(before), &c.Before), json.Unmarshal([]byte(after), &c.After))
+	err = errors.Join(json.Unmarshal([]byte(before), &c.Before), json.Unmarshal([]byte(after), &c.After))
+	whole(c.Before)
+	whole(c.After)
+	return c, err
+}
+
+// whole gives the numbers of recorded rows the type of their columns, which hold no fractions.
+func whole(rows []TrustRow) {
+	for _, r := range rows {
+		for name, v := range r.Values {
+			if n, is := v.(float64); is {
+				r.Values[name] = int64(n)
+			}
+		}
+	}
 }
 
 // TrustChanges lists changes of trust since an instant, newest first, up to n.

@@ -69,7 +69,7 @@ func (w *writer) place(p Placement) error {
 	}
 	w.exec(`INSERT INTO credential(id, org, domain, address, certificate, chain, sealed_key, can_sign, can_decrypt, published, expires, created,
 		signs_from, replaces) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Org, c.Domain.String(), c.Address.Key(), c.Certificate,
-		column(c.Chain), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(w.s.now()), stamp(c.SignsFrom), c.Replaces)
+		[]byte(column(c.Chain)), c.SealedKey, c.CanSign, c.CanDecrypt, c.Published, stamp(c.Expires), stamp(w.s.now()), stamp(c.SignsFrom), c.Replaces)
 	if !p.OldUntil.IsZero() {
 		w.leave(c.Replaces, p.OldUntil)
 	}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,16 +16,21 @@ import (
 	"postern/gateway/store"
 )
 
-// heard is the statements a store was sent, each with what was bound to it the last time.
+// heard is the statements a store was sent, each with what was bound to it the last time, and of which kinds it was
+// at any time.
 type heard struct {
-	mu  sync.Mutex
-	all map[string][]any
+	mu    sync.Mutex
+	all   map[string][]any
+	kinds map[string][]kinds
 }
+
+// kinds are those of the values bound at one place.
+type kinds map[reflect.Kind]bool
 
 // listen hears what a site's store is sent from now on.
 func (s *site) listen(t testing.TB) *heard {
 	t.Helper()
-	h := &heard{all: map[string][]any{}}
+	h := &heard{all: map[string][]any{}, kinds: map[string][]kinds{}}
 	ok(t, s.Listen(s.path, func(query string, args []driver.NamedValue) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -33,6 +39,16 @@ func (s *site) listen(t testing.TB) *heard {
 			values = append(values, a.Value)
 		}
 		h.all[query] = values
+		of := h.kinds[query]
+		for len(of) < len(values) {
+			of = append(of, kinds{})
+		}
+		for i, v := range values {
+			if v != nil {
+				of[i][reflect.TypeOf(v).Kind()] = true
+			}
+		}
+		h.kinds[query] = of
 	}))
 	return h
 }

@@ -24,26 +24,16 @@ type piece struct {
 // pieces are all texts in the package's sources, tests left out, constants put in where they are named.
 func pieces(t testing.TB) []piece {
 	t.Helper()
-	names, err := filepath.Glob("*.go")
-	ok(t, err)
-	set := token.NewFileSet()
-	var files []*ast.File
-	r := reader{set: set, constants: map[string]string{}}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(set, name, nil, 0)
-		ok(t, err)
-		files = append(files, f)
-	}
+	r := reader{constants: map[string]string{}}
+	files := sources(t)
 	for range 4 { // a constant may be made of others
 		for _, f := range files {
-			ast.Inspect(f, r.learn)
+			ast.Inspect(f.ast, r.learn)
 		}
 	}
 	for _, f := range files {
-		ast.Inspect(f, r.read)
+		r.source = f
+		ast.Inspect(f.ast, r.read)
 	}
 	if len(r.found) < 500 {
 		t.Fatalf("only %d texts were found: the test does not see the package", len(r.found))
@@ -51,8 +41,30 @@ func pieces(t testing.TB) []piece {
 	return r.found
 }
 
+// source is one file of the package.
+type source struct {
+	set *token.FileSet
+	ast *ast.File
+}
+
+// sources are the package's files, tests left out.
+func sources(t testing.TB) (all []source) {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	ok(t, err)
+	for _, name := range names {
+		if !strings.HasSuffix(name, "_test.go") {
+			set := token.NewFileSet()
+			f, err := parser.ParseFile(set, name, nil, 0)
+			ok(t, err)
+			all = append(all, source{set, f})
+		}
+	}
+	return all
+}
+
 type reader struct {
-	set       *token.FileSet
+	source
 	constants map[string]string
 	found     []piece
 }

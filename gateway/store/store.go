@@ -1,16 +1,3 @@
-// Package store is the gateway's database: rows in SQLite (modernc.org/sqlite, no cgo), bytes in the
-// spool. It satisfies, over one file, the narrow interfaces that other packages declare.
-//
-// Every change goes through one writer that commits whatever waits in one transaction (group commit):
-// each change is a savepoint of it, so one that fails takes no other with it, and no change is
-// answered before the transaction is on disk (synchronous=FULL). Commit is the only way a stage of the
-// pipeline writes: all the effects of one step or none.
-//
-// modernc.org/sqlite is taken because it is SQLite itself translated to Go (BSD-3-Clause, kept in step
-// with upstream), so the binary stays static; this package is its only home.
-//
-// What is in clear here: subjects, names, document titles. Message bodies, documents and private keys
-// never are. Limits: 512 changes a transaction, 5 s wait for the file's lock.
 package store
 
 import (

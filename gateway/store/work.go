@@ -133,7 +133,7 @@ func (w *writer) failed(e *work.Entry) {
 	}
 	var pools string
 	err := w.tx.QueryRow(`SELECT p.id, coalesce((SELECT s.pool FROM sent s WHERE s.message=m.id), '') || ' ' || coalesce((SELECT k.pool FROM answer a JOIN work k ON k.id=a.work WHERE a.message=m.id LIMIT 1), '') || ' ' ||
-		coalesce((SELECT string_agg(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool)), '')
+		coalesce((SELECT string_agg(pool, ' ') FROM (SELECT DISTINCT pool FROM membership WHERE person=p.id ORDER BY pool) theirs), '')
 		FROM message m JOIN person p ON p.org=m.org AND p.login=m.principal AND p.disabled='' WHERE m.id=? AND m.org=? AND m.principal<>''`, e.About, e.Org).Scan(&e.Owner, &pools)
 	if errors.Is(err, sql.ErrNoRows) {
 		return

@@ -194,7 +194,7 @@ func (s *Store) Lines(ctx context.Context, entries []work.Entry) ([]Line, error)
 		keys = append(keys, e.Inbox, e.Number)
 	}
 	subjects := map[string]string{}
-	_, err := list(ctx, s, "SELECT inbox, number, subject FROM item WHERE (inbox, number) IN (VALUES (?,?)"+strings.Repeat(",(?,?)", len(entries)-1)+")", keys, func(r *sql.Rows) (none struct{}, err error) {
+	_, err := list(ctx, s, "SELECT inbox, number, subject FROM item WHERE (inbox, number) IN "+pairs(len(entries)), keys, func(r *sql.Rows) (none struct{}, err error) {
 		var box, subject string
 		var number int64
 		err = r.Scan(&box, &number, &subject)
@@ -213,6 +213,12 @@ func (s *Store) Lines(ctx context.Context, entries []work.Entry) ([]Line, error)
 	return out, s.furnish(ctx, out)
 }
 
+// pairs is a list of n inboxes with numbers in them. Elsewhere than in a comparison a parameter is text, but for what
+// the first line says.
+func pairs(n int) string {
+	return "(VALUES (?,CAST(? AS BIGINT))" + strings.Repeat(",(?,?)", n-1) + ")"
+}
+
 // furnish adds documents, notes and writers to the lines of one part, with one question each.
 func (s *Store) furnish(ctx context.Context, lines []Line) error {
 	if len(lines) == 0 {
@@ -227,7 +233,7 @@ func (s *Store) furnish(ctx context.Context, lines []Line) error {
 		keys, ids = append(keys, l.Inbox, l.Number), append(ids, l.ID)
 	}
 	marks := "(?" + strings.Repeat(",?", len(ids)-1) + ")"
-	values := "(VALUES (?,?)" + strings.Repeat(",(?,?)", len(ids)-1) + ")"
+	values := pairs(len(ids))
 	_, err := list(ctx, s, "SELECT inbox, number, id, path, kind, type, title, patient, author, date FROM document WHERE (inbox, number) IN "+values+" ORDER BY inbox, number, path LIMIT 1000",
 		keys, func(r *sql.Rows) (none struct{}, err error) {
 			var box, patient, date string
