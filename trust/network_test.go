@@ -64,7 +64,7 @@ func (w *web) count() int {
 }
 
 func fetcher() *fetch.Client {
-	return fetch.New(fetch.Config{Guard: &fetch.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Timeout: 5 * time.Second})
+	return fetch.New(fetch.Config{Guard: &fetch.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Timeout: time.Minute})
 }
 
 func clock() time.Time { return atNow }

@@ -1,7 +1,6 @@
 package discover_test
 
 import (
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"postern/certs/issue"
 	"postern/certs/zone"
 	"postern/gateway/lab/daemon"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 )
 
@@ -86,13 +86,7 @@ func TestThroughRealResolvers(t *testing.T) {
 
 // A resolver that knows nothing of the domain and cannot reach anybody: a fault, not an absence.
 func TestResolverThatCannotReachTheDomain(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := l.Addr().String()
-	l.Close()
-	resolver := daemon.Unbound(t, daemon.UnboundStub(t, "direct.example.org", dead))
+	resolver := daemon.Unbound(t, daemon.UnboundStub(t, "direct.example.org", port.At(daemon.Port(t))))     // where nobody is
 	client := dnsclient.New(dnsclient.Config{Servers: []string{resolver}, Timeout: 200 * time.Millisecond}) // unbound itself tries for long
 	got, err := discover.New(discover.Config{DNS: dnscert.New(client, nil)}).Find(t.Context(), addr.MustParse("a@direct.example.org"))
 	if err != nil || got.Status != discover.Unknown || got.Trace.WhoActs != discover.WhoHere {

@@ -19,6 +19,7 @@ import (
 	"postern/certs/issue"
 	"postern/certs/ldapcert"
 	"postern/gateway/lab/daemon"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 	"postern/smime/cms"
 
@@ -58,7 +59,7 @@ func at(t testing.TB, address string) dnsclient.SRV {
 }
 
 func finder(r ldapcert.Resolver) *ldapcert.Finder {
-	return ldapcert.New(ldapcert.Config{Resolver: r, Dial: (&net.Dialer{}).DialContext, Timeout: 500 * time.Millisecond})
+	return ldapcert.New(ldapcert.Config{Resolver: r, Dial: (&net.Dialer{}).DialContext, Timeout: 20 * time.Second})
 }
 
 func leaf(t testing.TB, o issue.LeafOptions) certs.Credential {
@@ -217,12 +218,11 @@ func TestEveryServerInOrder(t *testing.T) {
 	good := at(t, newFake(t, serving("userCertificate", string(one.Cert.Raw))).addr)
 	other := at(t, newFake(t, serving("userCertificate", string(two.Cert.Raw))).addr)
 	empty := at(t, newFake(t, directory(func(conn net.Conn, id int64, _ *ber.Packet) bool { conn.Write(result(id, opDone, 0)); return true })).addr)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := at(t, l.Addr().String())
-	l.Close()
+	dead := at(t, port.At(nobody))
 	nowhere := dnsclient.SRV{Target: "nowhere.example", Port: 389}
 	absent := dnsclient.SRV{}
 	for _, tc := range []struct {

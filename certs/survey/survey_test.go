@@ -18,6 +18,7 @@ import (
 	"postern/certs/zone"
 	"postern/gateway/edge/dnsd"
 	"postern/gateway/edge/ldapd"
+	"postern/gateway/lab/port"
 	"postern/smime/addr"
 )
 
@@ -159,13 +160,11 @@ func TestWhatTheWorldSees(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dead, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := l.Addr().String()
-	l.Close()
-	client := dnsclient.New(dnsclient.Config{Servers: []string{dead}, Tries: 1, Timeout: 100 * time.Millisecond})
+	client := dnsclient.New(dnsclient.Config{Servers: []string{port.At(dead)}, Tries: 1, Timeout: 100 * time.Millisecond})
 	r, err := survey.Domain(t.Context(), survey.Config{DNS: client, LDAP: ldapcert.New(ldapcert.Config{Resolver: client}), Now: time.Now()},
 		survey.Expected{Domain: domain, Certs: map[string][]string{john.String(): {"00"}}})
 	if err != nil || r.Count(survey.Good)+r.Count(survey.Bad) != 0 || r.Count(survey.Unknown) == 0 {

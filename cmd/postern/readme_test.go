@@ -60,7 +60,7 @@ func runPage(t *testing.T, root, page, mark string) string {
 	if !ok1 || !ok2 {
 		t.Fatalf("%s has no block %s", page, mark)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	// Job control (-m) is what %1 and %2 need; an error in any line ends the script.
 	// What a failing script leaves running is ended with it, and does not keep the test waiting for its output.
