@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
@@ -122,7 +123,9 @@ func (d *Document) checkHL7(m *hl7.Message) {
 			d.finding(chart.Warning, "event-differs", "The message says in its head that it is about %s (%s), in its event segment %s (%s).", event, hl7.Title(code, event), e.Get(1, 1), hl7.Title(code, e.Get(1, 1)))
 		}
 	}
-	if merges := m.All("MRG"); len(merges) > 0 {
+	if slices.ContainsFunc(m.All("MRG"), func(s hl7.Segment) bool {
+		return s.Get(1, 1)+s.Get(2, 1)+s.Get(4, 1)+s.Get(7, 1) != "" || s.Get(3, 1)+s.Get(5, 1) == ""
+	}) { // an account or visit alone is no patient's record
 		d.finding(chart.Problem, "patient-merged", "The message joins or moves patient records: what was filed under the older record may be another person's. See the lines under “Merge”.")
 	}
 	if code, _ := m.Type(); d.Patient == nil && code == "ACK" {

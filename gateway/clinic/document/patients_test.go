@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"postern/gateway/clinic/document"
+	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/xdm"
 )
 
@@ -208,6 +210,20 @@ func TestKindsThatLookLikeOthers(t *testing.T) {
 		}
 		if shown := visible(t, render(t, []byte(c.in), document.RenderOptions{NoRaw: true})); !strings.Contains(shown, c.shown) {
 			t.Errorf("%s: %s", name, shown)
+		}
+	}
+}
+
+// Only the record of a patient that is given up is a merge of patients; an account or a visit is not.
+func TestAMergeOfAccountsIsNoMergeOfPatients(t *testing.T) {
+	for merge, want := range map[string]bool{"MRG|77^^^X": true, "MRG|||||||Roe^Jane": true, "MRG|": true, "MRG|||ACC1": false, "MRG|||||V1": false} {
+		d, err := document.OpenBytes([]byte("MSH|^~\\&|A|B|C|D|20260501||ADT^A06|1|P|2.5\rPID|||1^^^X||Doe^Ann||19600101\r"+merge+"\r"), document.Hint{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.ContainsFunc(d.Problems, func(f chart.Finding) bool { return f.Rule == "patient-merged" })
+		if got != want {
+			t.Errorf("%s: %v, %+v", merge, got, d.Problems)
 		}
 	}
 }

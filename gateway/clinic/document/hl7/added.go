@@ -1,6 +1,8 @@
 package hl7
 
 import (
+	"strings"
+
 	"postern/gateway/clinic/document/chart"
 )
 
@@ -9,7 +11,7 @@ import (
 func added(s Segment) string {
 	switch s.Name {
 	case "TQ1":
-		return join(", ", s.Get(2, 1), words(s, 3), label("at", s.Get(4, 1)), label("for", join(" ", s.Get(6, 1), s.Get(6, 2))), label("from", chart.ParseTime(s.Get(7, 1)).String()),
+		return join(", ", s.Get(2, 1), rhythm(s), label("at", s.Get(4, 1)), label("for", join(" ", s.Get(6, 1), s.Get(6, 2))), label("from", chart.ParseTime(s.Get(7, 1)).String()),
 			label("until", chart.ParseTime(s.Get(8, 1)).String()), priority(s.Get(9, 1)), label("if", s.Text(10)), s.Text(11), label("times in all:", s.Get(14, 1)))
 	case "RXR":
 		return join(", ", words(s, 1), label("at:", words(s, 2)), words(s, 6))
@@ -17,6 +19,71 @@ func added(s Segment) string {
 		return label(map[string]string{"B": "in", "A": "with"}[s.Get(1, 1)], join(" ", words(s, 2), s.Get(3, 1), words(s, 4)))
 	}
 	return ""
+}
+
+// rhythm is how often (TQ1-3, RPT): the code as written with its words, the period beside it, and the meal
+// or sleep it goes with. Its fifth and sixth component are a period, not a second code.
+func rhythm(s Segment) string {
+	var out []string
+	for _, r := range s.Repeats(3) {
+		w := s.part(r, 1, 2)
+		if w == "" {
+			w = s.part(r, 1, 1)
+		}
+		period := join(" ", s.Component(r, 5), s.Component(r, 6))
+		switch {
+		case period == "" || strings.HasPrefix(strings.ToLower(w), "q"+strings.ToLower(s.Component(r, 5))): // Q6H says so itself
+		case w == "":
+			w = "every " + period
+		default:
+			w += " (period " + period + ")"
+		}
+		if w = join(" ", w, s.Component(r, 7), eventWords(s.part(r, 8, 1))); w != "" {
+			out = append(out, w)
+		}
+	}
+	return strings.Join(out, " and ")
+}
+
+// eventWords is a code of table 0528 in words.
+func eventWords(c string) string {
+	switch c {
+	case "HS":
+		return "before sleep"
+	case "AC":
+		return "before meals"
+	case "PC":
+		return "after meals"
+	case "IC":
+		return "between meals"
+	case "ACM":
+		return "before breakfast"
+	case "ACD":
+		return "before lunch"
+	case "ACV":
+		return "before dinner"
+	case "PCM":
+		return "after breakfast"
+	case "PCD":
+		return "after lunch"
+	case "PCV":
+		return "after dinner"
+	}
+	return c
+}
+
+// timing is the quantity and timing of an order of HL7 before 2.5 (ORC-7, TQ), as far as it is not said
+// elsewhere: amount, rhythm, how long, from when, condition, words. The priority is the order's own.
+func timing(s Segment) string {
+	var out []string
+	for _, r := range s.Repeats(7) {
+		w := join(", ", join(" ", s.part(r, 1, 1), s.part(r, 1, 2)), join(" at ", s.part(r, 2, 1), s.part(r, 2, 2)), label("for", s.Component(r, 3)), label("until", chart.ParseTime(s.Component(r, 5)).String()),
+			label("if", s.Component(r, 7)), s.Component(r, 8))
+		if w != "" && w != "1" { // one of the order goes without saying
+			out = append(out, w)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // amount is a number or a range of two fields: 1 to 2.

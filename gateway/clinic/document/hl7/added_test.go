@@ -10,6 +10,14 @@ import (
 func TestLinesAreWhole(t *testing.T) {
 	for name, c := range map[string]struct{ segments, want string }{
 		"a range, a rhythm, a way, a mixture": {"RXE||5^Warfarin|1|2|TAB|||||||||||||||||\rTQ1|1||BID||||20260901|20260910|S\rRXR|PO^Oral\rRXC|B|X^Saline|100|mL", "Warfarin 1 to 2 TAB · BID, from 1 Sep 2026, until 10 Sep 2026, priority STAT · Oral · in Saline 100 mL"},
+		"a rhythm with its period":            {"RXE||5^Warfarin|1||TAB\rTQ1|1||BID&Twice a day&X^^^^12^h^^AC", "Warfarin 1 TAB · Twice a day (period 12 h) before meals"},
+		"a period that is the rhythm":         {"RXE||5^Warfarin|1||TAB\rTQ1|1||Q6H^^^^6^h", "Warfarin 1 TAB · Q6H"},
+		"a period alone":                      {"RXE||5^Warfarin|1||TAB\rTQ1|1||^^^^8^h~HS", "Warfarin 1 TAB · every 8 h and HS"},
+		"an order's timing of old":            {"ORC|NW|7|||||2&TAB^BID&0800,2000^D10^^20260911^R^pain^with food", "Order 7 new order 2 TAB, BID at 0800,2000, for D10, until 11 Sep 2026, if pain, with food"},
+		"one of an order":                     {"ORC|NW|7|||||1^^^^^R", "Order 7 new order"},
+		"a procedure in words":                {"PR1|1||1^Biopsy|Biopsy of the colon", "Biopsy of the colon, Biopsy"},
+		"a place with identifiers":            {"PV1|1|I|W4&2.16.1&ISO^12^B^North^A^C^Main^2||||||||||||||", "W4 12 B North Main 2"},
+		"an account that is given up":         {"MRG|||ACC1", "MERGED: The account ACC1 was given up for this patient's"},
 		"instructions of the pharmacy":        {"RXE||5^Warfarin|1||TAB||||||||||||||||^never with aspirin", "Warfarin 1 TAB · never with aspirin"},
 		"an order with a side":                {"OBR|1|||X^MRI knee" + strings.Repeat("|", 23) + "^^^^^S" + strings.Repeat("|", 18) + "LT^Left", "MRI knee priority STAT · Left"},
 		"a specimen of old":                   {"OBR|1|||X^Culture|||||||||||SWAB^^^Left ear", "Culture specimen SWAB Left ear"},

@@ -169,7 +169,11 @@ func line(s Segment) chart.Line {
 	case "IAM":
 		return chart.Line{Group: "Allergies", Name: named(words(s, 3)), Note: join(", ", s.Text(5), severity(s, 4), words(s, 9), s.Text(8), allergyKind(s)), Time: chart.ParseTime(s.Get(11, 1)), Code: coded(s, 3)}
 	case "PR1":
-		return chart.Line{Group: "Procedures", Name: named(words(s, 3)), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3), Note: allWords(s, 16)}
+		name := words(s, 3)
+		if d := s.Get(4, 1); !strings.EqualFold(d, name) {
+			name = join(", ", d, name)
+		}
+		return chart.Line{Group: "Procedures", Name: named(name), Time: chart.ParseTime(s.Get(5, 1)), Code: coded(s, 3), Note: allWords(s, 16)}
 	case "RXA":
 		dose := join(" ", s.Get(6, 1), words(s, 7))
 		if s.Get(6, 1) == "999" || s.Get(6, 1) == "" { // 999: the amount is not known
@@ -187,6 +191,18 @@ func line(s Segment) chart.Line {
 	return affair(s)
 }
 
+// place is a location (PL): its parts without the identifiers of their naming systems.
+func place(s Segment, n int) string {
+	r := first(s.Repeats(n))
+	var out []string
+	for c := range 9 {
+		if c != 4 && c != 5 { // the status and the type of the place
+			out = append(out, s.Component(r, c+1))
+		}
+	}
+	return join(" ", out...)
+}
+
 // instructions are the dose and the words for the patient of an RXE.
 func instructions(s Segment) string {
 	if s.Name != "RXE" {
@@ -201,7 +217,7 @@ func affair(s Segment) chart.Line {
 	case "RF1":
 		return chart.Line{Group: "Referral", Name: join(", ", words(s, 3), allWords(s, 10)), Value: referralStatus(s.Get(1, 1), words(s, 1)), Note: join(" · ", label("priority", words(s, 2)), label("number", s.Get(6, 1)), s.Text(16)), Time: chart.ParseTime(s.Get(7, 1))}
 	case "ORC":
-		return chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderControl(s.Get(1, 1)), Note: label("reason", words(s, 16)), Time: chart.ParseTime(s.Get(9, 1))}
+		return chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderControl(s.Get(1, 1)), Note: join(" · ", timing(s), label("reason", words(s, 16))), Time: chart.ParseTime(s.Get(9, 1))}
 	case "OBR":
 		return chart.Line{Group: "Orders", Name: words(s, 4), Note: join(" · ", priority(first2(s.Get(27, 6), s.Get(5, 1))), allWords(s, 45), label("specimen", strings.ReplaceAll(s.Text(15), "\n", ", ")), label("reason", allWords(s, 31)), s.Text(13)), Time: chart.ParseTime(s.Get(7, 1)), Code: coded(s, 4)}
 	case "SCH":
@@ -211,13 +227,13 @@ func affair(s Segment) chart.Line {
 	case "AIP":
 		return chart.Line{Group: "Appointment", Name: join(", ", name(s, first(s.Repeats(3)), 2).String(), words(s, 4)), Time: chart.ParseTime(s.Get(6, 1))}
 	case "AIL":
-		return chart.Line{Group: "Appointment", Name: join(", ", s.Text(3), words(s, 4))}
+		return chart.Line{Group: "Appointment", Name: join(", ", place(s, 3), words(s, 4))}
 	case "AIG":
 		return chart.Line{Group: "Appointment", Name: words(s, 3)}
 	case "TXA":
 		return chart.Line{Group: "Document", Name: named(words(s, 2)), Note: join(" · ", label("number", s.Get(12, 1)), label("replaces", s.Get(13, 1))), Time: chart.ParseTime(s.Get(6, 1))}
 	case "PV1":
-		return chart.Line{Group: "Visit", Name: join(", ", s.Text(3), s.Get(10, 1)), Note: join(" · ", label("number", s.Get(19, 1)), label("until", chart.ParseTime(s.Get(45, 1)).String())), Time: chart.ParseTime(s.Get(44, 1))}
+		return chart.Line{Group: "Visit", Name: join(", ", place(s, 3), s.Get(10, 1)), Note: join(" · ", label("number", s.Get(19, 1)), label("until", chart.ParseTime(s.Get(45, 1)).String())), Time: chart.ParseTime(s.Get(44, 1))}
 	case "PV2":
 		return chart.Line{Group: "Visit", Name: label("Reason:", words(s, 3)), Note: s.Text(12)}
 	case "PRD":
@@ -245,6 +261,13 @@ func merged(s Segment) chart.Line {
 				ids = append(ids, v)
 			}
 		}
+	}
+	if len(ids) == 0 && name(s, first(s.Repeats(7)), 1).Zero() {
+		gone := join(" and ", label("account", s.Get(3, 1)), label("visit", s.Get(5, 1)))
+		if gone == "" {
+			gone = "record of another number, which is not named,"
+		}
+		return chart.Line{Group: "Merge", Name: "The " + gone + " was given up for this patient's"}
 	}
 	return chart.Line{Group: "Merge", Name: "The record " + join(" ", strings.Join(ids, ", "), name(s, first(s.Repeats(7)), 1).String()) + " was given up for this patient's"}
 }

@@ -47,6 +47,19 @@ func (s Segment) Component(rep string, c int) string {
 	return s.unescape(sub)
 }
 
+// part is a subcomponent (from 1) of component c of one repetition, unescaped.
+func (s Segment) part(rep string, c, sub int) string {
+	parts := splitMax(rep, s.sep.component, 100)
+	if c > len(parts) {
+		return ""
+	}
+	subs := splitMax(parts[c-1], s.sep.sub, 20)
+	if sub > len(subs) || subs[sub-1] == `""` {
+		return ""
+	}
+	return s.unescape(subs[sub-1])
+}
+
 // Text is field n for a reader: components joined by a blank, repetitions by a line end, unescaped.
 func (s Segment) Text(n int) string {
 	var out []string
