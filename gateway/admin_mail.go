@@ -124,6 +124,7 @@ type QueueLine struct {
 	Attempts   int            `json:"attempts"`
 	LastError  string         `json:"last_error,omitempty"`
 	Parked     bool           `json:"parked,omitempty"`
+	UnderWay   bool           `json:"under_way,omitempty"` // a worker has it; due is when another may take it up
 }
 
 // Trace collects what is known of one message of ours or for us.
@@ -169,7 +170,7 @@ func (a Admin) Queue(ctx context.Context, id message.ID) ([]QueueLine, error) {
 	jobs, err := a.s.Store.Jobs(ctx, id)
 	out := make([]QueueLine, 0, len(jobs))
 	for _, j := range jobs {
-		out = append(out, QueueLine{j.ID, j.Message, j.Kind, j.Lane, j.Recipients, j.Due, j.Attempts, j.LastError, j.Parked})
+		out = append(out, QueueLine{j.ID, j.Message, j.Kind, j.Lane, j.Recipients, j.Due, j.Attempts, j.LastError, j.Parked, j.Claimed})
 	}
 	return out, err
 }

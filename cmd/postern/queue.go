@@ -24,7 +24,8 @@ func queueCommands() []command {
 		{"queue retry", "make waiting or parked jobs due now", `Usage: postern queue retry TARGET | --parked [-c FILE]
 
 ` + targetHelp + `
-Clocks (jobs of kind timer) are left alone: hurried, they would report a failure too early.
+Clocks (jobs of kind timer) are left alone: hurried, they would report a failure too early. Recipients whose sender
+was told that it failed, as with a job parked by an internal fault, are not sent to any more: the job only ends.
 
 Exit codes: 0 done, 1 no such job or failed, 2 used wrongly.
 Example: postern queue retry direct.clinic.example
@@ -32,8 +33,9 @@ Example: postern queue retry direct.clinic.example
 		{"queue hold", "keep jobs out of work until they are resumed", `Usage: postern queue hold TARGET [-c FILE]
 
 ` + targetHelp + `
-A message held before it was handed over is neither sent nor reported as failed until somebody resumes or drops it;
-the deadline of its purpose still raises its alarm (postern trace --overdue). The clocks of one handed over go on.
+A hold lasts no longer than the sender can be left without a word: a message that is not handed over by the end of
+[notify] processed_within (one hour) from its acceptance is given up, its sender told, and it is not sent any more; a
+delivery to an SMTP edge is by the end of edge_within. The clocks of a message handed over go on.
 
 Exit codes: 0 done, 1 no such job or failed, 2 used wrongly.
 Example: postern queue hold m-1jmbmrnh8b8zxkjx
@@ -56,7 +58,8 @@ Example: postern queue drop 4711
 		{"queue pause", "take mail but work on nothing until resumed", `Usage: postern queue pause [-c FILE]
 
 Nothing is sealed, opened, relayed or delivered until ` + "`postern queue resume`" + `, restarts included. Mail is still
-taken, and the clocks of messages already sent go on.
+taken, and clocks go on: what is not sent within [notify] processed_within of its acceptance is given up and its
+sender told, as if held (postern queue hold).
 
 Exit codes: 0 paused, 1 failed, 2 used wrongly.
 Example: postern queue pause

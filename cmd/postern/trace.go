@@ -107,7 +107,7 @@ func (c *console) traceOne(ctx context.Context, call caller, id message.ID, asJS
 		fmt.Fprintf(c.out, "notice written: %s (%s)\n", n.Message, n.Kind)
 	}
 	for _, q := range t.Queue {
-		fmt.Fprintf(c.out, "queued: %s for %v, due %s, %d attempts %s\n", q.Kind, q.Recipients, q.Due.Local().Format(time.DateTime), q.Attempts, q.LastError)
+		fmt.Fprintf(c.out, "queued: %s for %v, %s, %d attempts %s\n", q.Kind, q.Recipients, whenDue(q), q.Attempts, q.LastError)
 	}
 	printReceipt(c.out, []byte(m.Receipt))
 	return nil
@@ -201,8 +201,19 @@ func runQueue(ctx context.Context, c *console, args []string) error {
 				}
 				continue
 			}
-			fmt.Fprintf(c.out, "%6d %s %-8s %-30s due %s attempts %d %s\n", l.Job, l.Message, l.Kind, l.Lane, l.Due.Local().Format(time.DateTime), l.Attempts, l.LastError)
+			fmt.Fprintf(c.out, "%6d %s %-8s %-30s %s attempts %d %s\n", l.Job, l.Message, l.Kind, l.Lane, whenDue(l), l.Attempts, l.LastError)
 		}
 		return nil
 	})
+}
+
+// whenDue is when a job is worked on.
+func whenDue(l gateway.QueueLine) string {
+	switch {
+	case l.Parked:
+		return "parked: waits for you"
+	case l.UnderWay:
+		return "under way"
+	}
+	return "due " + l.Due.Local().Format(time.DateTime)
 }

@@ -73,6 +73,11 @@ func AdviceOn(reason string) Advice {
 	case ReasonFault:
 		return Advice{"This gateway itself failed, again and again, to send the message on; the job is parked with the fault.",
 			"See `postern queue` for the fault. Once it is mended, the sender sends the message again.", admin}
+	case ReasonDropped:
+		return Advice{"An operator of this gateway gave the message up (postern queue drop).", "Ask the operator why; the audit names them. Then the sender may send it again.", admin}
+	case ReasonKept:
+		return Advice{"An operator of this gateway held the message or paused all sending, and its time ended before it was let go.",
+			"See that the hold or pause is meant: postern queue, postern status. The sender was told, and may send it again.", admin}
 	case ReasonHeader:
 		return Advice{"The signed header cannot be read without guessing.", "The partner must correct its header; the trace names the fault.", peer}
 	}

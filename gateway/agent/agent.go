@@ -98,6 +98,8 @@ const (
 	ReasonNoProcessed  = "no_processed_notice"
 	ReasonNoDispatched = "no_dispatched_notice"
 	ReasonFault        = "internal_fault"
+	ReasonDropped      = "dropped_by_operator"
+	ReasonKept         = "kept_by_operator" // held or paused until it was too late
 )
 
 // Verdict is what was decided about one recipient, and how.

@@ -40,6 +40,9 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 	}
 	r := j.Recipients[0]
 	step := store.Step{Settle: done()}
+	if left, err := p.wanted(ctx, &step, j, m); err != nil || len(left) == 0 {
+		return step, err
+	}
 	stone := store.Tombstone{Recipient: r, Signer: m.Sender, RFCID: m.RFCID}
 	copy(stone.SHA256[:], d.SHA256)
 	if before, err := p.Store.Delivered(ctx, stone); err != nil {
@@ -61,7 +64,8 @@ func (p *Pipeline) deliver(ctx context.Context, j queue.Job, m store.Message) (s
 		return step, err
 	}
 	if wait != nil {
-		return p.waits(j, m, wait), nil
+		p.waits(&step, j, m, wait)
+		return step, nil
 	}
 	o := res.Outcomes[0]
 	evidence := map[string]any{"destination": mb.Destination.String(), "host": res.Host, "tls": res.TLS, "code": o.Code,

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/gateway/agent"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/track"
 	"postern/gateway/message"
 	"postern/gateway/store"
 )
-
-// ReasonDropped is why recipients failed whose job an operator gave up.
-const ReasonDropped = "dropped_by_operator"
 
 // Drop gives one job up by hand, and nobody is left uninformed: mail of ours not yet handed over makes the
 // sender's one failure notice; mail from a peer not yet opened is held; mail opened but not yet delivered
@@ -52,17 +50,17 @@ func (p *Pipeline) dropped(ctx context.Context, j queue.Job) (step store.Step, e
 	case queue.Seal, queue.Relay:
 		var refused []refusal
 		for _, r := range j.Recipients {
-			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.3.0", reason: ReasonDropped,
-				text: "An operator of this gateway took the message out of its queue before it was sent. Ask the operator, or send it again."})
+			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.3.0", reason: agent.ReasonDropped,
+				text: "An operator of this gateway took the message out of its queue before it was sent.", advice: "Ask the operator, or send it again."})
 		}
 		return step, p.refuse(ctx, &step, m, refused)
 	case queue.Open:
 		h := store.Held{ID: "h-" + strings.ToLower(rand.Text()[:12]), Org: m.Submission.Org, Message: m.ID, Peer: peerOf(m), Recipients: j.Recipients,
-			MailFrom: m.Submission.From.String(), Reason: ReasonDropped, Detail: j.LastError, Blob: m.Blob, Size: m.Size, At: p.Now(),
+			MailFrom: m.Submission.From.String(), Reason: agent.ReasonDropped, Detail: j.LastError, Blob: m.Blob, Size: m.Size, At: p.Now(),
 			Expires: p.Now().Add(store.HeldFor)}
 		step.Held = append(step.Held, h)
 		for _, r := range j.Recipients {
-			step.Events = append(step.Events, p.event(m.ID, r, track.Held, "operator", map[string]any{"reason": ReasonDropped}))
+			step.Events = append(step.Events, p.event(m.ID, r, track.Held, "operator", map[string]any{"reason": agent.ReasonDropped}))
 		}
 	case queue.Deliver:
 		for _, r := range j.Recipients {
@@ -70,7 +68,7 @@ func (p *Pipeline) dropped(ctx context.Context, j queue.Job) (step store.Step, e
 				p.fail(&step, m, r, deliverTo(j), "5.3.0 an operator gave its delivery up")
 				continue
 			}
-			step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "operator", map[string]any{"status": "5.3.0", "text": ReasonDropped}))
+			step.Events = append(step.Events, p.event(m.ID, r, track.Undeliverable, "operator", map[string]any{"status": "5.3.0", "text": agent.ReasonDropped}))
 		}
 	case queue.Notice:
 		p.Log.Warn("a notice that was due was dropped by an operator", "message", m.ID, "job", j.ID)

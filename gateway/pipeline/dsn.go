@@ -2,12 +2,15 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/delivery/notice"
 	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/relay"
 	"postern/gateway/delivery/track"
 	"postern/gateway/message"
 	"postern/gateway/store"
@@ -25,7 +28,17 @@ func (p *Pipeline) refuse(ctx context.Context, step *store.Step, m store.Message
 	if m.Facts.MessageID != "" { // as its sender wrote it; otherwise the id is ours
 		d.OriginalMessageID, d.OriginalBare = m.Facts.MessageID, m.Facts.BareID
 	}
+	earlier, err := p.unsure(ctx, m, refused)
+	if err != nil {
+		return err
+	}
 	for _, r := range refused {
+		switch {
+		case r.unsure || earlier[r.recipient.Key()]:
+			r.text += " " + mayHaveArrived
+		case r.advice != "":
+			r.text += " " + r.advice
+		}
 		step.Events = append(step.Events, p.event(m.ID, r.recipient, r.kind, "gateway", map[string]any{
 			"reason": r.reason, "status": r.status, "text": r.text, "peer_words": r.peerWords, "verdict": r.verdict}))
 		if m.Kind == message.Mail {
@@ -39,6 +52,31 @@ func (p *Pipeline) refuse(ctx context.Context, step *store.Step, m store.Message
 		return nil
 	}
 	return p.toOwn(ctx, step, m, d)
+}
+
+// mayHaveArrived is said of a failure where a mail server has once had the whole message and gave no answer.
+const mayHaveArrived = "The whole of it was sent once and no answer came, so it may have arrived all the same: " +
+	"ask the recipient, by telephone if it is urgent, before you send it again."
+
+// unsure is the recipients to whom an earlier try may have brought the message: all of it was sent, and no answer came.
+func (p *Pipeline) unsure(ctx context.Context, m store.Message, refused []refusal) (map[string]bool, error) {
+	if !slices.ContainsFunc(refused, func(r refusal) bool { return r.advice != "" }) {
+		return nil, nil
+	}
+	events, err := p.Store.Events(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, e := range events {
+		var said struct {
+			Reason relay.Reason `json:"reason"`
+		}
+		if e.Kind == track.Deferred && json.Unmarshal(e.Evidence, &said) == nil && said.Reason == relay.ReasonUnknown {
+			out[e.Recipient.Key()] = true
+		}
+	}
+	return out, nil
 }
 
 // toOwn delivers a DSN, unsealed, to the edge or inbox of one of our own senders.

@@ -120,6 +120,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	for _, class := range queue.Classes() {
 		wg.Go(func() { p.dispatch(ctx, class) })
 	}
+	wg.Go(func() { p.overstay(ctx) })
 	wg.Wait()
 	return nil
 }
@@ -313,7 +314,15 @@ func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err
 	s := &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Error: err.Error()}
 	// A clock is never given up, or its message's sender would wait for ever; and a full disk is no fault of
 	// the job, which goes on when there is room.
-	if j.Attempts+1 >= queue.MaxAttempts && j.Kind != queue.Timer && !errors.Is(err, spool.ErrNoSpace) {
+	if errors.Is(err, spool.ErrNoSpace) || j.Kind == queue.Timer {
+		log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
+		return store.Step{Settle: s}
+	}
+	end := p.ends(context.WithoutCancel(ctx), j)
+	if !end.IsZero() && end.Before(s.Due) {
+		s.Due = end
+	}
+	if j.Attempts+1 >= queue.MaxAttempts || !end.IsZero() && !p.Now().Before(end) {
 		step, told := p.poison(context.WithoutCancel(ctx), j, err)
 		if told == nil {
 			log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)
@@ -323,6 +332,20 @@ func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err
 	}
 	log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
 	return store.Step{Settle: s}
+}
+
+// ends is when somebody who waits for a job's message must be told, however often it was tried; zero is never.
+func (p *Pipeline) ends(ctx context.Context, j queue.Job) time.Time {
+	switch j.Kind {
+	case queue.Seal, queue.Relay, queue.Deliver:
+	default:
+		return time.Time{}
+	}
+	m, err := p.Store.Message(ctx, j.Message)
+	if err != nil || m.Kind != message.Mail {
+		return time.Time{}
+	}
+	return p.endOf(j, m)
 }
 
 func (p *Pipeline) stage(ctx context.Context, j queue.Job) (step store.Step, err error) {

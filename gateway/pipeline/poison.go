@@ -36,7 +36,8 @@ func (p *Pipeline) poison(ctx context.Context, j queue.Job, cause error) (store.
 	var failed []refusal
 	for _, r := range j.Recipients {
 		failed = append(failed, refusal{kind: kind, recipient: r, status: "5.3.0", reason: agent.ReasonFault,
-			text: fmt.Sprintf("An internal fault of this gateway kept the message from being sent to %s. It was not delivered. Telephone if it is urgent, and tell your administrator.", r)})
+			text:   fmt.Sprintf("An internal fault of this gateway kept the message from being sent to %s.", r),
+			advice: "It was not delivered. Telephone if it is urgent, and tell your administrator."})
 	}
 	return step, p.refuse(ctx, &step, m, failed)
 }

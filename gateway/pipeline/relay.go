@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/gateway/agent"
@@ -23,15 +24,24 @@ type relayData struct {
 	Blob string `json:"blob"` // the sealed bytes
 }
 
+func sealedBlob(j queue.Job) (string, error) {
+	var d relayData
+	if err := json.Unmarshal(j.Data, &d); err != nil {
+		return "", fmt.Errorf("pipeline: relay job %d: %w", j.ID, err)
+	}
+	return d.Blob, nil
+}
+
 // relay is the stage that hands sealed bytes to the next hop of one domain, or, where the domain is one
 // of ours, to this gateway's own inbound side.
 func (p *Pipeline) relay(ctx context.Context, j queue.Job, m store.Message) (store.Step, error) {
-	var d relayData
-	if err := json.Unmarshal(j.Data, &d); err != nil {
-		return store.Step{}, fmt.Errorf("pipeline: relay job %d: %w", j.ID, err)
+	step := store.Step{Settle: done()}
+	blob, err := sealedBlob(j)
+	if err != nil {
+		return step, err
 	}
-	if len(j.Recipients) == 0 {
-		return store.Step{Settle: done()}, nil
+	if j.Recipients, err = p.wanted(ctx, &step, j, m); err != nil || len(j.Recipients) == 0 {
+		return step, err
 	}
 	domain := j.Recipients[0].Domain()
 	mb, err := p.Store.Resolve(ctx, j.Recipients[0])
@@ -39,9 +49,9 @@ func (p *Pipeline) relay(ctx context.Context, j queue.Job, m store.Message) (sto
 		return store.Step{}, err
 	}
 	if mb.Ours {
-		return p.reenter(ctx, j, m, d)
+		return p.reenter(ctx, step, j, m)
 	}
-	sealed, err := p.blob(ctx, d.Blob)
+	sealed, err := p.blob(ctx, blob)
 	if err != nil {
 		return store.Step{}, err
 	}
@@ -56,20 +66,21 @@ func (p *Pipeline) relay(ctx context.Context, j queue.Job, m store.Message) (sto
 		return store.Step{}, err
 	}
 	if wait != nil {
-		return p.waits(j, m, wait), nil
+		wait.Recipients = j.Recipients
+		p.waits(&step, j, m, wait)
+		return step, nil
 	}
-	return p.handed(ctx, j, m, res)
+	return step, p.handed(ctx, &step, j, m, res)
 }
 
 // waits is a job whose destination rests: the ladder says so once.
-func (p *Pipeline) waits(j queue.Job, m store.Message, wait *queue.Settlement) store.Step {
-	step := store.Step{Settle: wait}
+func (p *Pipeline) waits(step *store.Step, j queue.Job, m store.Message, wait *queue.Settlement) {
+	step.Settle = wait
 	if j.Attempts == 0 && j.LastError == "" {
 		for _, r := range j.Recipients {
 			step.Events = append(step.Events, p.event(m.ID, r, track.Deferred, "gateway", map[string]any{"waits_for": j.Lane}))
 		}
 	}
-	return step
 }
 
 // envelopeFrom is MAIL FROM: what the submitter gave, and for a notice of ours its inner From (v1.3).
@@ -81,14 +92,16 @@ func envelopeFrom(m store.Message) addr.Address {
 }
 
 // handed turns the next hop's answers into the ladder, clocks and refusals.
-func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res relay.Result) (store.Step, error) {
-	step := store.Step{Settle: done()}
+func (p *Pipeline) handed(ctx context.Context, step *store.Step, j queue.Job, m store.Message, res relay.Result) error {
 	var again []addr.Address
 	var refused []refusal
 	var words string
 	for _, o := range res.Outcomes {
 		evidence := map[string]any{"host": res.Host, "address": res.Addr, "tls": res.TLS, "code": o.Code, "enhanced": o.Enhanced,
 			"text": o.Text, "attempts": res.Attempts}
+		if o.Status != relay.Delivered {
+			evidence["reason"] = o.Reason
+		}
 		switch {
 		case o.Status == relay.Delivered:
 			step.Events = append(step.Events, p.event(m.ID, o.To, track.Handed, "relay", evidence))
@@ -99,21 +112,47 @@ func (p *Pipeline) handed(ctx context.Context, j queue.Job, m store.Message, res
 			again, words = append(again, o.To), o.Text
 			step.Events = append(step.Events, p.event(m.ID, o.To, track.Deferred, "relay", evidence))
 		case o.Status == relay.Temporary:
-			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: "4.4.7", reason: agent.ReasonHopAway,
-				peerWords: o.Text, text: fmt.Sprintf("The mail server of %s could not be reached or put the message off until it was too late. It was not delivered. Telephone if it is urgent, or send it again later.", o.To.Domain())})
+			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: "4.4.7", reason: agent.ReasonHopAway, peerWords: spoken(o), unsure: o.Reason == relay.ReasonUnknown,
+				text:   fmt.Sprintf("The mail server of %s could not be reached or put the message off until it was too late.", o.To.Domain()),
+				advice: "It was not delivered. Telephone if it is urgent, or send it again later."})
 		default:
-			status := o.Enhanced
-			if status == "" {
-				status = "5.0.0"
-			}
-			refused = append(refused, refusal{kind: track.Rejected, recipient: o.To, status: status, reason: agent.ReasonHopRefused,
-				peerWords: o.Text, text: fmt.Sprintf("The mail server of %s refused the message. Check the address with its owner.", o.To.Domain())})
+			refused = append(refused, refusedByHop(o))
 		}
 	}
 	if len(again) > 0 {
 		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, p.giveUp(m)), Recipients: again, Error: words}
 	}
-	return step, p.refuse(ctx, &step, m, refused)
+	return p.refuse(ctx, step, m, refused)
+}
+
+// spoken is a reply as the server gave it, code and all (RFC 3464 §2.3.6); without one, what went wrong.
+func spoken(o relay.Outcome) string {
+	if o.Code == 0 {
+		return o.Text
+	}
+	return strings.Join(strings.Fields(fmt.Sprintf("%d %s %s", o.Code, o.Enhanced, o.Text)), " ")
+}
+
+// refusedByHop words a refusal for good: what its code (RFC 3463 §3) lets the sender do about it.
+func refusedByHop(o relay.Outcome) refusal {
+	r := refusal{kind: track.Rejected, recipient: o.To, status: o.Enhanced, reason: agent.ReasonHopRefused, peerWords: spoken(o),
+		text: fmt.Sprintf("The mail server of %s refused the message.", o.To.Domain())}
+	switch {
+	case r.status == "":
+		r.status = "5.0.0"
+		fallthrough
+	default:
+		r.advice = "Check the address with its owner."
+	case r.status == "5.2.2":
+		r.advice = "The recipient's mailbox is full there. Tell them by telephone, and send it again when there is room."
+	case strings.HasSuffix(r.status, ".3.4"), r.status == "5.2.3":
+		r.advice = "The message is too large for it. Send less at a time, or ask how large files may come."
+	case strings.HasPrefix(r.status, "5.4."), strings.HasPrefix(r.status, "5.3."):
+		r.advice = "The fault lies there, not in the address. Telephone if it is urgent, and tell their administrator."
+	case strings.HasPrefix(r.status, "5.7."), strings.HasPrefix(r.status, "5.6."):
+		r.advice = "The address may be right: it does not want this message or this sender. Its own words are given with this notice; ask its administrator."
+	}
+	return r
 }
 
 // clock is the job that looks whether the confirmations of recipients came in time.
@@ -130,8 +169,11 @@ func localEvidence(m store.Message, org string) map[string]any {
 }
 
 // reenter is local-to-local mail: the same sealed bytes go through the inbound side like any other (AS-74).
-func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d relayData) (store.Step, error) {
-	step := store.Step{Settle: done()}
+func (p *Pipeline) reenter(ctx context.Context, step store.Step, j queue.Job, m store.Message) (store.Step, error) {
+	blob, err := sealedBlob(j)
+	if err != nil {
+		return step, err
+	}
 	known := map[string][]addr.Address{} // by organisation: a message is of one
 	var refused []refusal
 	for _, r := range j.Recipients {
@@ -141,7 +183,7 @@ func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d 
 		}
 		if !mb.Known {
 			refused = append(refused, refusal{kind: track.Rejected, recipient: r, status: "5.1.1", reason: agent.ReasonNoAddress,
-				text: fmt.Sprintf("There is no address %s here. Check its spelling.", r)})
+				text: fmt.Sprintf("There is no address %s here.", r), advice: "Check its spelling."})
 			continue
 		}
 		known[mb.Org] = append(known[mb.Org], r)
@@ -151,9 +193,9 @@ func (p *Pipeline) reenter(ctx context.Context, j queue.Job, m store.Message, d 
 		}
 	}
 	for _, org := range slices.Sorted(maps.Keys(known)) {
-		in := store.Message{ID: p.newID(), Direction: store.In, Kind: message.Mail, Blob: d.Blob, Received: p.Now(),
+		in := store.Message{ID: p.newID(), Direction: store.In, Kind: message.Mail, Blob: blob, Received: p.Now(),
 			Submission: message.Submission{Org: org, Edge: "local", From: envelopeFrom(m), Recipients: known[org], Received: p.Now()}}
-		row, err := p.Store.Blob(ctx, d.Blob)
+		row, err := p.Store.Blob(ctx, blob)
 		if err != nil {
 			return step, err
 		}

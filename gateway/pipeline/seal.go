@@ -24,7 +24,9 @@ type refusal struct {
 	recipient addr.Address
 	status    string // enhanced status code (RFC 3463)
 	reason    string
-	text      string // for the sender: what happened and what to do
+	text      string // for the sender: what happened
+	advice    string // and what to do; where an earlier try may have arrived, that is said instead
+	unsure    bool   // the message may have arrived all the same
 	peerWords string // the other server's reply, if one spoke
 	verdict   any    // the agent's, with its trace
 }
@@ -34,6 +36,10 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	step := store.Step{Settle: done()}
 	var refused []refusal
 	var rest []addr.Address
+	var err error
+	if j.Recipients, err = p.wanted(ctx, &step, j, m); err != nil {
+		return step, err
+	}
 	bcc := keys(m.Facts.BccRecipients(j.Recipients))
 	for _, r := range j.Recipients {
 		if bcc[r.Key()] { // AS-34, AS-82: its own gateway would refuse it in silence

@@ -102,6 +102,17 @@ func (s *Store) operate(ctx context.Context, c Selection, entry AuditEntry, upda
 	return n, err
 }
 
+// Kept lists jobs of mail of one class that wait by a person's will, the parked ones and, where all is paused, the
+// others, of messages that came before an instant: up to n after skip, those of the oldest messages first.
+func (s *Store) Kept(ctx context.Context, class queue.Class, paused bool, before time.Time, skip, n int) ([]queue.Job, error) {
+	parked := "parked>''"
+	if paused {
+		parked = "parked>=''"
+	}
+	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE class=? AND "+parked+" AND notice=0 AND EXISTS (SELECT 1 FROM message m WHERE m.id=job.message AND m.received<? AND m.kind='mail')"+
+		" ORDER BY created, id LIMIT ? OFFSET ?", []any{class, stamp(before), n, skip}, scanJobs)
+}
+
 // Take claims one job by its number, whatever its due time, so that it can be settled by hand. It fails
 // with ErrNotFound when there is no such job and ErrLeaseLost when a worker has it.
 func (s *Store) Take(ctx context.Context, id int64) (j queue.Job, err error) {

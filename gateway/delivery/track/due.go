@@ -190,10 +190,10 @@ func TimedOut(l Ladder, w What, c Clocks) notice.RecipientStatus {
 }
 
 // Call is what the sender is told when a deadline passed: it is no failure, and says nothing of one.
-func Call(c Clocks) string { return "Not confirmed in " + span(c.Deadline) + ": telephone them" }
+func Call(c Clocks) string { return "Not confirmed in " + Span(c.Deadline) + ": telephone them" }
 
-// span is a clock for people.
-func span(d time.Duration) string {
+// Span is a clock for people.
+func Span(d time.Duration) string {
 	if n := int(d / time.Hour); n > 1 && d%time.Hour == 0 {
 		return strconv.Itoa(n) + " hours"
 	}

@@ -1,5 +1,10 @@
 package track
 
+import (
+	"encoding/json"
+	"slices"
+)
+
 // words says the state to people, never more than is known (DN-29): silence is not success.
 func (l *Ladder) words() string {
 	if l.Role == Incoming {
@@ -68,10 +73,8 @@ func (l *Ladder) wordsOutgoing() string {
 
 func (l *Ladder) wordsFailed() string {
 	switch l.Failure {
-	case Refused:
-		return "Not sent: this gateway could not send it safely to this recipient."
-	case Rejected:
-		return "Not delivered: the recipient's mail server did not take it."
+	case Refused, Rejected:
+		return l.wordsNotTaken()
 	case NoProcessed:
 		if l.has(Dispatched) && !l.saidLate(Dispatched) {
 			return "Counted as failed: the recipient's side reported delivery, but its gateway did not confirm in time that it took the message. It has probably arrived."
@@ -81,6 +84,53 @@ func (l *Ladder) wordsFailed() string {
 		return "Counted as failed: the recipient's gateway has the message but did not confirm its delivery in time. It may still have arrived."
 	}
 	return "Failed: the recipient's side reported that it could not be delivered."
+}
+
+// The reasons in the evidence of failures that are worded by them.
+const (
+	reasonNoAnswer = "no_answer" // a try sent all of the message, and no answer came
+	reasonDropped  = "dropped_by_operator"
+	reasonKept     = "kept_by_operator"
+	reasonFault    = "internal_fault"
+)
+
+func (l *Ladder) wordsNotTaken() string {
+	switch why := l.reason(l.Failure); {
+	case l.reasoned(reasonNoAnswer):
+		return "Counted as failed: the recipient's mail server had all of it once and gave no answer. It may still have arrived."
+	case why == reasonDropped:
+		return "Not sent: an operator of this gateway took it out of the queue."
+	case why == reasonKept:
+		return "Not sent: an operator of this gateway kept it back until it was too late."
+	case why == reasonFault:
+		return "Not sent: a fault of this gateway kept it back."
+	case l.Failure == Refused:
+		return "Not sent: this gateway could not send it safely to this recipient."
+	}
+	return "Not delivered: the recipient's mail server did not take it."
+}
+
+// reasoned reports whether any rung gives that reason.
+func (l *Ladder) reasoned(reason string) bool {
+	return slices.ContainsFunc(l.Rungs, func(r Rung) bool { return r.reason() == reason })
+}
+
+// reason is what the first rung of a kind gives as its own.
+func (l *Ladder) reason(k Kind) string {
+	for _, r := range l.Rungs {
+		if r.Kind == k {
+			return r.reason()
+		}
+	}
+	return ""
+}
+
+func (r Rung) reason() string {
+	var e struct {
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal(r.Evidence, &e) // evidence without a reason is no fault
+	return e.Reason
 }
 
 func (l *Ladder) wordsIncoming() string {
