@@ -2,6 +2,9 @@ module postern
 
 go 1.26.0
 
+// RFC 5280 §4.1.2.2: CAs of the network have written negative serial numbers, and readers are to bear with them.
+godebug x509negativeserial=1
+
 require (
 	cel.dev/cel-go v0.33.2
 	github.com/BurntSushi/toml v1.6.0

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -77,10 +78,10 @@ func (id *identifier) matches(c *x509.Certificate) bool {
 
 // sameSerial compares as integers: some writers drop or add a leading zero octet (CMS-65).
 func sameSerial(content []byte, c *x509.Certificate) bool {
-	if c.SerialNumber == nil || c.SerialNumber.Sign() < 0 {
+	if c.SerialNumber == nil {
 		return false
 	}
-	return bytes.Equal(bytes.TrimLeft(content, "\x00"), c.SerialNumber.Bytes())
+	return bytes.Equal(bytes.TrimLeft(content, "\x00"), bytes.TrimLeft(serialContent(c.SerialNumber), "\x00"))
 }
 
 // sameIssuer compares two DER names octet for octet, else by meaning: a peer may have rewritten
@@ -168,12 +169,22 @@ func issuerAndSerial(c *x509.Certificate) []byte {
 func appendIssuerAndSerial(b []byte, c *x509.Certificate) []byte {
 	n := serialSize(c)
 	b = ber.AppendHeader(slices.Grow(b, ber.Size(len(c.RawIssuer)+ber.Size(n))), ber.Sequence, int64(len(c.RawIssuer)+ber.Size(n)))
-	b = ber.AppendHeader(append(b, c.RawIssuer...), ber.Integer, int64(n))
-	return append(b, c.SerialNumber.FillBytes(make([]byte, n))...)
+	return ber.Append(append(b, c.RawIssuer...), ber.Integer, serialContent(c.SerialNumber))
 }
 
-// serialSize is the length of the serial number as INTEGER content: one bit stays clear for the sign.
-func serialSize(c *x509.Certificate) int { return c.SerialNumber.BitLen()/8 + 1 }
+// serialSize is the length of the serial number as INTEGER content.
+func serialSize(c *x509.Certificate) int { return len(serialContent(c.SerialNumber)) }
+
+// serialContent is a number as INTEGER content: two's complement, one bit for the sign. RFC 5280 §4.1.2.2 asks
+// readers to bear with CAs that write negative serial numbers, which several of the network's do.
+func serialContent(n *big.Int) []byte {
+	if n.Sign() >= 0 {
+		return n.FillBytes(make([]byte, n.BitLen()/8+1))
+	}
+	size := new(big.Int).Not(n).BitLen()/8 + 1
+	modulus := new(big.Int).Lsh(big.NewInt(1), uint(8*size))
+	return modulus.Add(modulus, n).FillBytes(make([]byte, size))
+}
 
 // derInteger is a non-negative INTEGER from its big-endian magnitude.
 func derInteger(magnitude []byte) []byte {

@@ -43,7 +43,20 @@ func armour(typ string, b []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: b})
 }
 
-// negative is a certificate the strict parser refuses: its serial number is made negative.
+// damaged is a certificate the strict parser refuses: it names one signature algorithm inside and another outside.
+func damaged(t testing.TB, c *x509.Certificate) []byte {
+	t.Helper()
+	b := bytes.Clone(c.Raw)
+	withSHA256 := []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2}
+	i := bytes.LastIndex(b, withSHA256)
+	if i < 0 {
+		t.Fatal("no signature algorithm")
+	}
+	b[i+len(withSHA256)-1] = 3
+	return b
+}
+
+// negative is the same certificate with a negative serial number.
 func negative(t testing.TB, c *x509.Certificate) []byte {
 	t.Helper()
 	b := bytes.Clone(c.Raw)
@@ -76,10 +89,11 @@ func TestParse(t *testing.T) {
 		{"PEM certificates with text between", append(append([]byte("first\n"), armour("CERTIFICATE", a.Cert.Raw)...), armour("CERTIFICATE", b.Cert.Raw)...), now(), "", 2, ""},
 		{"one DER certificate", a.Cert.Raw, now(), "", 1, ""},
 		{"DER certificates one after another", append(bytes.Clone(a.Cert.Raw), b.Cert.Raw...), now(), "", 2, ""},
-		{"one damaged among good", p7b(t, a.Cert.Raw, negative(t, b.Cert), leaf.Cert.Raw, a.Cert.Raw, old.Cert.Raw), now(), "", 2, "unparsable leaf duplicate expired"},
+		{"one damaged among good", p7b(t, a.Cert.Raw, damaged(t, b.Cert), leaf.Cert.Raw, a.Cert.Raw, old.Cert.Raw), now(), "", 2, "unparsable leaf duplicate expired"},
 		{"leaf allowed", p7b(t, leaf.Cert.Raw), bundle.Options{Time: testpki.Now, AllowLeaves: true}, "", 1, ""},
 		{"only a leaf", p7b(t, leaf.Cert.Raw), now(), bundle.Empty, 0, ""},
-		{"only damaged", p7b(t, negative(t, a.Cert)), now(), bundle.Empty, 0, ""},
+		{"a negative serial number", p7b(t, a.Cert.Raw, negative(t, b.Cert)), now(), "", 2, ""},
+		{"only damaged", p7b(t, damaged(t, a.Cert)), now(), bundle.Empty, 0, ""},
 		{"p7b of nothing", p7b(t), now(), bundle.Empty, 0, ""},
 		{"nothing", nil, now(), bundle.InvalidFormat, 0, ""},
 		{"a web page", []byte("<!DOCTYPE html><html>Not found</html>"), now(), bundle.InvalidFormat, 0, ""},
@@ -119,7 +133,7 @@ func TestParse(t *testing.T) {
 
 func TestTheDamagedOneIsNamed(t *testing.T) {
 	a, b := testpki.Root(t, "A"), testpki.Root(t, "The broken one")
-	got, err := bundle.Parse(p7b(t, a.Cert.Raw, negative(t, b.Cert)), now())
+	got, err := bundle.Parse(p7b(t, a.Cert.Raw, damaged(t, b.Cert)), now())
 	if err != nil || len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Name, "The broken one") {
 		t.Fatalf("%+v %v", got, err)
 	}
@@ -286,7 +300,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(two)
 	f.Add(armour("PKCS7", two))
 	f.Add(armour("CERTIFICATE", a.Cert.Raw))
-	f.Add(append(bytes.Clone(a.Cert.Raw), negative(f, b.Cert)...))
+	f.Add(append(bytes.Clone(a.Cert.Raw), damaged(f, b.Cert)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := bundle.Parse(data, now())
 		switch {

@@ -275,7 +275,8 @@ func TestRealCertificates(t *testing.T) {
 			valid = append(valid, names[i])
 		}
 	}
-	want := []string{"direct_public/direct@inpriva.ohti.net.der", "direct_public/mobile.careinbox.com.der", "direct_public/test1@practice1.hin1.us.der"}
+	want := []string{"direct_public/direct@inpriva.ohti.net.der", "direct_public/mobile.careinbox.com.der",
+		"direct_public/sandbox.myhealthisp.com.cer", "direct_public/test1@practice1.hin1.us.der"}
 	if !slices.Equal(valid, want) {
 		t.Errorf("with a path to an anchor of their time: %v, want %v", valid, want)
 	}

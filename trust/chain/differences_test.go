@@ -52,6 +52,7 @@ func limboDifferences() map[string]difference {
 		"rfc5280::nc::not-allowed-in-ee-critical":              {"valid", hygiene},
 		"rfc5280::nc::nc-permits-invalid-dns-san":              {"valid", "the name .example.com is inside the constraint and can never equal a Health Domain Name (AS-12)"},
 		"rfc5280::san::underscore-dns":                         {"valid", "names are compared exactly; an underscore misleads nobody"},
+		"rfc5280::serial::negative":                            {"valid", "readers are to bear with CAs that write them (RFC 5280 §4.1.2.2); several of the network did"},
 		"rfc5280::serial::zero":                                {"valid", hygiene},
 		"webpki::aki::root-with-aki-authoritycertissuer":       {"valid", hygiene},
 		"webpki::aki::root-with-aki-authoritycertserialnumber": {"valid", hygiene},

@@ -256,7 +256,7 @@ func (i *inquiry) withdrawnSince(ctx context.Context, list Answer, responders []
 
 // responderKey is what an answer about the certificate, and the failure to get one, is known by.
 func (i *inquiry) responderKey(url string) string {
-	return url + "\x00" + i.q.voucher() + string(i.q.Cert.SerialNumber.Bytes())
+	return url + "\x00" + i.q.voucher() + serialOfInt(i.q.Cert.SerialNumber).key()
 }
 
 // fromResponder asks one OCSP responder, or remembers what it said.

@@ -43,7 +43,7 @@ type List struct {
 // record is one withdrawn certificate in 28 octets.
 type record struct {
 	serial [20]byte
-	n      uint8 // octets of serial in use
+	n      uint8 // octets of serial in use, and the sign
 	reason uint8
 	at     uint32 // Unix seconds
 }
@@ -54,7 +54,22 @@ func order(a, b record) int {
 	if c := cmp.Compare(a.n, b.n); c != 0 {
 		return c
 	}
-	return bytes.Compare(a.serial[:a.n], b.serial[:b.n])
+	return bytes.Compare(a.serial[:], b.serial[:])
+}
+
+// negativeSerial marks a negative number in a record's n.
+const negativeSerial = 0x80
+
+// name puts the number into the record, if there is room for it.
+func (r *record) name(s serial) bool {
+	if len(s.octets) > len(r.serial) {
+		return false
+	}
+	r.n = uint8(copy(r.serial[:], s.octets))
+	if s.negative {
+		r.n |= negativeSerial
+	}
+	return true
 }
 
 // Entries is the number of withdrawn certificates.
@@ -65,29 +80,24 @@ func (l *List) Entries() int { return l.count + len(l.long) }
 const chunkLen = 16_384
 
 // add takes the content octets of a serial number.
-func (l *List) add(serial []byte, reason uint8, at time.Time) error {
+func (l *List) add(content []byte, reason uint8, at time.Time) error {
 	if l.Entries() >= MaxListEntries {
 		return malformed("more than %d entries", MaxListEntries)
-	}
-	if serial[0]&0x80 != 0 {
-		return nil // negative: no certificate we can read has such a number, and it must not match a positive one
 	}
 	r := record{reason: reason}
 	if u := at.Unix(); u > 0 && u < 1<<32 {
 		r.at = uint32(u)
 	}
-	serial = trim(serial)
-	if len(serial) > len(r.serial) {
+	if s := serialOf(content); !r.name(s) {
 		if len(l.long) >= maxLongSerials {
 			return malformed("more than %d serial numbers above 20 octets", maxLongSerials)
 		}
 		if l.long == nil {
 			l.long = map[string]record{}
 		}
-		l.long[string(serial)] = r
+		l.long[s.key()] = r
 		return nil
 	}
-	r.n = uint8(copy(r.serial[:], serial))
 	last := len(l.chunks) - 1
 	switch {
 	case last < 0:
@@ -102,9 +112,6 @@ func (l *List) add(serial []byte, reason uint8, at time.Time) error {
 	return nil
 }
 
-// trim drops leading zeros, so that serial numbers compare as numbers (CMS-65).
-func trim(b []byte) []byte { return bytes.TrimLeft(b, "\x00") }
-
 func (l *List) index() {
 	for _, c := range l.chunks {
 		if !slices.IsSortedFunc(c, order) {
@@ -114,14 +121,12 @@ func (l *List) index() {
 }
 
 // find looks a certificate up by its serial number.
-func (l *List) find(serial *big.Int) (record, bool) {
-	b := serial.Bytes()
-	if len(b) > 20 {
-		r, ok := l.long[string(b)]
+func (l *List) find(number *big.Int) (record, bool) {
+	var want record
+	if !want.name(serialOfInt(number)) {
+		r, ok := l.long[serialOfInt(number).key()]
 		return r, ok
 	}
-	var want record
-	want.n = uint8(copy(want.serial[:], b))
 	for _, c := range l.chunks {
 		if i, ok := slices.BinarySearchFunc(c, want, order); ok {
 			return c[i], true

@@ -121,6 +121,13 @@ func TestListsAtHand(t *testing.T) {
 	oddReason := func(code int) testpki.ListOption {
 		return func(l *x509.RevocationList) { l.RevokedCertificateEntries[0].ReasonCode = code }
 	}
+	numbered := func(n int64) *x509.Certificate {
+		c := *leaf.Cert
+		c.SerialNumber = big.NewInt(n)
+		return &c
+	}
+	long := *leaf.Cert // 21 octets and a sign
+	long.SerialNumber = new(big.Int).Neg(new(big.Int).Lsh(big.NewInt(3), 166))
 	rsaLeaf, edLeaf := rsaRoot.Leaf(t, "dr@clinic.example"), ed.Leaf(t, "dr@clinic.example")
 	cases := []struct {
 		name   string
@@ -152,6 +159,11 @@ func TestListsAtHand(t *testing.T) {
 		{"a reason nobody knows", root.List(t, mine, oddReason(12)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
 		{"a reason of two octets", root.List(t, mine, oddReason(260)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
 		{"a reason nobody knows, stale", root.List(t, mine, testpki.ListDates(-9, -1), oddReason(12)), leaf.Cert, root.Cert, revoke.Revoked, "unspecified"},
+		{"a negative number withdraws", root.List(t, []*x509.Certificate{numbered(-129), numbered(-5)}), numbered(-5), root.Cert, revoke.Revoked, "key compromise"},
+		{"a negative number, and the positive one of its octets", root.List(t, []*x509.Certificate{numbered(-5)}), numbered(251), root.Cert, revoke.Good, ""},
+		{"a positive number, and the negative one of its octets", root.List(t, []*x509.Certificate{numbered(251)}), numbered(-5), root.Cert, revoke.Good, ""},
+		{"a negative number, and the positive one of its size", root.List(t, []*x509.Certificate{numbered(-5)}), numbered(5), root.Cert, revoke.Good, ""},
+		{"a long negative number withdraws", root.List(t, []*x509.Certificate{&long}), &long, root.Cert, revoke.Revoked, "key compromise"},
 		{"its own part", root.List(t, nil, idp(named(point))), leaf.Cert, root.Cert, revoke.Good, ""},
 		{"another part", root.List(t, nil, idp(named("http://crl.example/2"))), leaf.Cert, root.Cert, revoke.Unknown, "another distribution point"},
 		{"end entities only, asked about one", root.List(t, nil, idp([]byte{0x81, 1, 0xff})), leaf.Cert, root.Cert, revoke.Good, ""},

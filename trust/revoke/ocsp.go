@@ -161,14 +161,14 @@ func aboutThis(tbs []byte, q Query) bool {
 	}
 	for !list.Empty() {
 		var single, id, alg, name, key cryptobyte.String
-		var serial []byte
+		var number []byte
 		var hash asn1.ObjectIdentifier
 		if !list.ReadASN1(&single, der.SEQUENCE) || !single.ReadASN1(&id, der.SEQUENCE) || !id.ReadASN1(&alg, der.SEQUENCE) ||
 			!alg.ReadASN1ObjectIdentifier(&hash) || !id.ReadASN1(&name, der.OCTET_STRING) || !id.ReadASN1(&key, der.OCTET_STRING) ||
-			!id.ReadASN1Bytes(&serial, der.INTEGER) {
+			!id.ReadASN1Bytes(&number, der.INTEGER) {
 			return false
 		}
-		if bytes.Equal(trim(serial), q.Cert.SerialNumber.Bytes()) { // the one the library took
+		if serialOf(number).equal(serialOfInt(q.Cert.SerialNumber)) { // the one the library took
 			wantName, wantKey := issuerHashes(hash, q.Issuer)
 			return wantName != nil && bytes.Equal(name, wantName) && bytes.Equal(key, wantKey)
 		}
