@@ -206,6 +206,15 @@ func (a Admin) PersonDisable(ctx context.Context, in PersonArg) (none, error) {
 	return none{}, a.s.Store.SetPerson(ctx, p, true, a.personEntry(p, map[bool]string{true: "person.disable", false: "person.enable"}[p.Disabled], nil))
 }
 
+// PersonSignOut ends every session of a person.
+func (a Admin) PersonSignOut(ctx context.Context, in PersonArg) (none, error) {
+	p, err := a.person(ctx, in)
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, a.s.Store.EndSessions(ctx, p.Org, p.ID, "", a.personEntry(p, "person.signed_out", map[string]any{"by": "command line"}))
+}
+
 // PersonRole changes a person's role, and whether they administer.
 func (a Admin) PersonRole(ctx context.Context, in PersonArg) (none, error) {
 	p, err := a.person(ctx, in)
@@ -375,12 +384,13 @@ func (a Admin) OrgList(ctx context.Context) ([]OrgLine, error) {
 // peopleVerbs are those of organisations and their people, and of a look over the whole site.
 func peopleVerbs() map[string]verb {
 	return map[string]verb{
-		"check":          with(func(ctx context.Context, a Admin, _ none) ([]Finding, error) { return a.s.Check(ctx), nil }),
-		"person.add":     with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonAdd(ctx, in) }),
-		"person.reset":   with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonReset(ctx, in) }),
-		"person.disable": with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonDisable(ctx, in) }),
-		"person.role":    with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonRole(ctx, in) }),
-		"person.list":    with(func(ctx context.Context, a Admin, org string) ([]PersonLine, error) { return a.PersonList(ctx, org) }),
+		"check":           with(func(ctx context.Context, a Admin, _ none) ([]Finding, error) { return a.s.Check(ctx), nil }),
+		"person.add":      with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonAdd(ctx, in) }),
+		"person.reset":    with(func(ctx context.Context, a Admin, in PersonArg) (PersonMade, error) { return a.PersonReset(ctx, in) }),
+		"person.disable":  with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonDisable(ctx, in) }),
+		"person.sign_out": with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonSignOut(ctx, in) }),
+		"person.role":     with(func(ctx context.Context, a Admin, in PersonArg) (none, error) { return a.PersonRole(ctx, in) }),
+		"person.list":     with(func(ctx context.Context, a Admin, org string) ([]PersonLine, error) { return a.PersonList(ctx, org) }),
 		"org.add": with(func(ctx context.Context, a Admin, name string) (OrgLine, error) {
 			o, err := a.OrgAdd(ctx, name)
 			return OrgLine{ID: o.ID, Name: o.Name, Domains: []string{}}, err

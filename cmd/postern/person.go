@@ -56,6 +56,15 @@ The person is signed out at once and can do nothing; what they did stays theirs.
 Exit codes: 0 done, 1 refused, 2 used wrongly.
 Example: postern person disable sam
 `, runPersonDisable},
+		{"person sign-out", "sign a person out of every browser", `Usage: postern person sign-out LOGIN [--org ORG] [-c FILE]
+
+Ends every session of the person at once: for a lost laptop or telephone. The password and second proofs stay;
+person reset gives new ones. In the browser an administrator does the same, or ends a single session, under
+Settings, People.
+
+Exit codes: 0 signed out, 1 refused, 2 used wrongly.
+Example: postern person sign-out sam
+`, runPersonSignOut},
 		{"person role", "change a person's role", `Usage: postern person role LOGIN [ROLE] [--admin | --no-admin] [--org ORG] [-c FILE]
 
   --admin, --no-admin        whether the person administers the organisation besides the role
@@ -169,6 +178,17 @@ func runPersonDisable(ctx context.Context, c *console, args []string) error {
 	}
 	in := gateway.PersonArg{Org: *org, Login: rest[0], Disabled: !*undo}
 	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "person.disable", in, nil) })
+}
+
+func runPersonSignOut(ctx context.Context, c *console, args []string) error {
+	fs := c.flags("person sign-out")
+	file, org := configFlag(fs), fs.String("org", "", "")
+	rest, err := parse(fs, args)
+	if err != nil || len(rest) != 1 {
+		return orUsage(err, "give one sign-in name")
+	}
+	in := gateway.PersonArg{Org: *org, Login: rest[0]}
+	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "person.sign_out", in, nil) })
 }
 
 func runPersonRole(ctx context.Context, c *console, args []string) error {

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"postern/gateway/auth"
+	"postern/gateway/clinic/staff"
 	"postern/gateway/edge/web"
+	"postern/gateway/store"
 )
 
 // accountData is the dot of the account page.
@@ -15,6 +17,7 @@ type accountData struct {
 	Zones    []string
 	Factors  factors
 	Keys     bool // passkeys can be had here
+	Lately   []lateLine
 }
 
 type sessionLine struct {
@@ -25,17 +28,41 @@ type sessionLine struct {
 
 func (d *door) accountData(q *web.Request) (accountData, error) {
 	data := accountData{Least: auth.MinPassword, Zones: zones(), Keys: d.keys != nil}
-	all, err := d.Store.Sessions(q.Context(), q.Org, q.Person.ID)
-	if err != nil {
+	var err error
+	if data.Sessions, err = d.sessions(q, q.Person); err != nil {
+		return data, err
+	}
+	if data.Lately, err = d.lately(q, q.Person); err != nil {
 		return data, err
 	}
 	data.Factors, err = d.factors(q.Context(), q.Person)
+	return data, err
+}
+
+// sessions are the browsers in which a person is signed in now.
+func (d *door) sessions(q *web.Request, p staff.Person) (out []sessionLine, err error) {
+	all, err := d.Store.Sessions(q.Context(), p.Org, p.ID)
 	for _, s := range all {
 		if s.Alive(q.Now) {
-			data.Sessions = append(data.Sessions, sessionLine{s, s.Hash[:16], s.Hash == q.Session.Hash})
+			out = append(out, sessionLine{s, s.Hash[:16], s.Hash == q.Session.Hash})
 		}
 	}
-	return data, err
+	return out, err
+}
+
+// endSession ends the session of a person that a form names by the beginning of its hash.
+func (d *door) endSession(q *web.Request, p staff.Person, which string, action string, detail map[string]any) error {
+	all, err := d.Store.Sessions(q.Context(), p.Org, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.Hash[:16] == which {
+			detail["where"] = s.Agent
+			return d.Store.EndSession(q.Context(), p.Org, p.ID, s.Hash, entry(q, p, action, detail))
+		}
+	}
+	return web.ErrNotFound
 }
 
 func (d *door) showAccount(q *web.Request) error {
@@ -96,16 +123,8 @@ func (d *door) endSessions(q *web.Request) error {
 		q.Forget()
 		return q.See("/sign-in", "You are signed out everywhere.")
 	default:
-		all, err := d.Store.Sessions(ctx, q.Org, q.Person.ID)
-		if err != nil {
+		if err := d.endSession(q, q.Person, which, "person.sign_out", map[string]any{}); err != nil && !errors.Is(err, web.ErrNotFound) && !errors.Is(err, store.ErrNotFound) {
 			return err
-		}
-		for _, s := range all {
-			if s.Hash[:16] == which {
-				if err := d.Store.EndSession(ctx, q.Org, q.Person.ID, s.Hash, entry(q, q.Person, "person.sign_out", map[string]any{"where": s.Agent})); err != nil {
-					return err
-				}
-			}
 		}
 		return q.See("/account", "That browser is signed out.")
 	}

@@ -98,7 +98,7 @@ func Routes(s Services) []web.Route {
 }
 
 func page(name string) *web.Template {
-	return web.Parse(files, name+".html", "mark.html", "passkey.html", "fields.html")
+	return web.Parse(files, name+".html", "mark.html", "passkey.html", "fields.html", "lately.html")
 }
 
 // entrance is how people get in.

@@ -122,6 +122,10 @@ func TestPasskeys(t *testing.T) {
 		t.Errorf("sessions %+v", sessions)
 	}
 
+	open("/account")
+	if row := js(`[...document.querySelectorAll("tr")].find((r) => r.innerText.includes("Front desk computer")).innerText`); strings.Contains(row, "not yet") {
+		t.Errorf("a passkey that was used says %q", row)
+	}
 	leave()
 	password()
 	until(t, ctx, "/sign-in/second")

@@ -96,7 +96,8 @@ type personData struct {
 	Zones    []string
 	Pools    []poolLine
 	Factors  factors
-	Sessions int
+	Sessions []sessionLine
+	Lately   []lateLine
 	Link     string // a one-time link, shown once
 	Days     int
 	Self     bool
@@ -192,12 +193,10 @@ func (d *door) personData(q *web.Request, p staff.Person) (personData, error) {
 	if data.Factors, err = d.factors(ctx, p); err != nil {
 		return data, err
 	}
-	all, err := d.Store.Sessions(ctx, q.Org, p.ID)
-	for _, s := range all {
-		if s.Alive(q.Now) {
-			data.Sessions++
-		}
+	if data.Sessions, err = d.sessions(q, p); err != nil {
+		return data, err
 	}
+	data.Lately, err = d.lately(q, p)
 	return data, err
 }
 
@@ -290,6 +289,14 @@ func (d *door) putPersonOut(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	back := "/settings/people/" + string(p.ID)
+	if which := q.PostForm.Get("which"); which != "" {
+		err := d.endSession(q, p, which, "person.signed_out", map[string]any{"by": "administrator"})
+		if err != nil && !errors.Is(err, web.ErrNotFound) && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return q.See(back, "That browser is signed out.")
+	}
 	but := ""
 	if p.ID == q.Person.ID {
 		but = q.Session.Hash
@@ -297,7 +304,7 @@ func (d *door) putPersonOut(q *web.Request) error {
 	if err := d.Store.EndSessions(q.Context(), q.Org, p.ID, but, entry(q, p, "person.signed_out", map[string]any{"by": "administrator"})); err != nil {
 		return err
 	}
-	return q.See("/settings/people/"+string(p.ID), "Signed out everywhere.")
+	return q.See(back, "Signed out everywhere.")
 }
 
 // rightsData is the dot of the page of what a person may do in one pool.

@@ -224,3 +224,69 @@ func TestNeitherOrganisationLearnsOfTheOther(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAdministratorSeesAndEndsSessions(t *testing.T) {
+	c := newClinic(t, "https://clinic.example", nil)
+	c.add(staff.Person{Login: "mia", Role: staff.Manager})
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	c.add(staff.Person{ID: "p-lake", Org: "o-2", Login: "lake", Role: staff.Nurse})
+	mia, one, two, lake := c.browser().signIn("mia"), c.browser(), c.browser().signIn("dana"), c.browser().signIn("lake@lake.example")
+	one.peer = "198.51.100.9"
+	one.signIn("dana")
+	mia.get("/settings/people/p-dana")
+	all := regexp.MustCompile(`name="which" value="([0-9a-f]{16})"`).FindAllStringSubmatch(mia.page, -1)
+	if len(all) != 2 || !mia.says("198.51.100.9") || !mia.says("Firefox on Windows") || mia.says(one.secret()) {
+		t.Fatalf("%d sessions on the page", len(all))
+	}
+	sessions, err := c.db.Sessions(t.Context(), "o-2", "p-lake")
+	c.ok(err)
+	mia.post("/settings/people/p-dana/out", "which", sessions[0].Hash[:16])
+	mia.get("/settings/people/p-dana").post("/settings/people/p-lake/out", "which", sessions[0].Hash[:16])
+	if mia.code != http.StatusNotFound || !lake.in() {
+		t.Errorf("another organisation's session: %d", mia.code)
+	}
+	mia.get("/settings/people/p-dana").post("/settings/people/p-dana/out", "which", all[0][1])
+	if left := boolInt(one.in()) + boolInt(two.in()); left != 1 {
+		t.Errorf("%d of two browsers are signed in after one was ended", left)
+	}
+	if mia.get("/settings/people/p-dana").post("/settings/people/p-dana/out"); one.in() || two.in() || !mia.in() {
+		t.Error("signing somebody out everywhere")
+	}
+	if !c.audited("o-1", "mia", "person.signed_out") {
+		t.Error("not in the audit")
+	}
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestWhatHappenedLately is on one's own account page and on the administrator's of that person, and nobody else's.
+func TestWhatHappenedLately(t *testing.T) {
+	c := newClinic(t, "https://clinic.example", nil)
+	c.add(staff.Person{Login: "mia", Role: staff.Manager})
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	c.add(staff.Person{ID: "p-dana2", Org: "o-2", Login: "dana", Role: staff.Nurse})
+	thief := c.browser()
+	thief.peer = "203.0.113.66"
+	thief.get("/sign-in").post("/sign-in", "login", "dana", "password", "guess one")
+	thief.post("/sign-in", "login", "dana", "password", "guess two")
+	c.ok(c.db.TellFailures(t.Context()))
+	mia := c.browser().signIn("mia")
+	mia.get("/settings/people/p-dana").post("/settings/people/p-dana/link")
+	dana := c.browser().signIn("dana").get("/account")
+	for _, want := range []string{"2 wrong passwords from 203.0.113.66", "Link for a new password made, by mia", "Signed in by password from 192.0.2.7"} {
+		if !dana.says(want) {
+			t.Errorf("the account page does not say %q", want)
+		}
+		if !mia.get("/settings/people/p-dana").says(want) {
+			t.Errorf("the administrator's page does not say %q", want)
+		}
+	}
+	if lake := c.browser().signIn("dana@lake.example").get("/account"); lake.says("203.0.113.66") || lake.says("by mia") {
+		t.Error("somebody of that name elsewhere is told")
+	}
+}
