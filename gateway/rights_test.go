@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"postern/gateway/auth"
+	"postern/gateway/clinic/rule"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
@@ -241,6 +242,7 @@ func TestRights(t *testing.T) {
 			}
 		}
 	}
+	addresses(&table)
 	golden := filepath.Join("testdata", "rights.txt")
 	if os.Getenv("POSTERN_UPDATE") == "1" {
 		if err := os.WriteFile(golden, table.Bytes(), 0o644); err != nil {
@@ -250,6 +252,35 @@ func TestRights(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	if err != nil || !bytes.Equal(want, table.Bytes()) {
 		t.Errorf("the table of rights is not the one in %s: look at what changed and, if it is meant, run POSTERN_UPDATE=1 go test ./gateway -run TestRights (%v)", golden, err)
+	}
+}
+
+// addresses tells from which address each caller may write and send: a team's, another team's, and one person's own.
+func addresses(table *bytes.Buffer) {
+	own := rule.Origin{Pools: []string{wildcardPool}, Owner: "p-physician"}
+	for _, at := range []struct {
+		name   string
+		origin rule.Origin
+	}{{"an address of the team", rule.Origin{Pools: []string{wildcardPool}}}, {"an address of another team", rule.Origin{Pools: []string{"other"}}}, {"the physician's own address", own}} {
+		fmt.Fprintf(table, "\nfrom %s\n", at.name)
+		for _, c := range []staff.Category{staff.Referral, staff.Sensitive} {
+			for _, l := range []staff.Level{staff.Draft, staff.Send} {
+				var yes []string
+				for _, x := range callers() {
+					var broken []staff.BreakGlass
+					if x.broken {
+						broken = []staff.BreakGlass{{Person: x.person.ID, Pool: wildcardPool, Until: time.Time{}.Add(time.Hour)}}
+					}
+					if x.person.ID != "" && x.person.Org == "o-1" && at.origin.Lets(x.person, staff.Of(x.person, x.in, broken, time.Time{}), c, l) {
+						yes = append(yes, x.name)
+					}
+				}
+				if len(yes) == 0 {
+					yes = []string{"nobody"}
+				}
+				fmt.Fprintf(table, "  %s, %s: %s\n", l, c, strings.Join(yes, " · "))
+			}
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func TestWeek(t *testing.T) {
 		"hours":     {work.New, "", "", 0, false, false},
 		"castelnau": {work.Taken, "nora", staff.Discharge, 0, true, false},
 		"marchetti": {work.Taken, "sam", staff.Referral, 0, false, false},
-		"lipids":    {work.Taken, "mia", "", 0, false, false}, // a FHIR collection does not say what it is
+		"lipids":    {work.Taken, "mia", staff.Result, 0, false, false}, // by the report in the FHIR bundle
 		"sensitive": {work.New, "", staff.Referral, 0, false, true},
 		"ekberg":    {work.New, "", staff.Referral, 0, false, false},
 		"pyke":      {work.New, "", staff.Result, 0, false, false},

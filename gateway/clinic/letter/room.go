@@ -33,7 +33,9 @@ func (r Room) Refuse(there []File, name string, size int64) string {
 }
 
 // String is the room in words.
-func (r Room) String() string { return fmt.Sprintf("%d files, %s together", r.Files, megabytes(r.Octets)) }
+func (r Room) String() string {
+	return fmt.Sprintf("%d files, %s together", r.Files, megabytes(r.Octets))
+}
 
 func megabytes(n int64) string {
 	if n < 1<<20 {

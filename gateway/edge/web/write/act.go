@@ -81,6 +81,9 @@ func (p *pen) send(q *web.Request, d letter.Draft) error {
 	if d.SignFor != "" && may < staff.Sign {
 		return p.again(q, d, func(x *draftData) { x.Stored = true }, &web.Refusal{Text: "You may not sign for " + d.SignFor + "."})
 	}
+	if err := p.mayFrom(q, d, staff.Send); err != nil {
+		return p.again(q, d, func(x *draftData) { x.Stored = true }, err)
+	}
 	id, r, err := p.Desk.Send(q.Context(), q.Person, d, q.PostForm.Get("confirm"))
 	var met *work.Collision
 	if errors.As(err, &met) {

@@ -56,7 +56,7 @@ func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draft
 	if data.Teams, err = p.teams(q); err != nil {
 		return data, err
 	}
-	if data.From, err = p.addresses(q); err != nil {
+	if data.From, err = p.from(q, d, staff.Draft); err != nil {
 		return data, err
 	}
 	if data.Templates, err = p.Store.Templates(q.Context(), q.Org); err != nil {
@@ -87,6 +87,9 @@ func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draft
 	}
 	if fill != nil {
 		fill(&data)
+	}
+	if data.Stored && !slices.ContainsFunc(data.From, func(a addr.Address) bool { return a.Key() == d.From.Key() }) {
+		data.From = append(data.From, d.From) // as its writer chose it: who may not send from it is told so, and nothing is exchanged
 	}
 	if data.Stored {
 		data.Action = "/write/draft/" + string(d.ID)
@@ -128,18 +131,19 @@ func (p *pen) fresh(q *web.Request) (letter.Draft, error) {
 	if len(teams) == 0 {
 		return letter.Draft{}, &web.Refusal{Text: "You belong to no team that you may write for."}
 	}
-	from, err := p.addresses(q)
-	if err != nil {
-		return letter.Draft{}, err
-	}
-	if len(from) == 0 {
-		return letter.Draft{}, &web.Refusal{Text: "No Direct address of yours leads here yet: ask your administrator for one (postern address add)."}
-	}
 	at := teams[0].ID
 	if want := q.URL.Query().Get("team"); slices.ContainsFunc(teams, func(t pool.Pool) bool { return t.ID == want }) {
 		at = want
 	}
-	d := letter.Begin(q.Person, letter.New, at, from[0], nil, q.Now)
+	d := letter.Begin(q.Person, letter.New, at, addr.Address{}, nil, q.Now)
+	from, err := p.from(q, d, staff.Draft)
+	if err != nil {
+		return letter.Draft{}, err
+	}
+	if len(from) == 0 {
+		return letter.Draft{}, &web.Refusal{Text: "No Direct address of yours or of your teams leads here yet. Whoever looks after the gateway adds one (postern address add); the rules say whose it is."}
+	}
+	d.From = from[0]
 	if to, err := addr.Parse(q.URL.Query().Get("to")); err == nil {
 		d.To = []addr.Address{to}
 	}
@@ -386,15 +390,12 @@ func (p *pen) placed(q *web.Request, d *letter.Draft) error {
 		return &web.Invalid{Field: "category", Text: "You may not write messages of this category for this team."}
 	}
 	if from := f.Get("from"); from != "" {
-		all, err := p.addresses(q)
-		if err != nil {
-			return err
+		if d.From, err = addr.Parse(from); err != nil {
+			return &web.Invalid{Field: "from", Text: "That is not an address."}
 		}
-		i := slices.IndexFunc(all, func(a addr.Address) bool { return a.String() == from })
-		if i < 0 {
-			return &web.Invalid{Field: "from", Text: "That is not an address of yours."}
-		}
-		d.From = all[i]
+	}
+	if err := p.mayFrom(q, *d, staff.Draft); err != nil {
+		return err
 	}
 	return p.signed(q, d, scope)
 }

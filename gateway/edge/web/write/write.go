@@ -5,7 +5,8 @@
 // may; each of the two is recorded. Check and Send say the same about a draft: Send asks once more at its own moment.
 //
 // What may be done with a draft follows its team and category (staff.Rights.On): Draft to write it, Send to send it,
-// Sign to sign it for a physician. A draft is its writer's, and while it is asked for also of those who may send.
+// Sign to sign it for a physician. It leaves from an address of the person's own, of a team they have that level in
+// (rule.Origin), or from the one that the message came to which it answers. A draft is its writer's, and while it is asked for also of those who may send.
 //
 // Limits: those of package letter; PageLines lines of a list.
 package write
@@ -130,11 +131,6 @@ func (p *pen) teams(q *web.Request) ([]pool.Pool, error) {
 		}
 	}
 	return out, err
-}
-
-// addresses are those a message may leave from: the organisation's own that lead to an inbox.
-func (p *pen) addresses(q *web.Request) ([]addr.Address, error) {
-	return p.Store.InboxAddresses(q.Context(), q.Org)
 }
 
 // level is what the person may do with a draft: by its team and category, as sensitive where it answers what is, and
