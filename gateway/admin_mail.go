@@ -37,6 +37,9 @@ func (a Admin) Send(ctx context.Context, in Send, body io.Reader) (message.ID, e
 	if !mb.Known {
 		return "", fmt.Errorf("gateway: %s is not an address of ours: `postern address add %s` first", in.From, in.From)
 	}
+	if err := a.s.Admit(ctx, 0); err != nil {
+		return "", fmt.Errorf("%w (`postern status` says since when); the message was not taken", err)
+	}
 	sub := message.Submission{Org: mb.Org, Edge: message.EdgeCLI, Principal: a.actor, From: in.From,
 		Recipients: in.Recipients, Purpose: in.Purpose, IdempotencyKey: in.Key}
 	if len(in.Asked) == sha256.Size {

@@ -13,6 +13,7 @@ import (
 	"postern/gateway/clinic/letter"
 	"postern/gateway/clinic/patient"
 	"postern/gateway/clinic/staff"
+	"postern/gateway/edge/web"
 	"postern/gateway/message"
 	"postern/gateway/store"
 	"postern/smime/addr"
@@ -143,6 +144,9 @@ func (l letters) submit(ctx context.Context, who staff.Person, d letter.Draft, m
 	}
 	if id, err := l.left(ctx, d); err != nil || id != "" {
 		return id, err
+	}
+	if err := l.s.Admit(ctx, 0); err != nil {
+		return "", &web.Refusal{Text: "No messages are taken for sending just now. This one was not sent, and its draft is kept: send it in a few minutes, or ask your administrator."}
 	}
 	pr, pw := io.Pipe()
 	done := make(chan struct{})

@@ -79,6 +79,9 @@ func TestADrainingGatewayTakesNothingNew(t *testing.T) {
 	if err := w.hospital.Admit(w.ctx, 1000); err == nil || !strings.Contains(err.Error(), "draining") {
 		t.Fatalf("admitted while draining: %v", err)
 	}
+	if _, err := w.hospital.Send(w.ctx, w.note(w.dr, w.intake), w.dr, w.intake); err == nil || !strings.Contains(err.Error(), "draining") || !strings.Contains(err.Error(), "not taken") {
+		t.Errorf("sent while draining: %v", err)
+	}
 	w.mode(w.hospital, "resume")
 	w.ok(w.hospital.Admit(w.ctx, 1000))
 }

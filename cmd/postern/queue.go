@@ -66,8 +66,8 @@ Example: postern queue pause
 `, queueMode("pause")},
 		{"queue drain", "take no new mail and work off what waits", `Usage: postern queue drain [--wait D] [-c FILE]
 
-New mail is put off (SMTP 452, senders try again) until ` + "`postern queue resume`" + `, restarts included. --wait D waits
-up to D until nothing but clocks is left.
+New mail is put off (SMTP 452, senders try again; postern send and the pages refuse it) until
+` + "`postern queue resume`" + `, restarts included. --wait D waits up to D until nothing but clocks is left.
 
 Exit codes: 0 draining (with --wait: drained), 1 failed, 2 used wrongly, 3 not drained within D.
 Example: postern queue drain --wait 10m
