@@ -27,9 +27,11 @@ type heard struct {
 // kinds are those of the values bound at one place.
 type kinds map[reflect.Kind]bool
 
-// listen hears what a site's store is sent from now on.
+// listen opens a site's store anew and hears what it is sent from now on.
 func (s *site) listen(t testing.TB) *heard {
 	t.Helper()
+	ok(t, s.Close())
+	s.open(t)
 	h := &heard{all: map[string][]any{}, kinds: map[string][]kinds{}}
 	ok(t, s.Listen(s.path, func(query string, args []driver.NamedValue) {
 		h.mu.Lock()
@@ -108,8 +110,6 @@ func TestListsUseTheirIndexes(t *testing.T) {
 func TestFurtherPartsUseTheirIndexes(t *testing.T) {
 	c := newTeams(t)
 	e := c.filed(t, "m-1", store.Place{})
-	c.Close()
-	c.open(t)
 	h := c.listen(t)
 	db, err := sql.Open("sqlite", "file:"+c.path)
 	ok(t, err)

@@ -94,8 +94,6 @@ func partOf(text string, sent map[string][]kinds) bool {
 func everythingAsked(t *testing.T) map[string][]kinds {
 	t.Helper()
 	c := newTeams(t)
-	ok(t, c.Close())
-	c.open(t)
 	h := c.listen(t)
 	f := filler{t: t, now: c.now, certificates: authorities(t, "o", "p"), constants: typedConstants(t)}
 	for f.round = range rounds {
