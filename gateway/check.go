@@ -34,6 +34,7 @@ func (s *Site) Check(ctx context.Context) []Finding {
 		add("ok", "dns", "zones are copied by %s", strings.Join(slices.Sorted(maps.Keys(s.Config.DNS.Secondary)), ", "))
 	}
 	s.checkBundles(ctx, add)
+	s.checkTeams(ctx, add)
 	s.checkWeb(ctx, add)
 	domains, err := s.Store.Domains(ctx)
 	if err != nil {

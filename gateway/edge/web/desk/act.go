@@ -23,6 +23,10 @@ func (d *desk) act(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	insisted := q.PostForm.Get("insist") == "yes"
+	if err := d.unseen(q, c); err != nil && !insisted {
+		return d.againOn(q, err)
+	}
 	after, err := q.Work.Apply(c, who, q.Now)
 	if err != nil {
 		return d.againOn(q, err)
@@ -47,6 +51,9 @@ func (d *desk) act(q *web.Request) error {
 	}
 	if c.Act == work.SetSensitive {
 		detail["sensitive"] = c.Sensitive
+	}
+	if insisted {
+		detail["insisted"] = true
 	}
 	if err := d.Store.ChangeWork(q.Context(), after, note, entry(q, "work.act", string(q.Work.ID), detail)); err != nil {
 		return d.againOn(q, err)
@@ -130,6 +137,11 @@ func (d *desk) againOn(q *web.Request, err error) error {
 	if errors.As(err, &r) {
 		err = &web.Refusal{Text: r.Text}
 	}
+	var unseen *unseenError
+	insist := ""
+	if errors.As(err, &unseen) {
+		insist, err = q.PostForm.Get("act"), &web.Refusal{Text: unseen.text + " Choose another way, or do it all the same below."}
+	}
 	var refusal *web.Refusal
 	var invalid *web.Invalid
 	if !errors.As(err, &refusal) && !errors.As(err, &invalid) {
@@ -147,7 +159,7 @@ func (d *desk) againOn(q *web.Request, err error) error {
 	if perr != nil {
 		return perr
 	}
-	p.Back = web.Local(cmp.Or(q.PostForm.Get("next"), "/work"))
+	p.Back, p.Insist, p.To = web.Local(cmp.Or(q.PostForm.Get("next"), "/work")), insist, q.PostForm.Get("to")
 	return q.Again(d.item, "Message", p, err)
 }
 

@@ -58,6 +58,7 @@ type homePage struct {
 	Senders                                       []sender
 	CanSeeHeld                                    bool
 	Empty                                         []team // teams that nobody belongs to, for who can mend it
+	Orphans                                       []team // teams for which nobody answers who is here
 	Quiet                                         bool
 	Body                                          template.HTML // the live piece, and how it is recognised
 	Seen                                          string
@@ -151,9 +152,12 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 			if members[v.ID] == 0 {
 				p.Empty = append(p.Empty, team{ID: v.ID, Name: v.Name})
 			}
+			if h.orphan(v) {
+				p.Orphans = append(p.Orphans, team{ID: v.ID, Name: v.Name})
+			}
 		}
 	}
-	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Asked)+len(p.Hidden)+len(p.Empty) == 0
+	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Asked)+len(p.Hidden)+len(p.Empty)+len(p.Orphans) == 0
 	return p, nil
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/inbox"
-	"postern/gateway/clinic/pool"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
@@ -50,7 +49,9 @@ type itemPage struct {
 
 	Categories []staff.Category
 	Colleagues []staff.Person // whom it can be passed to
-	Pools      []pool.Pool    // where it can be passed to
+	Pools      []destination  // where it can be passed to
+	To         string         // what was chosen before
+	Insist     string         // the act that was refused because nobody could see the message then
 	Tomorrow   string
 	Back       string
 	Answers    []wayOn // reply, forward …
@@ -207,10 +208,8 @@ func (d *desk) ways(q *web.Request, h house, p *itemPage) error {
 			return err
 		}
 		p.Colleagues = slices.DeleteFunc(p.Colleagues, func(c staff.Person) bool { return c.ID == e.Owner })
-		for _, v := range h.Pools {
-			if v.ID != e.Pool {
-				p.Pools = append(p.Pools, v)
-			}
+		if p.Pools, err = d.destinations(q, h, e); err != nil {
+			return err
 		}
 	}
 	if d.Answer != nil && p.Work {

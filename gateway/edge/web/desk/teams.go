@@ -19,6 +19,7 @@ type teamLine struct {
 	OwnerName string
 	Members   int
 	Blind     bool // sensitive messages may come, and none of its members may open them
+	Orphan    bool // who answered for it is not here any more
 }
 
 func (d *desk) showTeams(q *web.Request) error {
@@ -32,9 +33,15 @@ func (d *desk) showTeams(q *web.Request) error {
 		if err != nil {
 			return err
 		}
-		out = append(out, teamLine{p, h.Person(p.Owner), len(ms), blind(q, h, p.ID, ms)})
+		out = append(out, teamLine{p, h.Person(p.Owner), len(ms), blind(q, h, p.ID, ms), h.orphan(p)})
 	}
 	return q.Page(d.teams, "Teams", out)
+}
+
+// orphan reports that nobody who is here answers for a team.
+func (h house) orphan(p pool.Pool) bool {
+	owner, ok := h.People[p.Owner]
+	return !ok || owner.Disabled
 }
 
 // blind reports that nobody of a team may open what is sensitive.
@@ -57,6 +64,7 @@ type teamPage struct {
 	Levels     []staff.Level
 	Categories []staff.Category
 	Blind      bool
+	Orphan     string // who answered for it and is not here any more; "" where somebody does
 	CanPeople  bool
 	Open       string
 }
@@ -122,6 +130,9 @@ func (d *desk) teamOf(q *web.Request) (teamPage, error) {
 		return p, err
 	}
 	p.Blind = blind(q, h, id, ms)
+	if h.orphan(p.Pool) {
+		p.Orphan = h.Person(p.Pool.Owner)
+	}
 	for _, v := range p.People {
 		if list, ok := ms[v.ID]; ok {
 			p.Members = append(p.Members, memberOf(v, id, list))
