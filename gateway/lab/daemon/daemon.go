@@ -81,11 +81,20 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// place is a new folder that may be entered whatever the process's mask was at the moment it was made: a gateway that
-// starts beside it narrows the mask while it makes its socket.
+// maxPlace is how long the path of a folder may be in which a server makes sockets (unix(7): 107 octets with their names).
+const maxPlace = 80
+
+// place is a new folder that is not too deep for sockets, and that may be entered whatever the process's mask is.
 func place(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
+	if len(dir) > maxPlace {
+		var err error
+		if dir, err = os.MkdirTemp("/tmp", "postern-lab-"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func Start(t testing.TB, settings ...string) *Server {
 	if os.Geteuid() != 0 {
 		peer.Missing(t, "Postfix needs root to start")
 	}
-	dir, err := os.MkdirTemp("", "postfix-lab-")
+	dir, err := os.MkdirTemp("/tmp", "postfix-lab-") // its user enters all folders above, and the names of its sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,11 @@ func (s *Server) configure(t testing.TB, settings []string) {
 	for _, d := range []string{"etc", "queue", "data", "mail"} {
 		must(t, os.MkdirAll(filepath.Join(s.Dir, d), 0o755))
 	}
-	must(t, os.Chmod(s.Dir, 0o755))
 	must(t, os.WriteFile(filepath.Join(s.Dir, "etc/main.cf"), []byte(strings.ReplaceAll(main, "DIR", s.Dir)), 0o644))
 	must(t, os.WriteFile(filepath.Join(s.Dir, "etc/master.cf"), fmt.Appendf(nil, master, s.Addr), 0o644))
+	for name, mode := range map[string]os.FileMode{"": 0o755, "etc": 0o755, "queue": 0o755, "data": 0o755, "mail": 0o755, "etc/main.cf": 0o644, "etc/master.cf": 0o644} {
+		must(t, os.Chmod(filepath.Join(s.Dir, name), mode)) // whatever the mask is
+	}
 	run(t, "chown", "postfix", filepath.Join(s.Dir, "data"), filepath.Join(s.Dir, "mail"))
 }
 
