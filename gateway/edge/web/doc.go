@@ -64,6 +64,8 @@
 //
 // It does not store anything and decides nothing about messages.
 //
-// Limits: MaxForm octets of a form, MaxFields of them, a Route's Upload of a file; MaxConnections, MaxPerPeer
-// of them from one address, MaxAtOnce requests at work, MaxStreams streams and MaxStreamsEach of one person; a minute for an answer.
+// Limits: MaxForm octets of a form, MaxPublic of who is not signed in, MaxFields of them, a Route's Upload of a file;
+// MaxConnections, MaxPerPeer of them from one address, MaxOfOneLine requests on one HTTP/2 connection, MaxAtOnce requests at
+// work, MaxAtOnceEach of one peer, MaxStreams streams and MaxStreamsEach of one person; a minute for an answer, a quarter of
+// that for a stranger's form.
 package web

@@ -110,6 +110,10 @@ func (s *Server) fromOutside(r *http.Request) bool {
 // which comes first.
 func (q *Request) form() error {
 	limit := max(q.route.Upload, MaxForm)
+	if !q.SignedIn() { // what a stranger sends is small and comes at once
+		limit = MaxPublic
+		_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(strangerTime)) // the system's time, not ours; none to set in a test's recorder
+	}
 	q.Body = http.MaxBytesReader(q.w, q.Body, limit)
 	kind, params, err := mime.ParseMediaType(q.Header.Get("Content-Type"))
 	if q.route.Upload > 0 && err == nil && kind == "multipart/form-data" {
@@ -131,7 +135,10 @@ func (q *Request) form() error {
 		return errToken
 	}
 	if err := q.ParseForm(); err != nil {
-		return tooMuch(err)
+		return unread(err)
+	}
+	if !q.SignedIn() {
+		_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(answerTime)) // as for others: what is read now is whether the browser left
 	}
 	n := 0
 	for _, v := range q.PostForm {

@@ -23,10 +23,11 @@ import (
 
 // Limits of what one request brings.
 const (
-	MaxForm   = 1 << 20  // octets of an ordinary form
-	MaxFields = 2000     // fields of one
-	MaxUpload = 64 << 20 // octets of the largest upload a route may take
-	maxNotice = 300      // octets of a one-time notice
+	MaxForm   = 1 << 20   // octets of an ordinary form
+	MaxPublic = 256 << 10 // octets of a form of somebody who is not signed in
+	MaxFields = 2000      // fields of one
+	MaxUpload = 64 << 20  // octets of the largest upload a route may take
+	maxNotice = 300       // octets of a one-time notice
 )
 
 // Request is one request of a page, after the frame has let it through.
@@ -49,7 +50,8 @@ type Request struct {
 	parts   *multipart.Reader
 	alerts  []Alert
 	wrote   bool
-	sending bool // a file, of which the browser cannot tell that it is cut off
+	idle    func() // this request is not at work any more
+	sending bool   // a file, of which the browser cannot tell that it is cut off
 }
 
 // SignedIn tells whether a person is signed in.
@@ -253,7 +255,7 @@ func (q *Request) Parts(f func(File) error) error {
 			return nil
 		}
 		if err != nil {
-			return tooMuch(err)
+			return unread(err)
 		}
 		if fields++; fields > MaxFields {
 			return &Refusal{"The form has too many fields."}
@@ -262,14 +264,14 @@ func (q *Request) Parts(f func(File) error) error {
 			if p.FileName() == "" {
 				continue // a file field left empty
 			}
-			if err := f(File{p.FormName(), SafeName(p.FileName()), p.Header.Get("Content-Type"), p}); err != nil {
+			if err := f(File{p.FormName(), SafeName(p.FileName()), p.Header.Get("Content-Type"), sent{p}}); err != nil {
 				return tooMuch(err)
 			}
 			continue
 		}
 		v, err := io.ReadAll(io.LimitReader(p, int64(MaxForm-octets)+1))
 		if err != nil {
-			return tooMuch(err)
+			return unread(err)
 		}
 		if octets += len(v); octets > MaxForm {
 			return &Refusal{"The text of the form is too long."}
@@ -278,9 +280,32 @@ func (q *Request) Parts(f func(File) error) error {
 	}
 }
 
+// sent is what a browser sends, with a refusal in place of an error.
+type sent struct{ io.Reader }
+
+func (s sent) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		err = unread(err)
+	}
+	return n, err
+}
+
+// unread is the refusal of a form that was too large, broke off, came too slowly or is none: no fault of ours.
+func unread(err error) error {
+	var refusal *Refusal
+	if err = tooMuch(err); errors.As(err, &refusal) {
+		return err
+	}
+	return &Refusal{"The form did not come whole. Please send it again."}
+}
+
 // tooMuch is the refusal in place of an error that says so.
 func tooMuch(err error) error {
 	var large *http.MaxBytesError
+	if errors.As(err, &large) && large.Limit < 1<<20 {
+		return &Refusal{fmt.Sprintf("That is more than the %d KiB that may be sent at once.", large.Limit>>10)}
+	}
 	if errors.As(err, &large) {
 		return &Refusal{fmt.Sprintf("That is more than the %d MiB that may be sent at once.", large.Limit>>20)}
 	}

@@ -24,9 +24,12 @@ import (
 const (
 	MaxConnections = 2000
 	MaxPerPeer     = 500 // of them, from one peer (crowd.Peer) that is no proxy of ours
-	MaxAtOnce      = 256 // requests at work, streams apart
+	MaxAtOnce      = 256 // requests at work; a stream is none once it began
+	MaxAtOnceEach  = 96  // of them, from one peer
+	MaxOfOneLine   = 100 // requests at work on one HTTP/2 connection
 	headerTime     = 10 * time.Second
 	answerTime     = time.Minute
+	strangerTime   = 15 * time.Second // for the form of somebody who is not signed in
 	downloadTime   = 30 * time.Minute
 	idleTime       = 2 * time.Minute
 	graceTime      = 10 * time.Second
@@ -63,7 +66,7 @@ type Server struct {
 	home    string
 	assets  map[string]string // name → path with hash
 	oops    *Template
-	busy    chan struct{}
+	busy    busy
 	streams streams
 	stopped chan struct{} // closed when Serve is to end
 	stop    func()
@@ -89,7 +92,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("web: nobody knows sessions or objects")
 	}
 	s := &Server{cfg: c, origin: "https://" + strings.ToLower(u.Host), host: strings.ToLower(u.Host), home: "/", assets: map[string]string{},
-		oops: Parse(frameFiles, "asset/oops.html"), busy: make(chan struct{}, MaxAtOnce), stopped: make(chan struct{})}
+		oops: Parse(frameFiles, "asset/oops.html"), busy: busy{each: map[netip.Prefix]int{}}, stopped: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	s.routes = append(Files(frameFiles, "asset/style.css", "asset/frame.js", "asset/icon.svg"), c.Routes...)
 	if s.mux, err = s.table(s.routes); err != nil {
@@ -121,7 +124,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		l = tls.NewListener(l, tc)
 	}
 	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTime, ReadTimeout: answerTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: MaxOfOneLine}, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -192,16 +195,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route) {
 		s.turnAway(w, err)
 		return
 	}
-	if !route.Quiet {
-		select {
-		case s.busy <- struct{}{}:
-			defer func() { <-s.busy }()
-		default:
-			s.turnAway(w, nil)
-			return
-		}
+	leave, ok := s.busy.enter(peer)
+	if !ok {
+		s.turnAway(w, nil)
+		return
 	}
-	q := &Request{Request: r, Now: began.UTC(), Peer: peer, s: s, w: w, route: &route}
+	defer leave()
+	q := &Request{Request: r, Now: began.UTC(), Peer: peer, s: s, w: w, route: &route, idle: leave}
 	err = s.answer(q)
 	if err != nil {
 		s.fail(q, err)

@@ -72,6 +72,7 @@ func (q *Request) Stream(f func(send func(event string, data any) error) error) 
 		return nil
 	}
 	defer q.s.streams.leave(who)
+	q.idle()
 	ctx, cancel := context.WithTimeout(q.Context(), streamLife)
 	defer cancel()
 	q.Request = q.WithContext(ctx)
