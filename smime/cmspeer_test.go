@@ -108,7 +108,7 @@ type gpgsm struct {
 
 func newGPGSM(t testing.TB) tool {
 	g := &gpgsm{bin: peer.Need(t, "gpgsm"), known: map[string]bool{}}
-	home, err := os.MkdirTemp("", "g") // its socket's path must be short
+	home, err := os.MkdirTemp("/tmp", "g") // its socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}

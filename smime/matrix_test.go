@@ -115,6 +115,8 @@ func TestReceiveKeyAgreement(t *testing.T) {
 	}
 	schemes := []scheme{
 		{"X9.63 SHA-1", "1.3.133.16.840.63.0.2", crypto.SHA1, false},
+		{"X9.63 SHA-224", "1.3.132.1.11.0", crypto.SHA224, false},
+		{"cofactor X9.63 SHA-224", "1.3.132.1.14.0", crypto.SHA224, false},
 		{"X9.63 SHA-256", "1.3.132.1.11.1", crypto.SHA256, false},
 		{"X9.63 SHA-384", "1.3.132.1.11.2", crypto.SHA384, false},
 		{"X9.63 SHA-512", "1.3.132.1.11.3", crypto.SHA512, false},
@@ -139,7 +141,7 @@ func TestReceiveKeyAgreement(t *testing.T) {
 					msg: envelope(kariOptions{kdf: s.kdf, hash: s.hash, hkdf: s.hkdf, ukm: []byte("salt"), wrapNull: true, ski: true})})
 		}
 		list = append(list,
-			situation{name: kind + " damaged wrap", msg: envelope(kariOptions{kdf: schemes[1].kdf, hash: crypto.SHA256, damage: true}), want: cms.ReasonUndecryptable},
+			situation{name: kind + " damaged wrap", msg: envelope(kariOptions{kdf: "1.3.132.1.11.1", hash: crypto.SHA256, damage: true}), want: cms.ReasonUndecryptable},
 			situation{name: kind + " unknown scheme", msg: envelope(kariOptions{kdf: "1.2.3.4", hash: crypto.SHA256}), want: cms.ReasonUnsupported})
 		checkAll(t, list, to.decrypt())
 	}

@@ -28,6 +28,8 @@ func schemeOf(o oid) (agreeScheme, bool) {
 	switch o {
 	case oidECDHSHA1, oidCofactorSHA1: // a KDF, not a signature: OpenSSL's default
 		return agreeScheme{crypto.SHA1, false, "ecdh-x963-sha1"}, !fips140.Enforced()
+	case oidECDHSHA224, oidCofactorSHA224:
+		return agreeScheme{crypto.SHA224, false, "ecdh-x963-sha224"}, true
 	case oidECDHSHA256, oidCofactorSHA256:
 		return agreeScheme{crypto.SHA256, false, "ecdh-x963-sha256"}, true
 	case oidECDHSHA384, oidCofactorSHA384:

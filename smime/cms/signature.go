@@ -1,11 +1,15 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/subtle"
 	"crypto/x509"
+	"encoding/binary"
+	"math/big"
 
 	"postern/smime/cms/ber"
 )
@@ -126,6 +130,8 @@ func (s scheme) verify(c *x509.Certificate, sum, message, value []byte) error {
 			ok = rsa.VerifyPKCS1v15(key, s.hash, sum, value) == nil
 		case familyPSS:
 			ok = rsa.VerifyPSS(key, s.hash, sum, value, &rsa.PSSOptions{SaltLength: s.salt, Hash: s.hash}) == nil
+			// The library takes a length of zero for "whatever it is".
+			ok = ok && (s.salt != 0 || unsalted(key, s.hash, value))
 		default:
 			return failf(ReasonMismatch, "%s signature with an RSA key", s.name)
 		}
@@ -149,4 +155,24 @@ func (s scheme) verify(c *x509.Certificate, sum, message, value []byte) error {
 		return failf(ReasonSignature, "the signature value does not verify")
 	}
 	return nil
+}
+
+// unsalted reports that a valid RSASSA-PSS signature has no salt: behind the zeros and the 01 of its data block
+// nothing comes (RFC 8017 §9.1.2). Everything here is public.
+func unsalted(key *rsa.PublicKey, h crypto.Hash, value []byte) bool {
+	bits := key.N.BitLen() - 1
+	m := new(big.Int).Exp(new(big.Int).SetBytes(value), big.NewInt(int64(key.E)), key.N)
+	if m.BitLen() > bits || (bits+7)/8 < h.Size()+2 {
+		return false
+	}
+	encoded := m.FillBytes(make([]byte, (bits+7)/8))
+	db, seed := encoded[:len(encoded)-h.Size()-1], encoded[len(encoded)-h.Size()-1:len(encoded)-1]
+	for at, counter := 0, uint32(0); at < len(db); counter++ { // MGF1, RFC 8017 appendix B.2.1
+		d := h.New()
+		d.Write(seed)
+		d.Write(binary.BigEndian.AppendUint32(nil, counter))
+		at += subtle.XORBytes(db[at:], db[at:], d.Sum(nil))
+	}
+	db[0] &= 0xff >> (8*len(encoded) - bits)
+	return len(bytes.TrimLeft(db, "\x00")) == 1
 }

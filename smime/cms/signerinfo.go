@@ -180,8 +180,8 @@ func (a *attributes) signingTime() (time.Time, error) {
 	return t, nil
 }
 
-// parseTime reads UTCTime or GeneralizedTime in UTC, with or without seconds in the former
-// (RFC 5652 §11.3 demands seconds; QUIRK: old senders leave them out).
+// parseTime reads UTCTime or GeneralizedTime. RFC 5652 §11.3 demands seconds and UTC; QUIRK: old senders leave the
+// seconds out of the former, and writers on Go's asn1 package give their own zone.
 func parseTime(e ber.Element) (time.Time, bool) {
 	if e.Class != ber.Universal || e.Constructed {
 		return time.Time{}, false
@@ -189,17 +189,17 @@ func parseTime(e ber.Element) (time.Time, bool) {
 	text := string(e.Content)
 	switch e.Tag {
 	case ber.TagUTCTime:
-		for _, layout := range []string{"060102150405Z", "0601021504Z"} {
+		for _, layout := range []string{"060102150405Z0700", "0601021504Z0700"} {
 			if t, err := time.Parse(layout, text); err == nil {
 				if t.Year() >= 2050 { // RFC 5280 §4.1.2.5.1
 					t = t.AddDate(-100, 0, 0)
 				}
-				return t, true
+				return t.UTC(), true
 			}
 		}
 	case ber.TagGeneralizedTime:
-		if t, err := time.Parse("20060102150405Z", text); err == nil {
-			return t, true
+		if t, err := time.Parse("20060102150405Z0700", text); err == nil {
+			return t.UTC(), true
 		}
 	}
 	return time.Time{}, false

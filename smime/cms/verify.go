@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/smime/cms/ber"
@@ -44,6 +45,9 @@ func (s *Signed) Verify(o VerifyOptions) ([]Verdict, error) {
 	for i := range s.Signers {
 		v := &check{si: &s.Signers[i], ctype: s.ctype, o: o}
 		err := v.run(s.certs)
+		if err != nil && ReasonOf(err) == ReasonNoCertificate && len(s.Skipped) > 0 {
+			err = failf(ReasonNoCertificate, "the message does not hold the signer's certificate in a form that can be read: %s", strings.Join(s.Skipped[:min(len(s.Skipped), 3)], ", "))
+		}
 		if err != nil {
 			r := ReasonOf(err)
 			if r == "" {
