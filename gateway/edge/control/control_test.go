@@ -40,9 +40,20 @@ func (echo) Do(_ context.Context, r control.Request) (control.Answer, error) {
 		Body: func(w io.Writer) error { _, err := w.Write(body); return err }}, nil
 }
 
+// short is a new folder whose sockets have short paths, whatever $TMPDIR is.
+func short(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "postern-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 func serve(t *testing.T) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "control.sock")
+	path = filepath.Join(short(t), "control.sock")
 	l, err := control.Listen(path)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +158,7 @@ func TestALongPathIsNoHindrance(t *testing.T) {
 }
 
 func TestSocketLeftByACrashIsReplaced(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "control.sock")
+	path := filepath.Join(short(t), "control.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ type Server struct {
 func Start(t testing.TB) *Server {
 	t.Helper()
 	initdb, server := program(t, "initdb"), program(t, "postgres")
-	dir, err := os.MkdirTemp("", "postgres-lab-") // a test's own folder may be too deep for a socket
+	dir, err := os.MkdirTemp("/tmp", "postgres-lab-") // a test's own folder, and $TMPDIR, may be too deep for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,8 @@ import (
 // chromium is a browser with a virtual authenticator that verifies its user.
 func chromium(t *testing.T) (context.Context, func(js string) string) {
 	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(peer.Need(t, "chromium")), chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(2*time.Minute))
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(peer.Need(t, "chromium")), chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(2*time.Minute),
+		chromedp.Env("TMPDIR=/tmp")) // the path of its socket must be short
 	all, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(stop)
 	first, end := chromedp.NewContext(all)
