@@ -159,7 +159,8 @@ a PDF or picture, text. Nothing in the file is run, fetched or followed, and the
 either, with or without the policy it carries.
 
   --compare OLDER   an earlier document of the same patient: medicines, problems and allergies that
-                    are new, changed, stopped or no longer listed come first
+                    are new, changed, stopped or no longer listed come first; either may be
+                    C-CDA, HL7 v2, FHIR or CCR
 
 Exit codes: 0 written, 1 the file cannot be read, 2 used wrongly.
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/xdm"
 )
@@ -97,6 +98,67 @@ func (d *Document) Clinical() (*Document, error) {
 		}
 	}
 	return nil, nil
+}
+
+// ownLists are the lists by which a document that is itself clinical is compared; nil when it has none.
+func (d *Document) ownLists() *brief.Lists {
+	switch {
+	case d.CDA != nil:
+		l := brief.ListsOf(d.CDA)
+		return &l
+	case d.Patient == nil || d.HL7 == nil && d.FHIR == nil && d.Kind != CCR:
+		return nil
+	}
+	lines := d.Lines
+	if d.Kind == CCR { // its alerts are the allergies; those of FHIR are warnings of any kind
+		lines = slices.Clone(lines)
+		for i := range lines {
+			if lines[i].Group == "Alerts" {
+				lines[i].Group = "Allergies"
+			}
+		}
+	}
+	l := brief.Lists{Type: d.Type, Date: d.Date, Patient: *d.Patient}.WithLines(lines)
+	if !l.Any() {
+		return nil
+	}
+	return &l
+}
+
+// lists are those of the first CDA of a document, else of the document itself, else of the first document
+// inside it that has any; nil if none.
+func (d *Document) lists() (*brief.Lists, error) {
+	c, err := d.Clinical()
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		return c.ownLists(), nil
+	}
+	if l := d.ownLists(); l != nil {
+		return l, nil
+	}
+	for i, p := range d.parts {
+		if i >= len(d.Inside) || !holdsLines(&d.Inside[i]) {
+			continue
+		}
+		inner, err := d.openPart(p, &budget{})
+		var stated statedError
+		if errors.As(err, &stated) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l, err := inner.lists(); l != nil || err != nil {
+			return l, err
+		}
+	}
+	return nil, nil
+}
+
+func holdsLines(s *Summary) bool {
+	return len(s.Lines) > 0 || slices.ContainsFunc(s.Inside, func(in Summary) bool { return holdsLines(&in) })
 }
 
 func holdsCDA(s *Summary) bool {

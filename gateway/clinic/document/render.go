@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"postern/gateway/clinic/document/brief"
-	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/page"
 	"postern/gateway/clinic/document/view"
 )
@@ -35,14 +34,14 @@ func Render(w io.Writer, src io.ReaderAt, size int64, o RenderOptions) error {
 func (d *Document) Render(w io.Writer, o RenderOptions) error {
 	r := &renderer{o: o, spent: &budget{}}
 	if o.Older != nil {
-		older, err := o.Older.Clinical()
+		older, err := o.Older.lists()
 		if err != nil {
 			return err
 		}
 		if older == nil {
 			return errors.New("document: the earlier file holds no clinical document to compare with")
 		}
-		r.older = older.CDA
+		r.older = older
 	}
 	title, lang := d.sheet.Title, ""
 	if d.CDA != nil {
@@ -59,7 +58,7 @@ func (d *Document) Render(w io.Writer, o RenderOptions) error {
 // renderer writes a document and everything inside it onto one page.
 type renderer struct {
 	o     RenderOptions
-	older *ccda.Document
+	older *brief.Lists // what the first document with lists of its own is compared with
 	spent *budget
 	n     int // documents written, for the prefix of their IDs
 }
@@ -69,6 +68,10 @@ func (r *renderer) body(p *page.Writer, d *Document) error {
 		return r.cda(p, d)
 	}
 	s := d.sheet
+	if l := d.ownLists(); r.older != nil && l != nil {
+		c := brief.CompareLists(*r.older, *l)
+		s.Compared, r.older = &c, nil
+	}
 	s.Findings, s.Repairs = d.Problems, d.Repairs
 	if r.o.NoRaw {
 		s.Raw = nil
@@ -83,7 +86,7 @@ func (r *renderer) cda(p *page.Writer, d *Document) error {
 		v.Raw, v.RawSize = d.src, d.size
 	}
 	if r.older != nil {
-		c := brief.Compare(r.older, d.CDA)
+		c := brief.CompareLists(*r.older, brief.ListsOf(d.CDA))
 		v.Compared = &c
 		r.older = nil // only the first clinical document is compared
 	}

@@ -62,13 +62,18 @@ const (
 // Compare says what changed from older to newer: medicines, problems and allergies. Documents about
 // different people are not compared.
 func Compare(older, newer *ccda.Document) Comparison {
-	c := Comparison{OlderType: older.Type.Name, OlderDate: older.Time}
-	c.Patient, c.Evidence = SamePatient(older.Patient(), newer.Patient())
-	c.Reversed = older.Time.Precision > chart.Unknown && newer.Time.Precision > chart.Unknown && older.Time.At.After(newer.Time.At)
+	return CompareLists(ListsOf(older), ListsOf(newer))
+}
+
+// CompareLists is Compare for documents of any kinds.
+func CompareLists(older, newer Lists) Comparison {
+	c := Comparison{OlderType: older.Type, OlderDate: older.Date}
+	c.Patient, c.Evidence = SamePatient(older.Patient, newer.Patient)
+	c.Reversed = older.Date.Precision > chart.Unknown && newer.Date.Precision > chart.Unknown && older.Date.At.After(newer.Date.At)
 	if c.Patient == Differ {
 		return c
 	}
-	a, b := full(older), full(newer)
+	a, b := older.blocks, newer.blocks
 	for _, s := range []struct {
 		subject Subject
 		title   string
@@ -110,38 +115,32 @@ func side(subject Subject, title string, older, newer Block) Side {
 		return s
 	}
 	was, used := pair(subject, older.Items, newer.Items)
-	none, noneBefore := general(newer.Items), general(older.Items)
+	none, noneBefore := denials(newer.Items), denials(older.Items)
 	for j, it := range newer.Items {
 		if i, ok := was[j]; ok {
 			s.matched(older.Items[i], it)
 		} else if it.Current() {
 			ch := Change{Kind: New, Item: it}
-			if noneBefore != "" {
-				ch.What = "the earlier document said “" + noneBefore + "”"
+			if words, _ := deny(noneBefore, it); words != "" {
+				ch.What = "the earlier document said “" + words + "”"
 			}
 			s.Changes = append(s.Changes, ch)
 		}
 	}
 	for i, it := range older.Items {
-		switch {
-		case used[i] || !it.Current():
-		case none != "":
-			s.Changes = append(s.Changes, Change{Kind: Denied, Item: it, Was: &older.Items[i], What: it.Name + s.noun(it) + ": the new document says “" + none + "”"})
-		default:
-			s.Changes = append(s.Changes, Change{Kind: NotListed, Item: it, Was: &older.Items[i]})
+		if used[i] || !it.Current() {
+			continue
 		}
+		ch := Change{Kind: NotListed, Item: it, Was: &older.Items[i]}
+		switch words, other := deny(none, it); {
+		case words != "":
+			ch.Kind, ch.What = Denied, it.Name+s.noun(it)+": the new document says “"+words+"”"
+		case other != "":
+			ch.What = "the new document says only “" + other + "”"
+		}
+		s.Changes = append(s.Changes, ch)
 	}
 	return s
-}
-
-// general is a statement that there is nothing of the kind at all, "" if none is made.
-func general(items []ccda.Item) string {
-	for _, it := range items {
-		if low := strings.ToLower(it.Name); it.Negated && !it.Over() && (strings.HasPrefix(low, "no known ") || strings.HasPrefix(low, "none") || strings.HasPrefix(low, "nk")) && !strings.Contains(low, " to ") {
-			return it.Name
-		}
-	}
-	return ""
 }
 
 // pair finds which line of the newer list is about the same as which of the older: by code and all that
@@ -255,10 +254,18 @@ func (s *Side) differences(was, is ccda.Item) string {
 	if status(was) != status(is) {
 		apart("status", status(was), status(is))
 	}
+	if s.Subject != Medicines && otherTime(was.Start, is.Start) { // a medicine's start is that of its last order
+		apart("since", was.Start.Date(), is.Start.Date())
+	}
 	if len(out) == 0 && was.Source == is.Source && was.Detail != is.Detail {
 		apart("it", was.Detail, is.Detail)
 	}
 	return strings.Join(out, "; ")
+}
+
+// otherTime says whether two times are both known and cannot be the same, each as finely as it is known.
+func otherTime(a, b chart.Time) bool {
+	return a.Precision > chart.Unknown && b.Precision > chart.Unknown && (a.Last().Before(b.At) || b.Last().Before(a.At))
 }
 
 // amounts compares a medicine that one document codes and the other only writes: what cannot be told to

@@ -23,9 +23,15 @@ func allergy(attrs, name string) string {
 func TestDenialsAreComparedInWords(t *testing.T) {
 	pen, notPen, none := allergy("", "Penicillin"), allergy(`negationInd="true"`, "Penicillin"), allergy(`negationInd="true"`, "")
 	latex := allergy("", "Latex")
+	peanut := strings.Replace(allergy("", "Peanut"), "416098002", "414285001", 1)
+	foods := strings.Replace(allergy(`negationInd="true"`, "No known food allergies"), "416098002", "414285001", 1)
 	for name, c := range map[string]struct{ older, newer, want string }{
 		"denied":                  {pen, notPen, "denied Penicillin allergy: the new document says there is none"},
 		"all denied":              {pen, none, "denied Penicillin allergy: the new document says “No known drug allergies”"},
+		"foods denied":            {pen, foods, "not-listed the new document says only “No known food allergies”"},
+		"a food and foods denied": {peanut + pen, foods, "denied Peanut allergy: the new document says “No known food allergies”; not-listed the new document says only “No known food allergies”"},
+		"drugs denied, a food":    {peanut, none, "not-listed the new document says only “No known drug allergies”"},
+		"foods denied before":     {foods, pen, "new"},
 		"stated after a denial":   {notPen, pen, "new the earlier document said there was none"},
 		"stated after none known": {none, pen, "new the earlier document said “No known drug allergies”"},
 		"denied in both":          {notPen + latex, notPen + latex, ""},

@@ -33,6 +33,7 @@ func (d *Document) readAllergy(act, o node) Item {
 		it.Name = joined("; ", it.Name, w)
 	}
 	kind := readCode(o.Child("value"))
+	it.Class = allergyClass(kind)
 	it.Start, it.End = span(o.Child("effectiveTime"))
 	it.Status = allergyStatus(act, o, it.End)
 	it.byEnd = ownStatus(o) == ""
@@ -116,6 +117,17 @@ func allergyKind(c chart.Code) string {
 		}
 	}
 	return c.Words()
+}
+
+// allergyClass is what an allergy is to, by the code of its kind: "drug", "food" or not told.
+func allergyClass(c chart.Code) string {
+	switch c.Code {
+	case "416098002", "419511003", "59037007":
+		return "drug"
+	case "414285001", "418471000", "235719002":
+		return "food"
+	}
+	return ""
 }
 
 func noneKnown(kind chart.Code) string {

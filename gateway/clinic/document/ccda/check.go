@@ -257,9 +257,9 @@ func (c *checker) section(s *Section) {
 			coded++
 		} else if !it.Negated {
 			written++
-			if strings.Contains(it.Detail, mayBeOver+": “") {
-				ended++
-			}
+		}
+		if strings.Contains(it.Detail, mayBeOver+": “") {
+			ended++
 		}
 		switch {
 		case it.Conflict == "":

@@ -30,6 +30,7 @@ type Item struct {
 	Negated   bool       `json:"negated,omitempty"`     // the sender states that this is not so, or none is known
 	Null      string     `json:"null,omitempty"`        // null flavour of the whole statement: the sender does not say that it is so
 	Mood      string     `json:"mood,omitempty"`        // "planned", "requested" …: it is not stated to have happened
+	Class     string     `json:"class,omitempty"`       // of an allergy: "drug" or "food", as its kind is coded
 	Subject   string     `json:"subject,omitempty"`     // whom it is about, when that is not the patient: "father", "newborn"
 	Source    Source     `json:"source"`                //
 	Anchor    string     `json:"anchor,omitempty"`      // ID of the narrative it refers to
@@ -48,6 +49,7 @@ type Source string
 const (
 	FromEntry     Source = "entry"     // a coded entry
 	FromNarrative Source = "narrative" // a row or list line of the text, because there are no entries
+	FromLine      Source = "line"      // a line of a message or resource that is no CDA
 )
 
 // MaxItems is how many items are taken out of one document.
@@ -177,6 +179,7 @@ func (d *Document) settle(s *Section, it *Item) {
 		}
 	}
 	d.compare(it)
+	d.markLoose(it)
 	it.act = node{}
 }
 

@@ -33,6 +33,7 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(words, 120)+"”")
 		}
 	}
+	d.markLoose(&it)
 	return it
 }
 

@@ -252,6 +252,42 @@ func endedIn(s string, at time.Time) (words string, end chart.Time) {
 	return "", chart.Time{}
 }
 
+// loose are phrases that say without a date that a thing no longer holds.
+var loose = regexp.MustCompile(`(?i)\b(?:outgrew(?: it)?|outgrown|grew out of(?: it| this)?|no longer (?:allergic|reacts?|an? (?:allergy|problem|issue|concern)|has|having|taking|takes|uses?|using|on it|needs|needed|present|symptomatic)|now tolerates?|tolerates? (?:it |this |well )?now|has (?:since )?tolerated|desensiti[sz]ed|de-?labell?ed)\b`)
+
+// looseEnd are the words of a text by which a thing may no longer hold, as written: "outgrew it", "no longer
+// allergic". Nothing is concluded from them.
+func looseEnd(s string) string {
+	s = strings.ReplaceAll(clip(s, maxCell), "’", "'")
+	for _, m := range loose.FindAllStringIndex(s, 4) {
+		if !notEnded.MatchString(strings.TrimSpace(s[:m[0]])) {
+			return s[m[0]:m[1]]
+		}
+	}
+	return ""
+}
+
+// markLoose marks an item that is listed as holding when the text it points at, or its own words, loosely
+// say otherwise.
+func (d *Document) markLoose(it *Item) {
+	if !decided(it.Kind) || it.Over() || it.Negated || it.Null != "" || strings.Contains(it.Detail, mayBeOver) || it.Conflict != "" {
+		return
+	}
+	var w told
+	if it.Anchor != "" {
+		w, _ = d.wordsAt(it.Anchor)
+	}
+	for i, text := range []string{w.itself, w.row, it.Name, it.Detail} {
+		if w.whole && i < 2 {
+			continue
+		}
+		if words := looseEnd(text); words != "" {
+			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(words, 120)+"”")
+			return
+		}
+	}
+}
+
 // endApart compares an entry that says nothing of an end with what its text, its own words or its remarks
 // say of one: a medicine "taken until 3/2019" is no longer taken, whatever the codes leave open.
 func (d *Document) endApart(it *Item, w told) string {

@@ -96,3 +96,47 @@ func TestAnEndInTheWordsOfAnUncodedLine(t *testing.T) {
 		t.Errorf("%d findings of an end in words, want 1", found)
 	}
 }
+
+// Loose words of an end are marked as they stand, and conclude nothing.
+func TestLooseWordsOfAnEndAreMarked(t *testing.T) {
+	entry := func(text, remark string) string {
+		return section("48765-2", `<text><content ID="p">`+text+`</content></text><entry><act><statusCode code="active"/><entryRelationship><observation><text><reference value="#p"/></text><value code="414285001"/><participant typeCode="CSM"><participantRole><playingEntity><code displayName="Peanut"/></playingEntity></participantRole></participant>`+
+			remark+`</observation></entryRelationship></act></entry>`)
+	}
+	remark := `<entryRelationship typeCode="SUBJ"><act><code code="48767-8"/><text>He outgrew it</text></act></entryRelationship>`
+	list := func(code, line string) string {
+		return section(code, `<text><list><item>`+line+`</item></list></text>`)
+	}
+	for name, c := range map[string]struct{ sections, want string }{
+		"outgrown, in the text":     {entry("Peanut, outgrew it as a child", ""), "may be over: “outgrew it”"},
+		"outgrown, in a remark":     {entry("Peanut", remark), "note: “He outgrew it” · may be over: “outgrew it”"},
+		"not outgrown":              {entry("Peanut, has not outgrown it", ""), ""},
+		"no longer allergic":        {list("48765-2", "Amoxicillin, no longer allergic"), "may be over: “no longer allergic”"},
+		"tolerated now":             {list("48765-2", "Amoxicillin - now tolerates"), "may be over: “now tolerates”"},
+		"no longer a problem":       {list("11450-4", "Migraine, no longer a problem"), "may be over: “no longer a problem”"},
+		"no longer taken":           {list("10160-0", "Aspirin 81 mg, no longer taking"), "may be over: “no longer taking”"},
+		"no longer able to work":    {list("11450-4", "Back pain, no longer able to work"), ""},
+		"in a section of a history": {list("10164-2", "He outgrew his asthma"), ""},
+	} {
+		d := read(t, doc("", c.sections))
+		got := ""
+		if len(d.Items()) > 0 {
+			it := d.Items()[0]
+			if got = it.Detail; it.Over() || it.Negated || it.Grave {
+				t.Errorf("%s: concluded %+v", name, it)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		found := 0
+		for _, f := range ccda.Check(d, d.Time.At) {
+			if f.Rule == "end-in-words" {
+				found++
+			}
+		}
+		if (found > 0) != (c.want != "") {
+			t.Errorf("%s: %d findings", name, found)
+		}
+	}
+}

@@ -238,7 +238,7 @@ func Standing(it ccda.Item) string {
 	}
 	denied := strings.HasPrefix(strings.ToLower(it.Name), "no ") || strings.HasPrefix(strings.ToLower(it.Name), "not ")
 	switch {
-	case it.Source != ccda.FromEntry:
+	case it.Source == ccda.FromNarrative:
 	case it.Negated && !denied:
 		out += negation(it.Kind)
 	case it.Null != "" && !denied:

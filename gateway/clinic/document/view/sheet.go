@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 
+	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/page"
 )
@@ -20,6 +21,7 @@ type Sheet struct {
 	Texts    []Text
 	Picture  []byte // shown if it is a sound picture
 	Alt      string
+	Compared *brief.Comparison // nil = nothing to compare with
 	Findings []chart.Finding
 	Repairs  []string
 	Raw      io.ReaderAt
@@ -62,6 +64,11 @@ func (s Sheet) Body(p *page.Writer) {
 	early := slices.ContainsFunc(s.Findings, func(f chart.Finding) bool { return f.Severity == chart.Problem })
 	if early {
 		writeFindings(p, s.Findings, s.Repairs)
+	}
+	if s.Compared != nil {
+		p.Open(page.Div, page.Cls(page.Grid))
+		writeComparison(p, s.Compared)
+		p.Close()
 	}
 	if len(s.Facts) > 0 {
 		p.Open(page.Section)

@@ -1,0 +1,88 @@
+package brief
+
+import (
+	"strings"
+	"unicode"
+
+	"postern/gateway/clinic/document/ccda"
+)
+
+// denial is a statement that there is nothing of a kind, or of one class of it.
+type denial struct {
+	words string
+	class string // "" = all; "drug", "food"; "other" for a class no line is told to belong to
+}
+
+// denials are those of a list that deny more than one thing: "No known allergies", "No known food allergies".
+func denials(items []ccda.Item) []denial {
+	var out []denial
+	for _, it := range items {
+		low := strings.ToLower(it.Name)
+		if !it.Negated || it.Over() || strings.Contains(low, " to ") || !strings.HasPrefix(low, "no known ") && !strings.HasPrefix(low, "none") && !strings.HasPrefix(low, "nk") && !atAll(it) {
+			continue
+		}
+		d := denial{words: it.Name}
+		if it.Kind == ccda.Allergies && !atAll(it) {
+			d.class = classOf(low)
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// classOf is the class of allergies a denial is about.
+func classOf(denied string) string {
+	classes := map[string]bool{}
+	for _, w := range strings.FieldsFunc(denied, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		switch strings.TrimSuffix(w, "s") {
+		case "drug", "medication", "medicine", "medicament", "nkda", "nkma":
+			classes["drug"] = true
+		case "food", "nkfa":
+			classes["food"] = true
+		case "no", "known", "allergy", "allergie", "intolerance", "reaction", "adverse", "and", "or":
+		default:
+			classes["other"] = true
+		}
+	}
+	if len(classes) == 1 {
+		for c := range classes {
+			return c
+		}
+	}
+	return "other"
+}
+
+// covers says whether a denial is about the thing an item names. What is not known to be a food is not
+// denied by a denial of food allergies; of a drug the sender need not have said that it is one.
+func (d denial) covers(it ccda.Item) bool {
+	switch d.class {
+	case "":
+		return true
+	case "drug":
+		return it.Class == "drug" || it.Class == "" && drugCode(it.Code.System)
+	case "food":
+		return it.Class == "food"
+	}
+	return false
+}
+
+// drugCode says whether a code system holds nothing but drugs.
+func drugCode(system string) bool {
+	switch system {
+	case "2.16.840.1.113883.6.88", "2.16.840.1.113883.6.69", "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/ndc", "RXNORM", "RxNorm", "RXN", "NDC":
+		return true
+	}
+	return false
+}
+
+// deny finds the denial that covers an item, and one that only might: of another class, or of a class that
+// the item is not known to belong to.
+func deny(list []denial, it ccda.Item) (covering, other string) {
+	for _, d := range list {
+		if d.covers(it) {
+			return d.words, ""
+		}
+		other = d.words
+	}
+	return "", other
+}
