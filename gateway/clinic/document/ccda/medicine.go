@@ -1,7 +1,10 @@
 package ccda
 
 import (
+	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"postern/gateway/clinic/document/chart"
@@ -333,6 +336,12 @@ func every(n, unit string) string {
 			return "every " + strings.TrimSuffix(unitWord(unit), "s")
 		case "a":
 			return "every year"
+		}
+	}
+	// QUIRK: Allscripts and Epic divide the day: a period of 0.3333 d is three times a day.
+	if v, err := strconv.ParseFloat(n, 64); err == nil && v > 0 && v < 0.6 && (unit == "d" || unit == "wk") {
+		if times := math.Round(1 / v); times < 25 && math.Abs(times*v-1) < 0.011 {
+			return fmt.Sprintf("%.0f times a %s", times, strings.TrimSuffix(unitWord(unit), "s"))
 		}
 	}
 	return joined(" ", "every", n, unitWord(unit))
