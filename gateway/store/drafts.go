@@ -57,6 +57,9 @@ func scanDraft(r *sql.Rows) (d DraftRow, err error) {
 func (s *Store) AddDraft(ctx context.Context, d letter.Draft, text spool.Blob, again bool, entry AuditEntry) (met *work.Collision, err error) {
 	err = s.doDesk(ctx, func(w *writer) error {
 		met = nil
+		if w.exists("SELECT 1 FROM draft WHERE id=?", d.ID) {
+			return fmt.Errorf("store: draft %s: %w", d.ID, ErrNotFound) // the caller found none of its own: it is another organisation's
+		}
 		w.blob(text)
 		if d.Answers() {
 			met = w.begin(d, again)
