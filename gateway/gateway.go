@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"postern/certs/zone"
 	"postern/gateway/auth"
 	"postern/gateway/edge/control"
 	"postern/gateway/edge/dnsd"
@@ -33,7 +32,7 @@ type Gateway struct {
 	smtp       []served
 	dns        *dnsd.Server
 	dnsAt      []*dnsd.Listener
-	serials    *zone.Serials
+	told       publication // what the world was told last
 	ldap       *ldapd.Server
 	ldapAt     []net.Listener
 	control    net.Listener
@@ -96,7 +95,7 @@ func New(ctx context.Context, s *Site) (g *Gateway, err error) {
 		if err != nil {
 			return g, err
 		}
-		g.dns, g.serials = dnsd.New(dnsd.Config{Clock: s.now, Log: s.Log, Transfer: copies}), zone.NewSerials()
+		g.dns = dnsd.New(dnsd.Config{Clock: s.now, Log: s.Log, Transfer: copies})
 		for _, at := range s.Config.DNS.Listen {
 			l, err := dnsd.Listen(ctx, at)
 			if err != nil {

@@ -31,10 +31,46 @@ func (g *Gateway) republish(ctx context.Context, next time.Time) {
 	repeat(ctx, g.site.changed, wait(next), func() time.Duration { return wait(g.publish(ctx)) })
 }
 
-// publishGap is how long changes wait for each other. A zone's serial rises by one at least with each that is
-// published: more often than once a second, and it would run ahead of the clock that it begins at after a restart,
-// and the secondaries would not take what changes then.
+// publishGap is how long changes wait for each other, so that secondaries copy a zone once for all of them.
 const publishGap = time.Second
+
+// How long a publication waits for what belongs to it, or for another try.
+const (
+	// An address or domain whose last certificate goes away is left as it was for so long: where one certificate is
+	// retired and another imported, by two commands, the world never sees none.
+	vanishGap = 5 * time.Second
+	againGap  = 10 * time.Second // after a failure
+)
+
+// publication is what the world was told last.
+type publication struct {
+	serials  *zone.Serials
+	certs    []zone.Published
+	vanished time.Time // since when a publication waits because it would leave somebody without a certificate; real time
+}
+
+// waits is how long a snapshot has to wait because somebody who had a certificate that is still valid would have none.
+func (p *publication) waits(snap *zone.Snapshot, now, clock time.Time) time.Duration {
+	there := map[string]bool{}
+	for _, c := range snap.Certs {
+		there[c.Mail] = true
+	}
+	gone := slices.ContainsFunc(p.certs, func(c zone.Published) bool {
+		_, domain, ok := strings.Cut(c.Mail, "@")
+		if !ok {
+			domain = c.Mail
+		}
+		return !there[c.Mail] && now.Before(c.Cert.NotAfter) && snap.SerialOf(domain) != 0
+	})
+	switch {
+	case !gone:
+		p.vanished = time.Time{}
+		return 0
+	case p.vanished.IsZero():
+		p.vanished = clock
+	}
+	return max(0, vanishGap-clock.Sub(p.vanished))
+}
 
 // repeat calls do after each change and when the time it gave last is over, no more often than each publishGap.
 func repeat(ctx context.Context, changed <-chan struct{}, wait time.Duration, do func() (wait time.Duration)) {
@@ -60,18 +96,26 @@ func repeat(ctx context.Context, changed <-chan struct{}, wait time.Duration, do
 }
 
 // publish builds the zone and the directory from it, so that DNS and LDAP never tell different stories.
-// It returns when a certificate in it begins or ends next.
-func (g *Gateway) publish(ctx context.Context) (until time.Time) {
-	snap, err := g.site.zoneWith(ctx, g.serials)
+// It returns when it is to be done again: when a certificate in it begins or ends next.
+func (g *Gateway) publish(ctx context.Context) (next time.Time) {
+	snap, err := g.snapshot(ctx)
 	var dir *ldapd.Directory
 	if err == nil && g.ldap != nil {
 		dir, err = ldapd.FromZones("", snap)
+	}
+	if err == nil {
+		if wait := g.told.waits(snap, g.site.now(), time.Now()); wait > 0 {
+			return g.site.now().Add(wait)
+		}
+		if g.told.serials != nil {
+			err = g.site.Store.SaveZoneSerials(ctx, g.told.serials.Last()) // before anybody sees them
+		}
 	}
 	if err != nil {
 		if ctx.Err() == nil {
 			g.log.Error("what we publish was not rebuilt; the last state stays", "error", err)
 		}
-		return time.Time{}
+		return g.site.now().Add(againGap)
 	}
 	for _, l := range snap.Left {
 		g.log.Warn("certificate not published", "name", l.Name, "reason", l.Reason)
@@ -82,7 +126,20 @@ func (g *Gateway) publish(ctx context.Context) (until time.Time) {
 	if g.ldap != nil {
 		g.ldap.Publish(dir)
 	}
+	g.told.certs = snap.Certs
 	return snap.Until
+}
+
+// snapshot builds what is to be published, numbered from where the last run of the gateway ended.
+func (g *Gateway) snapshot(ctx context.Context) (*zone.Snapshot, error) {
+	if g.dns != nil && g.told.serials == nil {
+		last, err := g.site.Store.ZoneSerials(ctx)
+		if err != nil {
+			return nil, err
+		}
+		g.told.serials = zone.NewSerials(last)
+	}
+	return g.site.zoneWith(ctx, g.told.serials)
 }
 
 // maxSecret bounds the file of a TSIG key.

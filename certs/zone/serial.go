@@ -3,23 +3,33 @@ package zone
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 )
 
 // Serials gives zones their SOA serials from one snapshot to the next (RFC 1034 §4.3.5): a zone that has not
 // changed keeps its own, so that no secondary copies it again, and one that has gets a higher one, however soon it
-// changes again. Numbers begin at the seconds since 1970, so that they rise over restarts too. Make one with
-// NewSerials; it belongs to one caller at a time.
-type Serials struct{ last map[string]numbered }
+// changes again. Numbers are the seconds since 1970 where those are higher, else the last one and one more: with what
+// Last gives kept from one start to the next they never fall, whatever the clock does. Make one with NewSerials; it
+// belongs to one caller at a time.
+type Serials struct{ last map[string]Numbered }
 
-type numbered struct {
-	digest [sha256.Size]byte
-	serial uint32
+// Numbered is the serial of a zone and a hash of its records.
+type Numbered struct {
+	Serial uint32
+	Digest [sha256.Size]byte
 }
 
-// NewSerials has numbered nothing yet.
-func NewSerials() *Serials { return &Serials{last: map[string]numbered{}} }
+// NewSerials goes on from the numbers given by name of zone; nil has numbered nothing yet.
+func NewSerials(last map[string]Numbered) *Serials {
+	n := &Serials{last: map[string]Numbered{}}
+	maps.Copy(n.last, last)
+	return n
+}
+
+// Last is the numbers given so far, by name of zone.
+func (n *Serials) Last() map[string]Numbered { return maps.Clone(n.last) }
 
 // soaTail is the octets of an SOA behind its names, beginning with the serial.
 const soaTail = 20
@@ -38,16 +48,16 @@ func (n *Serials) number(s *Snapshot, now time.Time) {
 	digests := s.digests()
 	for name, apex := range s.zones {
 		old, had := n.last[name]
-		is := numbered{digests[name], old.serial}
-		if !had || old.digest != is.digest {
-			is.serial = uint32(now.Unix())
-			if had && int32(is.serial-old.serial) <= 0 { // RFC 1982: in the same second, or the clock went back
-				is.serial = old.serial + 1
+		is := Numbered{old.Serial, digests[name]}
+		if !had || old.Digest != is.Digest {
+			is.Serial = uint32(now.Unix())
+			if had && int32(is.Serial-old.Serial) <= 0 { // RFC 1982: in the same second, or the clock went back
+				is.Serial = old.Serial + 1
 			}
 		}
 		n.last[name] = is
 		data := apex.Records[TypeSOA][0].Data
-		binary.BigEndian.PutUint32(data[len(data)-soaTail:], is.serial)
+		binary.BigEndian.PutUint32(data[len(data)-soaTail:], is.Serial)
 	}
 }
 

@@ -2,6 +2,7 @@ package zone_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestSerialsRiseWithTheContent(t *testing.T) {
 			{Domain: addr.MustDomain("b.example.org"), NS: ns},
 		}
 	}
-	serials := zone.NewSerials()
+	serials := zone.NewSerials(nil)
 	for _, step := range []struct {
 		name string
 		at   time.Time
@@ -31,7 +32,12 @@ func TestSerialsRiseWithTheContent(t *testing.T) {
 		{"changed", at.Add(2 * time.Hour), "two", 1_800_007_200, 1_800_000_000},
 		{"changed again in that second", at.Add(2 * time.Hour), "three", 1_800_007_201, 1_800_000_000},
 		{"changed with the clock set back", at.Add(-time.Hour), "one", 1_800_007_202, 1_800_000_000},
+		{"started anew, the same", at.Add(3 * time.Hour), "one", 1_800_007_202, 1_800_000_000},
+		{"started anew with the clock set back by years", at.AddDate(-3, 0, 0), "four", 1_800_007_203, 1_800_000_000},
 	} {
+		if strings.HasPrefix(step.name, "started anew") {
+			serials = zone.NewSerials(serials.Last())
+		}
 		s, err := zone.Build(zones(step.text), zone.Options{Now: step.at, Serials: serials})
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,8 @@ Example: postern cert create --address referrals@direct.clinic.example
 		{"cert retire", "stop signing with and publishing a certificate", `Usage: postern cert retire ID [-c FILE]
 
 ID is the certificate's SHA-256, or its first 8 digits or more. The key goes on decrypting mail under way to it.
+One that waits to take its place (cert roll, cert import --replaces) signs at once. The last one of a name leaves DNS
+after 5 seconds, in which another can be imported; cert import --replaces OLD --force does both in one change.
 
 Exit codes: 0 retired, 1 refused, 2 used wrongly.
 Example: postern cert retire $(postern cert list --json | head -1 | sed 's/.*"id":"//;s/".*//')
