@@ -80,7 +80,17 @@ func printSummary(w *strings.Builder, s *document.Summary, indent string) {
 	line("title", s.Title)
 	line("name", s.Filename)
 	if p := s.Patient; p != nil {
-		line("patient", strings.Trim(p.Name.String()+", born "+p.Birth.Date()+", "+p.Sex.Words(), ", "))
+		born := p.Birth.Date()
+		if born != "" {
+			born = "born " + born
+		}
+		var known []string
+		for _, w := range []string{p.Name.String(), born, p.Sex.Words()} {
+			if w != "" {
+				known = append(known, w)
+			}
+		}
+		line("patient", strings.Join(known, ", "))
 		for _, id := range p.IDs {
 			line("  number", strings.TrimSpace(id.String()+" "+id.Authority))
 		}

@@ -231,7 +231,7 @@ func affair(s Segment) chart.Line {
 	case "AIG":
 		return chart.Line{Group: "Appointment", Name: words(s, 3)}
 	case "TXA":
-		return chart.Line{Group: "Document", Name: named(words(s, 2)), Note: join(" · ", label("number", s.Get(12, 1)), label("replaces", s.Get(13, 1))), Time: chart.ParseTime(s.Get(6, 1))}
+		return chart.Line{Group: "Document", Name: named(documentType(words(s, 2))), Note: join(" · ", label("number", s.Get(12, 1)), label("replaces", s.Get(13, 1))), Time: chart.ParseTime(s.Get(6, 1))}
 	case "PV1":
 		return chart.Line{Group: "Visit", Name: join(", ", place(s, 3), s.Get(10, 1)), Note: join(" · ", label("number", s.Get(19, 1)), label("until", chart.ParseTime(s.Get(45, 1)).String())), Time: chart.ParseTime(s.Get(44, 1))}
 	case "PV2":
@@ -250,6 +250,39 @@ func affair(s Segment) chart.Line {
 		return chart.Line{Group: "Event", Name: "Event " + s.Get(1, 1), Time: chart.ParseTime(s.Get(6, 1)), Note: words(s, 4)}
 	}
 	return chart.Line{}
+}
+
+// documentType is a code of table 0270 in words, if the sender gives none.
+func documentType(w string) string {
+	switch w {
+	case "AR":
+		return "Autopsy report"
+	case "CD":
+		return "Cardiodiagnostics"
+	case "CN":
+		return "Consultation"
+	case "DI":
+		return "Diagnostic imaging"
+	case "DS":
+		return "Discharge summary"
+	case "ED":
+		return "Emergency department report"
+	case "HP":
+		return "History and physical examination"
+	case "OP":
+		return "Operative report"
+	case "PC":
+		return "Psychiatric consultation"
+	case "PN":
+		return "Procedure note"
+	case "PR":
+		return "Progress note"
+	case "SP":
+		return "Surgical pathology"
+	case "TS":
+		return "Transfer summary"
+	}
+	return w
 }
 
 // merged is the record that is given up for the one in the PID before it (MRG).

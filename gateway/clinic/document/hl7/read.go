@@ -103,6 +103,18 @@ func Title(code, event string) string {
 		return "Patient administration notice"
 	case "VXU":
 		return "Immunization record"
+	case "RDE", "RDO":
+		return "Medicine order"
+	case "RDS":
+		return "Medicine dispensed"
+	case "RGV", "RAS":
+		return "Medicine given"
+	case "DFT", "BAR":
+		return "Charges and billing"
+	case "QBP", "QRY", "VXQ":
+		return "Query"
+	case "RSP", "VXR", "VXX":
+		return "Answer to a query"
 	case "PPR":
 		return "Problem list"
 	case "ACK":

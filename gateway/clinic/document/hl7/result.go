@@ -20,7 +20,9 @@ func result(s Segment) chart.Line {
 		l.Note = "usual " + r
 	}
 	if l.Name == "" && l.Value != "" {
-		l.Name = named(s.Get(3, 5))
+		if l.Name = named(s.Get(3, 5)); s.Get(3, 5) == "" && (s.Get(2, 1) == "TX" || s.Get(2, 1) == "FT") {
+			l.Name = "Text" // a line of a report
+		}
 	}
 	if l.Value == "" && l.Name != "" {
 		l.Value = "(no value)"
