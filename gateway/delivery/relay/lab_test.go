@@ -271,7 +271,7 @@ func client(t testing.TB, r relay.Resolver, change func(*relay.Config)) *relay.C
 	cfg := relay.Config{
 		Resolver: r, Hello: "gw.clinic.example", Guard: &fetch.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		TLS:    &tls.Config{RootCAs: roots()},
-		Limits: relay.Limits{Connect: 5 * time.Second, Command: 5 * time.Second, DataInit: 5 * time.Second, DataBlock: 5 * time.Second, DataDone: 5 * time.Second},
+		Limits: relay.Limits{Connect: time.Minute, Command: time.Minute, DataInit: time.Minute, DataBlock: time.Minute, DataDone: time.Minute},
 	}
 	if change != nil {
 		change(&cfg)

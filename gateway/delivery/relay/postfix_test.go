@@ -50,7 +50,7 @@ func TestPostfixNextHop(t *testing.T) {
 		t.Errorf("over Postfix's size: %v %s", err, show(r))
 	}
 	want := map[string]bool{small: true, large: true}
-	for end := time.Now().Add(20 * time.Second); len(p.Mailbox(t)) < 2 && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); len(p.Mailbox(t)) < 2 && time.Now().Before(end); {
 		<-time.After(20 * time.Millisecond)
 	}
 	for _, m := range p.Mailbox(t) {

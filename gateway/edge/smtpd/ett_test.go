@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"postern/gateway/delivery/relay"
 	"postern/gateway/edge/smtpd"
@@ -41,11 +40,12 @@ func TestEdgeCases(t *testing.T) {
 		"22 wrong password":                            with(secure, step{"AUTH PLAIN AGFubgB3cm9uZw==\r\n", "535"}, step{"MAIL FROM:<ann@clinic.example>\r\n", "530"}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := dial(t, serve(t, &site{}, smtpd.Submission, func(c *smtpd.Config) {
-				c.Limits = smtpd.Limits{Command: 500 * time.Millisecond, DataBlock: 500 * time.Millisecond, StrictLines: true}
-			}))
-			p.expect("220")
-			play(t, p, steps)
+			strict := func(c *smtpd.Config) { c.Limits = smtpd.Limits{StrictLines: true} }
+			bubble(t, &site{}, smtpd.Submission, strict, func(t *testing.T, dial func() *peer) {
+				p := dial()
+				p.expect("220")
+				play(t, p, steps)
+			})
 		})
 	}
 }

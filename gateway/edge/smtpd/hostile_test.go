@@ -112,46 +112,6 @@ func TestHostile(t *testing.T) {
 			p.send(mail)
 			p.conn.Close()
 		}},
-		"a command, one octet at a time": {change: func(l *smtpd.Limits) { l.Command = 300 * time.Millisecond }, abuse: func(t *testing.T, p *peer) {
-			p.trickle("EHLO a-very-long-name-that-never-comes-to-an-end", 30*time.Millisecond)
-			p.expect("421 4.4.2")
-			p.closed()
-		}},
-		"silence after RCPT": {change: func(l *smtpd.Limits) { l.Command = 200 * time.Millisecond }, abuse: func(t *testing.T, p *peer) {
-			play(t, p, toData[:3])
-			p.expect("421 4.4.2")
-			p.closed()
-		}},
-		"silence in DATA": {reason: smtpd.ReasonTimeout, change: func(l *smtpd.Limits) { l.DataBlock = 200 * time.Millisecond }, abuse: func(t *testing.T, p *peer) {
-			play(t, p, toData)
-			p.send("From: x")
-			p.expect("421 4.4.2")
-			p.closed()
-		}},
-		"silence in a BDAT chunk": {reason: smtpd.ReasonAborted, change: func(l *smtpd.Limits) { l.DataBlock = 200 * time.Millisecond }, abuse: func(t *testing.T, p *peer) {
-			play(t, p, toData[:3])
-			p.send("BDAT 1000\r\nFrom: x")
-			p.drained()
-		}},
-		"DATA, one octet at a time": {reason: smtpd.ReasonTimeout, change: func(l *smtpd.Limits) { l.DataSlack, l.DataRate = 300*time.Millisecond, 1<<20 },
-			abuse: func(t *testing.T, p *peer) {
-				play(t, p, toData)
-				p.trickle(strings.Repeat("x", 100), 20*time.Millisecond)
-				p.expect("421 4.4.2")
-			}},
-		"DATA slower than its deadline, but steady": {kept: 1, change: func(l *smtpd.Limits) {
-			l.DataBlock, l.DataSlack, l.DataRate = 200*time.Millisecond, 200*time.Millisecond, 1000
-		},
-			abuse: func(t *testing.T, p *peer) {
-				play(t, p, toData)
-				p.send(mail)
-				for range 20 {
-					p.send(strings.Repeat("x", 98) + "\r\n")
-					pause(50 * time.Millisecond)
-				}
-				p.send(".\r\n")
-				p.expect("250 2.0.0")
-			}},
 		"an endless header": {reason: smtpd.ReasonHeader, abuse: func(t *testing.T, p *peer) {
 			play(t, p, toData)
 			for range 5000 {
@@ -269,13 +229,10 @@ func TestHostile(t *testing.T) {
 				c.change(&limits)
 			}
 			address := serve(t, s, smtpd.Peer, func(cfg *smtpd.Config) { cfg.Limits = limits })
-			good := dial(t, address) // open all the while where the limits let it
+			good := dial(t, address) // open all the while
 			p := dial(t, address)
 			p.expect("220")
 			c.abuse(t, p)
-			if limits.Command != 0 {
-				good = dial(t, address)
-			}
 			good.expect("220")
 			play(t, good, append(append([]step{}, toData...), step{mail + ".\r\n", "250 2.0.0"}, step{"QUIT\r\n", "221"}))
 			p.conn.Close()
@@ -300,7 +257,7 @@ func TestHostile(t *testing.T) {
 // eventually waits for what another goroutine does.
 func eventually(t *testing.T, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done() && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); !done() && time.Now().Before(end); {
 		pause(5 * time.Millisecond)
 	}
 }
@@ -435,7 +392,7 @@ func TestShutdown(t *testing.T) {
 	play(t, stuck, toData)
 	busy.send(mail)
 	down := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { down <- srv.Shutdown(ctx) }()
 	idle.expect("421 4.3.2")
@@ -445,6 +402,7 @@ func TestShutdown(t *testing.T) {
 	busy.expect("250 2.0.0")
 	busy.expect("421 4.3.2")
 	busy.closed()
+	cancel() // the grace is over
 	if err := <-down; err == nil {
 		t.Error("a peer stuck in DATA did not show in Shutdown's error")
 	}

@@ -180,6 +180,17 @@ func (c counters) Connections(m smtpd.Mode, d int) { c.open.Add(int64(d)); c.sit
 // serve starts a server on loopback and gives its address.
 func serve(t testing.TB, s *site, mode smtpd.Mode, change func(*smtpd.Config)) string {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, l, s, mode, change)
+	return l.Addr().String()
+}
+
+// serveOn starts a server on a listener.
+func serveOn(t testing.TB, l net.Listener, s *site, mode smtpd.Mode, change func(*smtpd.Config)) {
+	t.Helper()
 	var open atomic.Int64
 	cfg := smtpd.Config{
 		Mode: mode, Org: "o-1", Domain: "mail.clinic.example", TLS: serverTLS(t),
@@ -196,14 +207,10 @@ func serve(t testing.TB, s *site, mode smtpd.Mode, change func(*smtpd.Config)) s
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil && !errors.Is(err, smtpd.ErrClosed) {
 			t.Errorf("shutdown: %v", err)
@@ -215,7 +222,6 @@ func serve(t testing.TB, s *site, mode smtpd.Mode, change func(*smtpd.Config)) s
 			t.Errorf("%d connections still counted", n)
 		}
 	})
-	return l.Addr().String()
 }
 
 var testCert = sync.OnceValues(func() (certPEM, keyPEM []byte) {
@@ -225,7 +231,7 @@ var testCert = sync.OnceValues(func() (certPEM, keyPEM []byte) {
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.clinic.example"}, DNSNames: []string{"mail.clinic.example"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
 	if err != nil {
@@ -284,7 +290,7 @@ func dial(t testing.TB, address string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &peer{t, c, bufio.NewReader(c)}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -32,20 +33,25 @@ func (s *stock) Data(r io.Reader) error {
 
 func stockServer(t *testing.T, s *stock) *peer {
 	t.Helper()
-	srv := smtp.NewServer(s)
-	srv.Domain = "stock"
-	srv.TLSConfig = serverTLS(t)
-	srv.ReadTimeout = 300 * time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() { srv.Serve(l); close(done) }()
-	t.Cleanup(func() { srv.Close(); <-done })
+	stockOn(t, l, s)
 	p := dial(t, l.Addr().String())
 	p.expect("220")
 	return p
+}
+
+func stockOn(t *testing.T, l net.Listener, s *stock) {
+	t.Helper()
+	srv := smtp.NewServer(s)
+	srv.Domain = "stock"
+	srv.TLSConfig = serverTLS(t)
+	srv.ReadTimeout = time.Minute
+	done := make(chan struct{})
+	go func() { srv.Serve(l); close(done) }()
+	t.Cleanup(func() { srv.Close(); <-done })
 }
 
 var stockData = []step{{"EHLO h\r\n", "250"}, {"MAIL FROM:<a@b.example>\r\n", "250"}, {"RCPT TO:<a@clinic.example>\r\n", "250"}, {"DATA\r\n", "354"}}
@@ -77,19 +83,25 @@ func TestLibraryTellsErrors(t *testing.T) {
 }
 
 func TestLibraryOneDeadlineForData(t *testing.T) {
-	s := &stock{got: make(chan string, 1)}
-	p := stockServer(t, s)
-	play(t, p, stockData)
-	for range 10 {
-		if _, err := p.conn.Write([]byte("steady\r\n")); err != nil {
-			break
+	testCert() // made in the machine's time
+	synctest.Test(t, func(t *testing.T) {
+		s := &stock{got: make(chan string, 1)}
+		l := newMemoryListener()
+		stockOn(t, l, s)
+		p := l.dial(t)
+		p.expect("220")
+		play(t, p, stockData)
+		for range 10 {
+			if _, err := p.conn.Write([]byte("steady\r\n")); err != nil {
+				break
+			}
+			pause(10 * time.Second)
 		}
-		pause(60 * time.Millisecond)
-	}
-	if got := p.reply(); !strings.HasPrefix(got, "554 ") {
-		t.Errorf("slow but steady DATA is answered %q", got)
-	}
-	<-s.got
+		if got := p.reply(); !strings.HasPrefix(got, "554 ") {
+			t.Errorf("slow but steady DATA is answered %q", got)
+		}
+		<-s.got
+	})
 }
 
 func TestLibraryEchoesControls(t *testing.T) {

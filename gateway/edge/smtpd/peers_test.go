@@ -104,7 +104,7 @@ func TestPostfixSender(t *testing.T) {
 			t.Fatalf("%s: %v %+v", name, err, r)
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); len(s.messages()) < len(sent) && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); len(s.messages()) < len(sent) && time.Now().Before(end); {
 		pause(20 * time.Millisecond)
 	}
 	for _, m := range s.messages() {
@@ -157,7 +157,7 @@ func TestSwaks(t *testing.T) {
 		"an unknown address":   {port25, []string{"--from", "lee@hospital.example", "--to", "nobody@clinic.example"}, 24, "550 5.1.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, program, append([]string{"--server", c.address, "--ehlo", "desk.example", "--tls-ca-path", cert}, c.args...)...)
 			out, _ := cmd.CombinedOutput() // the exit code is judged below
