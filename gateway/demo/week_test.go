@@ -22,7 +22,7 @@ func TestWeek(t *testing.T) {
 		t.Skip("runs two gateways")
 	}
 	end := time.Date(2026, 10, 9, 17, 40, 0, 0, time.UTC)
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	d, err := demo.Start(ctx, demo.Options{Web: "127.0.0.1:0", Clock: &week.Clock{}, Now: func() time.Time { return end }, Out: io.Discard})
 	if err != nil {

@@ -189,7 +189,7 @@ func (s *site) end(sig syscall.Signal) error {
 	}
 	select {
 	case <-ended:
-	case <-time.After(gateway.Grace + 15*time.Second):
+	case <-time.After(gateway.Grace + 2*time.Minute):
 		return fmt.Errorf("the %s's gateway did not end", s.name)
 	}
 	if sig == syscall.SIGTERM && p.ProcessState.ExitCode() != 0 {
