@@ -153,8 +153,11 @@ func (d *Document) reactions(o node) string {
 	for er := range o.Elements("entryRelationship") {
 		for r := range er.Elements("observation") {
 			value := readCode(r.Child("value"))
-			w := wordedCode(value, reactionName)
-			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w) || wordless(value)) {
+			w := codeWords(value)
+			if value.Wordless() {
+				w = value.Plainly()
+			}
+			if manifest := er.Attr("typeCode") == "MFST" || hasTemplate(r, "2.16.840.1.113883.10.20.22.4.9"); manifest && (w == "" || generic(w) || value.Wordless()) {
 				if told := firstOf(d.original(r.Child("value")), d.textOf(r.Child("text"))); told != "" {
 					w = clip(told, 160)
 				}

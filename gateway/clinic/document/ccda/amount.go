@@ -24,7 +24,7 @@ func typeOf(n node) string {
 func amount(q node) string {
 	if s := plainAmount(q); s != "" {
 		if same := translated(q); same != "" && same != s {
-			if unitText(trim(q.Attr("unit"))) == "" && strings.HasPrefix(same, s+" ") {
+			if chart.UnitWords(trim(q.Attr("unit"))) == "" && strings.HasPrefix(same, s+" ") {
 				return same // only the translation has the unit
 			}
 			return s + " (= " + same + ")"
@@ -73,7 +73,7 @@ func opened(word string, end node) string {
 
 func plainAmount(q node) string {
 	if v := trim(q.Attr("value")); v != "" {
-		return squeeze(v + " " + unitText(trim(q.Attr("unit"))))
+		return squeeze(v + " " + chart.UnitWords(trim(q.Attr("unit"))))
 	}
 	return ""
 }
@@ -92,7 +92,7 @@ func translated(q node) string {
 			if c := readCode(t); c.Text != "" || c.Display != "" && unit == "" {
 				unit = c.Words()
 			}
-			return squeeze(v + " " + unitText(unit))
+			return squeeze(v + " " + chart.UnitWords(unit))
 		}
 	}
 	return ""
@@ -205,31 +205,6 @@ func parenthesis(s string) string {
 		return ""
 	}
 	return "(" + s + ")"
-}
-
-// unitText is a UCUM unit as people write it. Curly braces hold annotations: "{tbl}".
-func unitText(u string) string {
-	switch u {
-	case "1", "[pH]", "{}":
-		return ""
-	case "mm[Hg]":
-		return "mmHg"
-	case "[in_us]", "[in_i]":
-		return "in"
-	case "[lb_av]":
-		return "lb"
-	case "[oz_av]":
-		return "oz"
-	case "[degF]":
-		return "°F"
-	case "Cel":
-		return "°C"
-	case "[iU]":
-		return "IU"
-	case "[iU]/mL":
-		return "IU/mL"
-	}
-	return strings.NewReplacer("{", "", "}", "").Replace(u)
 }
 
 // readInterval reads an IVL_TS; a plain value is both start and end. A width stands for the end or the

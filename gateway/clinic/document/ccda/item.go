@@ -194,10 +194,7 @@ func nameless(it Item) string {
 	case it.Narrative != "":
 		return clip(it.Narrative, 160)
 	case it.Code.Code != "":
-		if w := vitalName(it.Code.Code); w != "" {
-			return w
-		}
-		return bareCode(it.Code)
+		return chart.Code{Code: it.Code.Code}.Plainly()
 	case it.Code.Null != "" && it.Code.Null != "NI":
 		return "not named: " + chart.NullWords(it.Code.Null)
 	}

@@ -7,58 +7,15 @@ import (
 	"postern/gateway/clinic/document/chart"
 )
 
-// wordless says whether a code has neither a display name nor words of the sender's.
-func wordless(c chart.Code) bool { return c.Code != "" && c.Display == "" && c.Text == "" }
-
-// bareCode is a code for a reader who cannot look it up: that it is one.
-func bareCode(c chart.Code) string { return "code " + c.Code + ", without words" }
-
-// wordedCode is the words of a code, known being those this package has for codes without any.
-func wordedCode(c chart.Code, known func(string) string) string {
-	if !wordless(c) {
+// route is the way of giving in words, also for a code without any.
+func route(c chart.Code) string {
+	if !c.Wordless() {
 		return codeWords(c)
 	}
-	if w := known(c.Code); w != "" {
+	if w := routeName(c.Code); w != "" {
 		return w
 	}
-	if !hasDigit(c.Code) { // "po" is a word of its own
-		return c.Code
-	}
-	return bareCode(c)
-}
-
-// vitalName is the name of a code of C-CDA's vital sign value set (2.16.840.1.113883.3.88.12.80.62), which
-// senders leave to the receiver.
-func vitalName(loinc string) string {
-	switch loinc {
-	case "8480-6":
-		return "Systolic blood pressure"
-	case "8462-4":
-		return "Diastolic blood pressure"
-	case "8867-4":
-		return "Heart rate"
-	case "9279-1":
-		return "Respiratory rate"
-	case "8310-5":
-		return "Body temperature"
-	case "2708-6", "59408-5":
-		return "Oxygen saturation"
-	case "8302-2":
-		return "Body height"
-	case "8306-3":
-		return "Body height lying"
-	case "8287-5":
-		return "Head circumference"
-	case "29463-7", "3141-9":
-		return "Body weight"
-	case "39156-5":
-		return "Body mass index"
-	case "3140-1":
-		return "Body surface area"
-	case "3150-6":
-		return "Inhaled oxygen concentration"
-	}
-	return ""
+	return c.Plainly()
 }
 
 // routeName is the way of giving for a code of the FDA route list (NCI Thesaurus), which C-CDA asks for.
@@ -88,35 +45,6 @@ func routeName(code string) string {
 		return "vaginal"
 	case "C38300":
 		return "sublingual"
-	}
-	return ""
-}
-
-// reactionName is the name of a SNOMED CT code that senders often leave without words.
-func reactionName(code string) string {
-	switch code {
-	case "247472004":
-		return "Hives"
-	case "126485001":
-		return "Urticaria"
-	case "39579001":
-		return "Anaphylaxis"
-	case "271807003":
-		return "Rash"
-	case "422587007":
-		return "Nausea"
-	case "422400008":
-		return "Vomiting"
-	case "62315008":
-		return "Diarrhea"
-	case "267036007":
-		return "Shortness of breath"
-	case "56018004":
-		return "Wheezing"
-	case "418290006":
-		return "Itching"
-	case "41291007":
-		return "Angioedema"
 	}
 	return ""
 }

@@ -191,7 +191,7 @@ func (d *Document) sig(it *Item, act node) string {
 	if q := amount(act.Child("rateQuantity")); q != "" {
 		rate = append(rate, "at "+q)
 	}
-	it.Route = strings.ToLower(wordedCode(readCode(act.Child("routeCode")), routeName))
+	it.Route = strings.ToLower(route(readCode(act.Child("routeCode"))))
 	for _, t := range timings(act) {
 		if r := rhythm(t); r != "" {
 			often = append(often, r)

@@ -204,54 +204,9 @@ func flagWord(code, display string) string {
 			return low
 		}
 		return ""
-	case "H", "H>":
-		return "high"
-	case "L", "L<":
-		return "low"
-	case "HU":
-		return "significantly high"
-	case "LU":
-		return "significantly low"
-	case "U":
-		return "significantly up"
-	case "D":
-		return "significantly down"
-	case "B":
-		return "better"
-	case "W":
-		return "worse"
-	case "HH":
-		return "critically high"
-	case "LL":
-		return "critically low"
-	case "HX":
-		return "above high threshold"
-	case "LX":
-		return "below low threshold"
-	case "A":
-		return "abnormal"
-	case "AA":
-		return "critically abnormal"
-	case "POS":
-		return "positive"
-	case "NEG":
-		return "negative"
-	case "DET":
-		return "detected"
-	case "ND":
-		return "not detected"
-	case "IND":
-		return "indeterminate"
-	case "S":
-		return "susceptible"
-	case "I":
-		return "intermediate"
-	case "R":
-		return "resistant"
-	case "<":
-		return "below what can be measured"
-	case ">":
-		return "above what can be measured"
+	}
+	if w := chart.FlagName(code); w != "" {
+		return w
 	}
 	if display != "" {
 		return strings.ToLower(clip(display, 60))

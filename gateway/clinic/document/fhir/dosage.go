@@ -66,7 +66,11 @@ func doses(d element) string {
 		if r := at(x, "rateRatio"); r != nil {
 			rate = join(" in ", quantity(at(r, "numerator")), quantity(at(r, "denominator")))
 		}
-		if w := join(" ", quantity(first2(at(x, "doseQuantity"), at(x, "dose"))), bounds2(at(x, "doseRange")), label("", rate, "at ", "")); w != "" {
+		one := quantity(first2(at(x, "doseQuantity"), at(x, "dose")))
+		if !strings.ContainsFunc(one, unicode.IsLetter) && one != "" {
+			one = "dose " + one // a bare number counts what the medicine comes in
+		}
+		if w := join(" ", one, bounds2(at(x, "doseRange")), label("", rate, "at ", "")); w != "" {
 			if kind := concept(at(x, "type")).Words(); kind != "" && len(list) > 1 {
 				w += " (" + kind + ")"
 			}

@@ -71,7 +71,7 @@ func (s *sorting) affair(l chart.Line, x entry) (chart.Line, bool) {
 		l.Note = str(e, "content", "attachment", "contentType")
 	case "Encounter":
 		l.Group, l.Time = "Visit", when(e, "period", "actualPeriod")
-		l.Name = first(concept(at(e, "type")).Words(), str(e, "class", "display"), str(e, "class", "code"))
+		l.Name = first(concept(at(e, "type")).Words(), str(e, "class", "display"), visitClass(first(str(e, "class", "code"), str(e, "class"))))
 		l.Note = join(" · ", reason(e), label("until ", chart.ParseTime(str(e, "period", "end")).String(), "", ""))
 	case "Goal":
 		l.Group, l.Name, l.Time = "Goals", concept(at(e, "description")).Words(), when(e, "startDate")
@@ -94,6 +94,14 @@ func (s *sorting) affair(l chart.Line, x entry) (chart.Line, bool) {
 		return l, false
 	}
 	return named(l), true
+}
+
+// visitClass is a code of the class of an encounter (ActCode) in words.
+func visitClass(c string) string {
+	if w := map[string]string{"AMB": "Outpatient visit", "IMP": "Inpatient stay", "ACUTE": "Inpatient stay", "EMER": "Emergency visit", "HH": "Home visit", "VR": "Virtual visit", "OBSENC": "Observation", "SS": "Short stay"}[c]; w != "" {
+		return w
+	}
+	return c
 }
 
 // named keeps a line without a name in sight: an allergy nobody named is still an allergy.
@@ -136,6 +144,10 @@ func allergy(l *chart.Line, e element) {
 		l.Code = concept(at(e, "substance"))
 		l.Name = l.Code.Words()
 	}
+	if l.Name == "" { // the substance stands only with the reaction
+		l.Code = concept(at(e, "reaction", "substance"))
+		l.Name = l.Code.Words()
+	}
 	if c := str(e, "criticality"); c == "high" || c == "CRITH" {
 		l.Flag = "high risk"
 	}
@@ -151,7 +163,11 @@ func allergy(l *chart.Line, e element) {
 		if w == "" {
 			w = concept(at(r, "manifestation", "concept")).Words()
 		}
-		out = append(out, join(" ", label("", concept(at(r, "substance")).Words(), "to ", ":"), w, label("", str(r, "severity"), "(", ")"), str(r, "description")))
+		to := concept(at(r, "substance")).Words()
+		if strings.EqualFold(to, l.Name) {
+			to = ""
+		}
+		out = append(out, join(" ", label("", to, "to ", ":"), w, label("", str(r, "severity"), "(", ")"), str(r, "description")))
 	}
 	l.Note = join(" · ", strings.Join(out, ", "), notes(e))
 	denial(l)

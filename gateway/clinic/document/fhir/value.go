@@ -26,6 +26,8 @@ func concept(e element) chart.Code {
 // things: a side, another drug.
 func codeWords(c chart.Code) string {
 	switch {
+	case c.Wordless():
+		return c.Plainly()
 	case c.Text == "" || c.Display == "" || chart.NoneKnown(c) || holdsWords(c.Text, c.Display):
 		return c.Words()
 	case holdsWords(c.Display, c.Text):
@@ -68,7 +70,7 @@ func quantity(q element) string {
 	if q == nil {
 		return ""
 	}
-	return join(" ", str(q, "comparator")+str(q, "value"), first(str(q, "unit"), str(q, "code")))
+	return join(" ", str(q, "comparator")+str(q, "value"), chart.UnitWords(first(str(q, "unit"), str(q, "code"))))
 }
 
 func bounds(r element) string {
@@ -144,7 +146,7 @@ func components(e element) string {
 			out = append(out, fmt.Sprintf("and %d more parts, only in the data as sent", len(list)-i))
 			break
 		}
-		out = append(out, join(" ", concept(at(c, "code")).Words(), first(observed(c), "(no value stated)"), label("", interpretation(c), "(", ")"), usual(c)))
+		out = append(out, join(" ", concept(at(c, "code")).Plainly(), first(observed(c), "(no value stated)"), label("", interpretation(c), "(", ")"), usual(c)))
 	}
 	return strings.Join(out, "; ")
 }
@@ -154,7 +156,11 @@ func interpretation(e element) string {
 	var out []string
 	for i, f := range e.get("interpretation") {
 		c := concept(f)
-		if w := c.Words(); i < 10 && w != "" && c.Code != "N" && !strings.EqualFold(w, "normal") && w != "N" {
+		w := c.Words()
+		if c.Wordless() && chart.FlagName(c.Code) != "" {
+			w = chart.FlagName(c.Code)
+		}
+		if i < 10 && w != "" && c.Code != "N" && !strings.EqualFold(w, "normal") && w != "N" {
 			out = append(out, w)
 		}
 	}

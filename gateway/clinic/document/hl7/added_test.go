@@ -19,6 +19,7 @@ func TestLinesAreWhole(t *testing.T) {
 		"a place with identifiers":            {"PV1|1|I|W4&2.16.1&ISO^12^B^North^A^C^Main^2||||||||||||||", "W4 12 B North Main 2"},
 		"a document by its code":              {"TXA|1|DS||||20260901", "Discharge summary 1 Sep 2026"},
 		"a document in words":                 {"TXA|1|DS^Letter", "Letter"},
+		"a vital sign by its code":            {"OBX|1|NM|8867-4^^LN||80|/min", "Heart rate 80 /min"},
 		"a line of a report":                  {"OBX|1|TX|||Lungs are clear", "Text Lungs are clear"},
 		"a number without a name":             {"OBX|1|NM|||5", "not named 5"},
 		"an account that is given up":         {"MRG|||ACC1", "MERGED: The account ACC1 was given up for this patient's"},

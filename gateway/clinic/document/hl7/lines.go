@@ -130,6 +130,9 @@ func codeWords(s Segment, rep string) string {
 	case s.Component(rep, 5) != "":
 		return s.Component(rep, 5)
 	}
+	if w := chart.CommonName(s.Component(rep, 1)); w != "" {
+		return w
+	}
 	return s.Component(rep, 1)
 }
 

@@ -13,7 +13,7 @@ func result(s Segment) chart.Line {
 	if unit == "" {
 		unit = s.Get(6, 2)
 	}
-	if unit != "" && l.Value != "" {
+	if unit = chart.UnitWords(unit); unit != "" && l.Value != "" {
 		l.Value += " " + unit
 	}
 	if r := s.Text(7); r != "" {
@@ -100,49 +100,11 @@ func flags(s Segment) string {
 
 // flag is a code of table 0078 in words.
 func flag(code, display string) string {
-	switch strings.ToUpper(strings.TrimSpace(code)) {
-	case "N":
+	if strings.EqualFold(strings.TrimSpace(code), "N") {
 		return ""
-	case "H":
-		return "high"
-	case "L":
-		return "low"
-	case "HH":
-		return "critically high"
-	case "LL":
-		return "critically low"
-	case "A":
-		return "abnormal"
-	case "AA":
-		return "critically abnormal"
-	case ">":
-		return "above what can be measured"
-	case "<":
-		return "below what can be measured"
-	case "U":
-		return "significantly up"
-	case "D":
-		return "significantly down"
-	case "B":
-		return "better"
-	case "W":
-		return "worse"
-	case "S":
-		return "susceptible"
-	case "R":
-		return "resistant"
-	case "I":
-		return "intermediate"
-	case "POS":
-		return "positive"
-	case "NEG":
-		return "negative"
-	case "IND":
-		return "indeterminate"
-	case "DET":
-		return "detected"
-	case "ND":
-		return "not detected"
+	}
+	if w := chart.FlagName(code); w != "" {
+		return w
 	}
 	if display != "" {
 		return display

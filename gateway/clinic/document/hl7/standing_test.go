@@ -77,6 +77,8 @@ func TestALineStandsAsItsSegmentSays(t *testing.T) {
 func TestValuesByTheirDataType(t *testing.T) {
 	for name, c := range map[string]struct{ obx, value, flag string }{
 		"number, places kept":     {"NM|K||1.10|mmol/L", "1.10 mmol/L", ""},
+		"no unit":                 {"NM|K||1.015|1", "1.015", ""},
+		"an annotation as a unit": {"NM|K||7|{score}", "7 score", ""},
 		"numbers, repeated":       {"NM|K||60~120|/min", "60, 120 /min", ""},
 		"structured, below":       {"SN|K||<^0.3|mg/L", "<0.3 mg/L", ""},
 		"structured, range":       {"SN|K||^10^-^20", "10-20", ""},
