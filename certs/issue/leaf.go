@@ -44,6 +44,7 @@ type LeafOptions struct {
 	Now          time.Time
 	Life         time.Duration // 0 = LeafLife; cut at the end of the authority
 	CRL, AIA     []string      // http URLs of the list and of the issuer's certificate (AS-20)
+	OCSP         []string      // http URLs of responders
 }
 
 // Leaf issues one end-entity certificate with its key.
@@ -117,6 +118,7 @@ func (a *Authority) issueLeaf(o LeafOptions, public crypto.PublicKey) (*x509.Cer
 		SubjectKeyId:          id,
 		CRLDistributionPoints: o.CRL,
 		IssuingCertificateURL: o.AIA,
+		OCSPServer:            o.OCSP,
 	}
 	return sign(template, a.Cert, public, a.Key)
 }

@@ -12,7 +12,7 @@ import (
 const selftestHelp = `usage: postern selftest [--json] [--verbose]
 
 Plays the network's certificate scenarios on a small internet on loopback (real
-DNS over UDP and TCP, LDAP, HTTP, SMTP): 18 of discovery, 4 of hosting, 39 of
+DNS over UDP and TCP, LDAP, HTTP, SMTP): 18 of discovery, 4 of hosting, 48 of
 receiving and trust, and some of our own, against the parts this binary runs on
 and a complete gateway in a temporary folder. Nothing stays, nothing outside
 this machine is contacted, no configuration is needed. A few seconds.

@@ -61,7 +61,8 @@ func initClinic(ctx context.Context, dir string, now time.Time) error {
 }
 
 // openClinic starts the gateway. The error is a fault of this machine.
-func (p *pki) openClinic(ctx context.Context, w without) (c *clinic, err error) {
+func (post *post) openClinic(ctx context.Context, w without) (c *clinic, err error) {
+	p := post.pki
 	c = &clinic{pki: p, readers: map[addr.Domain][]cms.Recipient{}}
 	defer func() {
 		if err != nil {
@@ -102,7 +103,7 @@ func (p *pki) openClinic(ctx context.Context, w without) (c *clinic, err error) 
 	if err := c.people(ctx); err != nil {
 		return c, err
 	}
-	w.spoil(c.site)
+	c.spoil(w, post)
 	return c, c.run(ctx)
 }
 
@@ -314,7 +315,8 @@ func (c *clinic) notices() map[string]int {
 }
 
 // spoil switches off what the running gateway would check.
-func (w without) spoil(s *gateway.Site) {
+func (c *clinic) spoil(w without, post *post) {
+	s := c.site
 	if w.envelope {
 		s.Agent.Policies = lax{}
 	}
@@ -323,12 +325,12 @@ func (w without) spoil(s *gateway.Site) {
 	}
 	guard := &fetch.Guard{Allow: []netip.Prefix{internet.Loopback}}
 	web := fetch.New(fetch.Config{Guard: guard})
-	cfg := trust.Config{Anchors: w.anchorsOf(s.Store), Settings: w.settingsOf(s.Store)}
+	cfg := trust.Config{Anchors: w.anchorsOf(s.Store, post.foreign.Cert, post.twin), Settings: w.settingsOf(s.Store)}
 	if !w.aia {
 		cfg.Fetcher = web
 	}
 	if !w.revocation {
-		cfg.Revocation = revoke.New(revoke.Config{Fetcher: web})
+		cfg.Revocation = w.revocationOf(revoke.New(revoke.Config{Fetcher: web}), post.foreign.Cert)
 	}
 	s.Agent.Judge = w.judge(trust.New(cfg))
 }

@@ -10,7 +10,6 @@ import (
 
 	"postern/certs"
 	"postern/certs/issue"
-	"postern/gateway"
 	"postern/gateway/agent"
 	"postern/smime"
 	"postern/smime/addr"
@@ -79,9 +78,6 @@ func (s *post) good(a addr.Address) certs.Credential {
 }
 
 func (s *post) aged(a addr.Address) certs.Credential {
-	if s.off.dates {
-		return s.good(a)
-	}
 	return s.cred(s.root, issue.LeafOptions{Address: a, Now: s.now.AddDate(-1, 0, 0), Life: 100 * 24 * time.Hour}, "root")
 }
 
@@ -125,9 +121,6 @@ func (s *post) bindings() {
 func (s *post) severals() {
 	s.add("R10", "expired certificate", held(trust.Expired), func(a addr.Address, _ *letter) creds { return creds{s.aged(a)} })
 	s.add("R11", "certificate not valid yet", held(trust.NotYetValid), func(a addr.Address, _ *letter) creds {
-		if s.off.dates {
-			return creds{s.good(a)}
-		}
 		return creds{s.cred(s.root, issue.LeafOptions{Address: a, Now: s.now.AddDate(0, 0, 2)}, "root")}
 	})
 	s.add("R12", "certificate for encryption only", held(trust.KeyUsage), func(a addr.Address, _ *letter) creds {
@@ -277,6 +270,7 @@ func receive(ctx context.Context, w without) (out []Outcome, err error) {
 	s.severals()
 	s.paths()
 	s.withdrawn()
+	s.answered()
 	s.forged()
 	reply := s.cred(s.root, issue.LeafOptions{Domain: hospital}, "root")
 	s.net.Certificate(hospital, addr.Address{}, reply.Cert) // where our notices go
@@ -287,7 +281,7 @@ func receive(ctx context.Context, w without) (out []Outcome, err error) {
 	if err := p.net.Start(ctx); err != nil {
 		return nil, err
 	}
-	c, err := p.openClinic(ctx, w)
+	c, err := s.openClinic(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +305,7 @@ func (s *post) authorities() {
 	a, err := issue.NewAuthority(o)
 	s.note(err)
 	s.old, s.oldAnchor = a, a
-	if s.err == nil && !s.off.dates { // what was installed as the anchor ended, not what it issued
+	if s.err == nil { // what was installed as the anchor ended, not what it issued
 		o.Key, o.Life = a.Key, years-24*time.Hour
 		s.oldAnchor, err = issue.NewAuthority(o)
 		s.note(err)
@@ -326,13 +320,7 @@ func (s *post) authorities() {
 func (s *post) lists() {
 	day := 24 * time.Hour
 	end := s.now.Add(-day)
-	if s.off.freshness {
-		end = s.now.Add(day)
-	}
-	forger := s.foreign
-	if s.off.listSigner {
-		forger = s.root
-	}
+	forger := &issue.Authority{Cert: s.root.Cert, Key: s.foreign.Key} // it bears the right name
 	all := append(slices.Clone(s.revoked), certs.Credential{Cert: s.rotten.Cert})
 	for _, l := range []struct {
 		name     string
@@ -373,19 +361,11 @@ func (s *post) play(c *clinic) ([]Outcome, error) {
 		a        *issue.Authority
 		in, out_ bool
 	}{
-		{clinicDomain, s.root, true, true}, {clinicDomain, s.partner, s.off.direction, true}, {clinicDomain, s.oldAnchor, true, false},
-		{clinicDomain, s.foreign, s.off.anchors, false}, {strictDomain, s.root, true, true},
+		{clinicDomain, s.root, true, true}, {clinicDomain, s.partner, false, true}, {clinicDomain, s.oldAnchor, true, false},
+		{strictDomain, s.root, true, true},
 		{distantDomain, s.foreign, true, false}, {distantDomain, s.root, false, true},
 	} {
-		if !a.in && !a.out_ {
-			continue
-		}
 		if _, err := c.trusts(s.ctx, a.d, a.a, a.in, a.out_); err != nil {
-			return nil, err
-		}
-	}
-	if s.off.anchors {
-		if _, err := c.site.As("selftest").AnchorAdd(s.ctx, gateway.AnchorAdd{Domain: clinicDomain, Certificates: [][]byte{s.twin.Raw}, Incoming: true, AllowLeaf: true}); err != nil {
 			return nil, err
 		}
 	}
@@ -396,10 +376,8 @@ func (s *post) play(c *clinic) ([]Outcome, error) {
 	if err := s.send(c, s.before, 0); err != nil {
 		return nil, err
 	}
-	if !s.off.removal {
-		if err := c.site.As("selftest").AnchorRemove(s.ctx, clinicDomain, gone); err != nil {
-			return nil, err
-		}
+	if err := c.site.As("selftest").AnchorRemove(s.ctx, clinicDomain, gone); err != nil {
+		return nil, err
 	}
 	if err := s.send(c, s.letters, len(s.before)); err != nil {
 		return nil, err

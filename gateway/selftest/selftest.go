@@ -92,30 +92,30 @@ func order(id string) int {
 }
 
 // without names the checks that a test of this package switches off, to see that the scenarios which
-// need them fail. Run switches none off.
+// need them fail. What is sent is the same with and without; tamper alone changes it. Run switches none off.
 type without struct {
 	stop       bool // certificates out of date count as nothing: the search goes on (against CD-41)
 	tcp        bool // no DNS over TCP (against CD-18)
-	dates      bool // certificates that should be out of date are in date (against AS-67)
+	dates      bool // nobody looks at the dates of certificates and anchors (against AS-67)
 	instant    bool // certificates are judged as of another instant than now
 	revocation bool // no revocation lists (against AS-64)
 	aia        bool // missing issuers are not fetched (against AS-63)
 	srvOrder   bool // directories in the wrong order (against CD-31)
 	nextServer bool // only the first directory is asked (against CD-33)
-	anchors    bool // a foreign authority is trusted too (against AS-61)
+	anchors    bool // a foreign authority, and a look-alike, are trusted too (against AS-61)
 	ldap       bool // no directories at all (against CD-40)
 	quick      bool // P-256 instead of RSA: keys are made in no time, and answers are small
 	publish    bool // hosting publishes whatever certificate there is (against CD-03)
 	binding    bool // a certificate is taken as its own address's (against AS-83)
 	direction  bool // outgoing anchors let mail in (against AS-60)
 	domains    bool // the anchors of all our domains count for each (against AS-86)
-	removal    bool // the removed anchor stays (against AS-60)
+	removal    bool // an anchor is believed for ever (against AS-60)
 	hardFail   bool // the strict domain lets pass what it cannot check (against AS-65)
-	freshness  bool // the stale list is not stale
-	listSigner bool // the list of another authority is the right one's (against AS-64)
+	freshness  bool // lists and answers are as good as they were days ago (against AS-64)
+	listSigner bool // lists and answers by another authority's key count (against AS-64)
 	usage      bool // a certificate not for signing is judged as if to encrypt (against AS-15)
 	oneSigner  bool // only the first signer counts (against AS-84)
-	tamper     bool // messages come as they were meant (against AS-87)
+	tamper     bool // messages come as they were meant (against AS-87): what cannot be read has no check but the reading
 	envelope   bool // the envelope need not agree with the message (against AS-82)
 
 	clinic string // a folder that initClinic made, to be copied; "" makes one

@@ -126,6 +126,11 @@ func (p *pki) agent(w without, from addr.Address) (*agent.Agent, error) {
 	if w.anchors {
 		anchors = append(anchors, p.foreign.Cert)
 	}
+	if w.dates {
+		for i, c := range anchors {
+			anchors[i] = undated(c)
+		}
+	}
 	judge := trust.Config{Anchors: trust.Fixed{Set: trust.NewAnchorSet(anchors)}, Clock: clock}
 	if !w.aia {
 		judge.Fetcher = web
