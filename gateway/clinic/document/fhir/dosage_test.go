@@ -25,9 +25,9 @@ func TestDosesSidesAndCodesAreWhole(t *testing.T) {
 		"what a goal is to reach":            {`"Goal","lifecycleStatus":"active","description":{"text":"Sugar"},"target":[{"measure":{"text":"A1c"},"detailQuantity":{"value":7,"unit":"%"},"dueDate":"2026-12-01"}]`, "Sugar A1c 7 % by 2026-12-01"},
 		"a plan's steps":                     {`"CarePlan","status":"active","intent":"plan","title":"Plan","activity":[{"detail":{"status":"in-progress","description":"walk daily"}},{"detail":{"doNotPerform":true,"status":"scheduled","description":"lifting"}}]`, "Plan walk daily (in-progress); not to be done: lifting (scheduled)"},
 		"a bare number":                      {med(`"doseAndRate":[{"doseQuantity":{"value":2}}]`), "X dose 2"},
-		"a substance with its reaction only": {`"AllergyIntolerance","reaction":[{"substance":{"text":"Amoxicillin"},"manifestation":[{"coding":[{"code":"247472004"}]}]}]`, "Amoxicillin Hives"},
-		"a vital sign by its code":           {`"Observation","status":"final","code":{"coding":[{"code":"8302-2"}]},"valueQuantity":{"value":170,"code":"cm"}`, "Body height 170 cm"},
-		"a medicine by its code":             {`"MedicationRequest","status":"active","medicationCodeableConcept":{"coding":[{"code":"18531000168109"}]}`, "code 18531000168109, without words"},
+		"a substance with its reaction only": {`"AllergyIntolerance","reaction":[{"substance":{"text":"Amoxicillin"},"manifestation":[{"coding":[{"system":"http://snomed.info/sct","code":"247472004"}]}]}]`, "Amoxicillin Hives"},
+		"a vital sign by its code":           {`"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8302-2"}]},"valueQuantity":{"value":170,"code":"cm"}`, "Body height 170 cm"},
+		"a medicine by its code":             {`"MedicationRequest","status":"active","medicationCodeableConcept":{"coding":[{"system":"http://snomed.info/sct","code":"18531000168109"}]}`, "code 18531000168109, without words"},
 		"a visit by its class":               {`"Encounter","status":"finished","class":{"code":"AMB"}`, "Outpatient visit"},
 		"what a reaction came from":          {`"AllergyIntolerance","code":{"text":"Penicillins"},"reaction":[{"substance":{"text":"Amoxicillin"},"manifestation":[{"text":"Hives"}]}]`, "Penicillins to Amoxicillin: Hives"},
 	} {

@@ -26,7 +26,7 @@ func concept(e element) chart.Code {
 // things: a side, another drug.
 func codeWords(c chart.Code) string {
 	switch {
-	case c.Wordless():
+	case c.Wordless() && c.System != "": // without a system it may well be the word itself
 		return c.Plainly()
 	case c.Text == "" || c.Display == "" || chart.NoneKnown(c) || holdsWords(c.Text, c.Display):
 		return c.Words()
