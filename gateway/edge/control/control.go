@@ -249,7 +249,8 @@ func Dial(path string) (*Client, bool) {
 	}
 	c.Close()
 	return &Client{http.Client{Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return dial(path, dialTimeout) },
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return dial(path, dialTimeout) },
+		DisableKeepAlives: true, // a Client is not closed, and must not keep a connection for good
 	}}}, true
 }
 

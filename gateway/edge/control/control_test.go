@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -201,6 +202,60 @@ func TestHostileCalls(t *testing.T) {
 	if c, ok := control.Dial(path); !ok || c.Call(t.Context(), "still", json.RawMessage("1"), nil, nil, nil) != nil {
 		t.Error("the socket does not serve any more")
 	}
+}
+
+// TestClientsKeepNoConnection: whoever asks again and again with a Client of its own runs out of nothing.
+func TestClientsKeepNoConnection(t *testing.T) {
+	path := filepath.Join(short(t), "control.sock")
+	inner, err := control.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const clients = 5
+	l := &counted{inner, make(chan struct{}, 2*clients)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- control.Serve(ctx, l, echo{}) }()
+	for range clients {
+		c, ok := control.Dial(path)
+		if !ok {
+			t.Fatal("nobody listens")
+		}
+		if err := c.Call(t.Context(), "send", nil, nil, nil, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 * clients { // each looked first whether somebody is there
+		<-l.closed
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// counted is a listener that tells of connections that are closed.
+type counted struct {
+	net.Listener
+	closed chan struct{}
+}
+
+func (l *counted) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &countedConn{Conn: c, closed: sync.OnceFunc(func() { l.closed <- struct{}{} })}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
