@@ -3,6 +3,7 @@ package smtpd_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -429,7 +430,7 @@ func start(t *testing.T, s *site) (*smtpd.Server, string) {
 	go func() { served <- srv.Serve(l) }()
 	t.Cleanup(func() {
 		srv.Shutdown(context.Background()) // a second one is an error, and harmless
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, smtpd.ErrClosed) {
 			t.Error(err)
 		}
 	})
