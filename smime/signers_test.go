@@ -54,6 +54,10 @@ func TestReceiveSignatureAlgorithms(t *testing.T) {
 		{name: "MD5", msg: one(forgedSigner{p: rsaP, digest: crypto.SHA256, digestAlg: alg(oMD5)}), legacy: true, want: cms.ReasonForbidden},
 		{name: "md5WithRSA", msg: one(forgedSigner{p: rsaP, sigAlg: alg("1.2.840.113549.1.1.4", null())}), legacy: true, want: cms.ReasonForbidden},
 		{name: "digest parameters NULL", msg: one(forgedSigner{p: rsaP, digestAlg: alg(oSHA256, null())}), lenient: marks()},
+		{name: "sha256WithRSA where the digest belongs", msg: one(forgedSigner{p: rsaP, digestAlg: alg("1.2.840.113549.1.1.11", null())}), lenient: marks()},
+		{name: "ecdsa-with-SHA384 where the digest belongs", msg: one(forgedSigner{p: ec, digest: crypto.SHA384, digestAlg: alg(oECDSA384)}), lenient: marks()},
+		{name: "sha1WithRSA where the digest belongs", msg: one(forgedSigner{p: rsaP, digest: crypto.SHA1, digestAlg: alg("1.2.840.113549.1.1.5", null())}), want: cms.ReasonLegacy},
+		{name: "md5WithRSA where the digest belongs", msg: one(forgedSigner{p: rsaP, digestAlg: alg("1.2.840.113549.1.1.4", null())}), legacy: true, want: cms.ReasonForbidden},
 		{name: "sha256WithRSA", msg: one(forgedSigner{p: rsaP, sigAlg: alg("1.2.840.113549.1.1.11", null())}), lenient: marks()},
 		{name: "sha256WithRSA without parameters", msg: one(forgedSigner{p: rsaP, sigAlg: alg("1.2.840.113549.1.1.11")}), lenient: marks()},
 		{name: "sha512WithRSA with digest SHA-256", msg: one(forgedSigner{p: rsaP, sigAlg: alg("1.2.840.113549.1.1.13", null())}), want: cms.ReasonMismatch},
@@ -205,7 +209,7 @@ func TestEnormousSignerKeysAreNotComputedWith(t *testing.T) {
 	n := bytes.Repeat([]byte{0xff}, 2048) // 16384 bits
 	for _, key := range [][]byte{
 		seq(ber.Build(ber.Integer, append([]byte{0}, n...)), ber.Build(ber.Integer, []byte{3})),
-		seq(ber.Build(ber.Integer, append([]byte{0}, n[:256]...)), ber.Build(ber.Integer, []byte{0x7f, 0xff, 0xff, 0xff})),
+		seq(ber.Build(ber.Integer, append([]byte{0}, n[:1025]...)), ber.Build(ber.Integer, []byte{0x7f, 0xff, 0xff, 0xff})),
 	} {
 		spki := seq(alg(oRSA, null()), ber.Build(ber.TagBitString, []byte{0}, key))
 		cert := bytes.Replace(a.cert.Raw, a.cert.RawSubjectPublicKeyInfo, spki, 1)

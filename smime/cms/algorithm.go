@@ -47,17 +47,19 @@ type digest struct {
 	forbidden bool
 }
 
+// digestOf knows the digests. QUIRK: Microsoft's services and old Java toolkits name a whole signature algorithm where
+// its digest belongs.
 func digestOf(o oid) (digest, bool) {
 	switch o {
-	case oidSHA256:
+	case oidSHA256, oidSHA256WithRSA, oidECDSAWithSHA256:
 		return digest{hash: crypto.SHA256}, true
-	case oidSHA384:
+	case oidSHA384, oidSHA384WithRSA, oidECDSAWithSHA384:
 		return digest{hash: crypto.SHA384}, true
-	case oidSHA512:
+	case oidSHA512, oidSHA512WithRSA, oidECDSAWithSHA512:
 		return digest{hash: crypto.SHA512}, true
-	case oidSHA1:
+	case oidSHA1, oidSHA1WithRSA, oidECDSAWithSHA1:
 		return digest{hash: crypto.SHA1, legacy: true}, !fips140.Enforced() // AS-51
-	case oidMD5:
+	case oidMD5, oidMD5WithRSA:
 		return digest{forbidden: true}, true // AS-51
 	}
 	return digest{}, false

@@ -17,7 +17,7 @@ const (
 	MaxAttributes     = 64        // signed attributes of one SignerInfo
 	MaxDigests        = 16        // digest algorithms of one SignedData
 	MaxRSABits        = 8192      // modulus of a signer's key; larger ones cost too much to verify
-	MaxRSAExponent    = 65537     // public exponent of a signer's key
+	MaxRSAExponent    = 1<<31 - 1 // public exponent of a signer's key
 	MaxWhole          = 64 << 20  // octets of AuthEnvelopedData content, which must be held whole
 	maxAlgorithm      = 4 << 10   // octets of one AlgorithmIdentifier
 	maxAttributeSet   = 256 << 10 // octets of authenticated attributes

@@ -15,7 +15,7 @@ import (
 // MaxWhole and the shared budget, because nothing may come out before the tag is checked and the
 // standard library has no incremental GCM.
 func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o DecryptOptions) error {
-	nonce, tagSize, err := gcmParams(alg)
+	gcm, err := gcmParams(alg)
 	if err != nil {
 		return err
 	}
@@ -30,8 +30,8 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 		return err
 	}
 	attrs, mac, err := p.m.tail()
-	if err == nil && len(mac) != tagSize {
-		err = failf(ReasonMalformed, "authentication tag of %d octets where %d are announced", len(mac), tagSize)
+	if err == nil {
+		err = gcm.settle(mac)
 	}
 	if err == nil {
 		err = p.m.finish()
@@ -47,16 +47,16 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	p.use(candidates[0])
 	sealed := append(w.b, mac...)
 	if fips140.Enforced() {
-		sealed = append(sealed, nonce...)
-		copy(sealed[len(nonce):], sealed)
-		copy(sealed, nonce)
+		sealed = append(sealed, gcm.nonce...)
+		copy(sealed[len(gcm.nonce):], sealed)
+		copy(sealed, gcm.nonce)
 	}
 	place := sealed[:0] // one candidate: in place
 	if len(candidates) > 1 {
 		place = make([]byte, 0, len(w.b)) // the same for each: a failure leaves nothing in it
 	}
 	for _, c := range candidates {
-		plain, ok := openGCM(c.cek, place, nonce, sealed, attrs, tagSize)
+		plain, ok := gcm.open(c.cek, place, sealed, attrs)
 		if ok {
 			p.failed, p.out, p.whole = 0, plain, plain
 			p.use(c)
@@ -69,20 +69,28 @@ func (p *Plaintext) openWhole(st suite, alg algorithm, candidates []unwrapped, o
 	return nil
 }
 
-// openGCM opens into place, which is sealed itself where nobody needs the ciphertext again. In FIPS 140 only mode
-// the nonce stands in front of sealed: the standard library has no other AES-GCM there (gcmParams has seen to its
+// gcm are GCMParameters (RFC 5084 §3.2).
+type gcm struct {
+	nonce []byte
+	tag   int  // octets
+	named bool // the length of the tag is not the default one
+}
+
+// open opens into place, which is sealed itself where nobody needs the ciphertext again. In FIPS 140 only mode
+// the nonce stands in front of sealed: the standard library has no other AES-GCM there (settle has seen to its
 // length and that of the tag).
-func openGCM(cek, place, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool) {
+func (g gcm) open(cek, place, sealed, attrs []byte) ([]byte, bool) {
 	block, err := aes.NewCipher(cek)
 	if err != nil {
 		return nil, false
 	}
 	var aead cipher.AEAD
+	nonce := g.nonce
 	if fips140.Enforced() {
 		nonce = nil
 		aead, err = cipher.NewGCMWithRandomNonce(block)
 	} else if len(nonce) == 12 {
-		aead, err = cipher.NewGCMWithTagSize(block, tagSize)
+		aead, err = cipher.NewGCMWithTagSize(block, g.tag)
 	} else {
 		aead, err = cipher.NewGCMWithNonceSize(block, len(nonce))
 	}
@@ -93,36 +101,49 @@ func openGCM(cek, place, nonce, sealed, attrs []byte, tagSize int) ([]byte, bool
 	return plain, err == nil
 }
 
-// gcmParams reads GCMParameters (RFC 5084 §3.2); the tag is 12 octets unless it says otherwise.
-func gcmParams(alg algorithm) (nonce []byte, tag int, err error) {
+// gcmParams reads GCMParameters; the tag is 12 octets unless it says otherwise.
+func gcmParams(alg algorithm) (gcm, error) {
+	g := gcm{tag: 12}
 	if !alg.params.IsSequence() {
-		return nil, 0, failf(ReasonMalformed, "GCM parameters")
+		return g, failf(ReasonMalformed, "GCM parameters")
 	}
 	c := alg.params.Children()
 	n, err := c.Expect(ber.TagOctetString)
 	if err != nil {
-		return nil, 0, wrap("GCM nonce", err)
+		return g, wrap("GCM nonce", err)
 	}
-	tag = 12
-	if !c.Empty() {
+	g.nonce = n.Content
+	if g.named = !c.Empty(); g.named {
 		t, err := c.Expect(ber.TagInteger)
 		if err != nil {
-			return nil, 0, wrap("GCM tag length", err)
+			return g, wrap("GCM tag length", err)
 		}
-		if tag, err = t.Uint(); err != nil {
-			return nil, 0, wrap("GCM tag length", err)
+		if g.tag, err = t.Uint(); err != nil {
+			return g, wrap("GCM tag length", err)
 		}
 	}
-	if tag < 12 || tag > 16 {
-		return nil, 0, failf(ReasonMalformed, "GCM tag of %d octets", tag)
+	if g.tag < 12 || g.tag > 16 {
+		return g, failf(ReasonMalformed, "GCM tag of %d octets", g.tag)
 	}
-	if len(n.Content) == 0 || len(n.Content) > 64 || n.Constructed {
-		return nil, 0, failf(ReasonMalformed, "GCM nonce of %d octets", len(n.Content))
+	if len(g.nonce) == 0 || len(g.nonce) > 64 || n.Constructed {
+		return g, failf(ReasonMalformed, "GCM nonce of %d octets", len(g.nonce))
 	}
-	if len(n.Content) != 12 && tag != 16 || fips140.Enforced() && (len(n.Content) != 12 || tag != 16) {
-		return nil, 0, failf(ReasonUnsupported, "GCM with a nonce of %d and a tag of %d octets", len(n.Content), tag)
+	return g, nil
+}
+
+// settle holds the tag that came against its announced length. QUIRK: the example of RFC 8551 and writers that
+// follow it name no length and write 16 octets, more than the default proves.
+func (g *gcm) settle(mac []byte) error {
+	if !g.named && len(mac) > g.tag && len(mac) <= 16 {
+		g.tag = len(mac)
 	}
-	return n.Content, tag, nil
+	if len(mac) != g.tag {
+		return failf(ReasonMalformed, "authentication tag of %d octets where %d are announced", len(mac), g.tag)
+	}
+	if len(g.nonce) != 12 && g.tag != 16 || fips140.Enforced() && (len(g.nonce) != 12 || g.tag != 16) {
+		return failf(ReasonUnsupported, "GCM with a nonce of %d and a tag of %d octets", len(g.nonce), g.tag)
+	}
+	return nil
 }
 
 // tail reads authAttrs and mac of AuthEnvelopedData. attrs is the associated data: the attributes
