@@ -96,6 +96,9 @@ func (d *Document) plainZip(a *xdm.Archive) {
 	for _, name := range a.Twice {
 		d.finding(chart.Problem, "duplicate-name", "The archive has more than one file called %s; all are shown, another program may show only one.", clip(name, 120))
 	}
+	if a.Slashes > 0 {
+		d.finding(chart.Note, "backslashes", "%d names in the archive are written with backslashes; they are read as folders.", a.Slashes)
+	}
 	if a.Before > 0 {
 		d.finding(chart.Note, "leading-bytes", "%d bytes stand in front of the archive and were skipped.", a.Before)
 	}

@@ -125,6 +125,9 @@ func FromArchive(a *Archive) (*Package, error) {
 	for _, name := range a.Twice {
 		p.add(chart.Problem, "duplicate-name", "The package has more than one file called %s; the first is taken, another program may take another.", clip(name))
 	}
+	if a.Slashes > 0 {
+		p.add(chart.Note, "backslashes", "%d names in the package are written with backslashes; they are read as folders.", a.Slashes)
+	}
 	if a.Before > 0 {
 		p.add(chart.Note, "leading-bytes", "%d bytes stand in front of the archive and were skipped.", a.Before)
 	}
@@ -147,12 +150,16 @@ func (p *Package) add(sev chart.Severity, rule, format string, args ...any) {
 	p.Findings = append(p.Findings, chart.Finding{Severity: sev, Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
-// isMetadata knows IHE_XDM/<set>/METADATA.XML in any case, also inside a folder somebody zipped along.
+// isMetadata knows IHE_XDM/<set>/METADATA.XML in any case, also inside a folder somebody zipped along, and
+// SUBSETnn/METADATA.XML where the folder IHE_XDM was left out.
 // QUIRK: zips made on a Mac carry __MACOSX/…/._METADATA.XML, which is no XML.
 func isMetadata(name string) bool {
 	parts := strings.Split(strings.ToUpper(name), "/")
 	n := len(parts)
-	return n >= 3 && parts[n-1] == "METADATA.XML" && parts[n-3] == "IHE_XDM" && parts[0] != "__MACOSX"
+	if n < 2 || parts[n-1] != "METADATA.XML" || parts[0] == "__MACOSX" {
+		return false
+	}
+	return n >= 3 && parts[n-3] == "IHE_XDM" || strings.HasPrefix(parts[n-2], "SUBSET")
 }
 
 func (p *Package) readMetadata(f *File) {

@@ -250,6 +250,13 @@ func TestOddArchivesAreNamedNotFollowed(t *testing.T) {
 			t.Errorf("%s: findings %v", name, p.Findings)
 		}
 	}
+	for name, want := range map[string]bool{"IHE_XDM\\SUBSET01\\": true, "SUBSET01/": true, "SUBSET01\\": true, "OTHER/": false, "__MACOSX/SUBSET01/": false} {
+		b := pack(t, name+"METADATA.XML", metadata("A.TXT", "5", hello), name+"A.TXT", "hello")
+		p, err := xdm.Read(bytes.NewReader(b), int64(len(b)))
+		if (err == nil) != want || want && (!p.Documents[0].HashOK || has(p, "odd-entry") || has(p, "backslashes") != strings.Contains(name, "\\")) {
+			t.Errorf("folder %s: %v, %+v", name, err, p)
+		}
+	}
 	zeros := strings.Repeat("\x00", 8<<20)
 	if p := read(t, pack(t, append([]string{"bomb.bin", zeros}, good...)...)); !has(p, "odd-entry") {
 		t.Errorf("bomb: findings %v", p.Findings)

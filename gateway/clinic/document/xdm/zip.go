@@ -39,6 +39,8 @@ type File struct {
 	packed int64
 	crc    uint32
 	at     int64 // of the local header
+
+	backslash bool // its name was written with backslashes
 }
 
 // Archive is a zip file whose directory was read within bounds.
@@ -47,6 +49,7 @@ type Archive struct {
 	Odd      []string // entries that were left out, and why, in words
 	Twice    []string // names that more than one file has: programs differ in which of them they take
 	Before   int64    // bytes in front of the archive that are not of it
+	Slashes  int      // names written with backslashes, which are read as folders
 	src      io.ReaderAt
 	size     int64
 	unpacked int64          // bytes of all files opened so far, each counted once
@@ -54,7 +57,8 @@ type Archive struct {
 }
 
 // ReadArchive reads the directory of a zip archive. Entries that are encrypted, links, of an unknown
-// method or with a name that leads out of the archive (XD-36) are left out and named in Odd.
+// method or with a name that leads out of the archive (XD-36) are left out and named in Odd. Backslashes in a
+// name are read as the folders they stand for.
 func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 	dir, count, before, err := directory(src, size)
 	if err != nil {
@@ -72,6 +76,9 @@ func ReadArchive(src io.ReaderAt, size int64) (*Archive, error) {
 			return nil, fmt.Errorf("%w: the directory is cut off", ErrBadZip)
 		}
 		f, why := entry(dir[:n])
+		if f.backslash && why == "" {
+			a.Slashes++
+		}
 		f.at += before
 		if packed += f.packed; packed > size {
 			return nil, fmt.Errorf("%w: its entries overlap", ErrBadZip)
@@ -146,7 +153,10 @@ func entry(b []byte) (f File, why string) {
 	f = File{method: le.Uint16(b[10:]), crc: le.Uint32(b[16:]), packed: int64(le.Uint32(b[20:])), Size: int64(le.Uint32(b[24:])), at: int64(le.Uint32(b[42:]))}
 	raw := b[46 : 46+int(le.Uint16(b[28:]))]
 	name, _ := charset.Append(nil, raw, false)
-	f.Name = string(name)
+	// QUIRK: .NET before 4.6.1 and the Direct project's own sample write folders with backslashes. Nothing is
+	// ever unpacked to a disk here; what they stand for is checked like any other name (XD-36).
+	f.backslash = bytes.IndexByte(name, '\\') >= 0
+	f.Name = strings.ReplaceAll(string(name), "\\", "/")
 	mode := le.Uint32(b[38:]) >> 16
 	switch {
 	case !safeName(f.Name):
@@ -167,7 +177,7 @@ func entry(b []byte) (f File, why string) {
 	return f, why
 }
 
-// safeName refuses what no entry may be called (XD-36): absolute, climbing, with backslash or control.
+// safeName refuses what no entry may be called (XD-36): absolute, climbing, with control characters.
 func safeName(name string) bool {
 	if name == "" || len(name) > maxName || name[0] == '/' || strings.ContainsAny(name, "\\\x00:") || !utf8.ValidString(name) {
 		return false
