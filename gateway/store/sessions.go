@@ -9,7 +9,7 @@ import (
 	"postern/gateway/clinic/staff"
 )
 
-// MaxSessions bounds the sessions of one person; the oldest ends when one more begins.
+// MaxSessions bounds the sessions of one person, and the half ones; the oldest ends when one more begins.
 const MaxSessions = 20
 
 const sessionColumns = "hash, org, person, stage, method, peer, agent, created, seen, proved"
@@ -22,13 +22,13 @@ func scanSession(r *sql.Rows) (v auth.Session, err error) {
 }
 
 // BeginSession keeps a new session in place of the one it grew out of ("" is none), and lets go of sessions
-// that are over.
+// that are over. Whole sign-ins and half ones are bounded apart: who has the password and no second proof pushes nobody out.
 func (s *Store) BeginSession(ctx context.Context, v auth.Session, instead string, entry AuditEntry) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		w.exec("DELETE FROM web_session WHERE hash=? OR created<=?", instead, stamp(s.now().Add(-auth.SessionTotal)))
-		w.exec(`DELETE FROM web_session WHERE person=? AND hash NOT IN (SELECT hash FROM web_session WHERE person=? ORDER BY created DESC LIMIT ?)`,
-			v.Person, v.Person, MaxSessions-1)
+		w.exec(`DELETE FROM web_session WHERE person=? AND stage=? AND hash NOT IN (SELECT hash FROM web_session WHERE person=? AND stage=? ORDER BY created DESC LIMIT ?)`,
+			v.Person, v.Stage, v.Person, v.Stage, MaxSessions-1)
 		w.exec("INSERT INTO web_session("+sessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?)", v.Hash, v.Org, v.Person, v.Stage, v.Method,
 			v.Peer, v.Agent, stamp(v.Created), stamp(v.Seen), stamp(v.Proved))
 		w.audit(entry)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"postern/gateway/clinic/document"
 )
@@ -85,6 +86,24 @@ func (p Policy) Judge(d Direction, k document.Kind, size int64) Verdict {
 		return Verdict{strict(d), "It is a program, not a document."}
 	}
 	return Verdict{Allow, ""}
+}
+
+// Arrived finds the rule for a part of a message that came in: kind is what a look inside found, "" where nothing was, and
+// length what it takes in its transfer encoding.
+func (p Policy) Arrived(kind document.Kind, mediaType, encoding string, length int64) Verdict {
+	switch {
+	case kind != "":
+	case mediaType == "text/html":
+		kind = document.HTML
+	case strings.HasPrefix(mediaType, "text/"):
+		kind = document.Text
+	default:
+		kind = document.Unknown
+	}
+	if encoding == "base64" {
+		length = length * 3 / 4
+	}
+	return p.Judge(Incoming, kind, length)
 }
 
 // strict is the action of a direction that is not Allow.

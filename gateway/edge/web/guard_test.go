@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -412,6 +413,73 @@ func TestADownloadRunsNothing(t *testing.T) {
 		r := h.ask("GET", "/file", tok, nil)
 		if r.Header.Get("Content-Disposition") != c.disposition || r.Header.Get("Content-Type") != c.sent || !strings.HasPrefix(r.Header.Get("Content-Security-Policy"), "sandbox;") {
 			t.Errorf("%q: %q %q", c.name, r.Header.Get("Content-Disposition"), r.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// TestNothingClinicalIsKept: whatever is answered, and however it ends, no cache keeps it and no browser guesses what it is.
+func TestNothingClinicalIsKept(t *testing.T) {
+	h := newHouse(t,
+		web.Route{Method: "GET", Pattern: "/file", Need: web.SignedIn(), Handle: func(q *web.Request) error {
+			return q.Send(web.Download{Name: "letter.pdf", Type: "application/pdf", Size: 6, Body: strings.NewReader("letter")})
+		}},
+		web.Route{Method: "GET", Pattern: "/framed", Need: web.SignedIn(), Framed: true, Handle: func(q *web.Request) error { return q.Frame("", []byte("x")) }},
+		web.Route{Method: "GET", Pattern: "/gone", Need: web.SignedIn(), Framed: true, Handle: func(q *web.Request) error { return web.ErrNotFound }},
+		web.Route{Method: "GET", Pattern: "/refused", Need: web.SignedIn(), Handle: func(q *web.Request) error { return &web.Refusal{Text: "no"} }},
+		web.Route{Method: "GET", Pattern: "/broken", Need: web.SignedIn(), Handle: func(q *web.Request) error { panic("oh") }})
+	tok := h.person(nurse())
+	for path, want := range map[string]int{"/": 200, "/file": 200, "/framed": 200, "/gone": 404, "/refused": 422, "/broken": 500, "/nowhere": 404, "/item/w-1/": 404, "//item/w-1": 307} {
+		for _, as := range []string{tok, ""} {
+			r := h.ask("GET", path, as, nil, set("Range", "bytes=1-2"), set("If-Modified-Since", "Fri, 01 Jan 2038 00:00:00 GMT"), set("If-None-Match", "*"))
+			if as != "" && r.StatusCode != want {
+				t.Errorf("%s: %d, want %d", path, r.StatusCode, want)
+			}
+			if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("ETag")+r.Header.Get("Accept-Ranges")+r.Header.Get("Content-Range") != "" {
+				t.Errorf("%s (signed in: %v): %d %v", path, as != "", r.StatusCode, r.Header)
+			}
+		}
+	}
+	for situation, change := range map[string]func(*http.Request){
+		"another host":                    func(r *http.Request) { r.Host = "evil.example" },
+		"a whole URL of another host":     func(r *http.Request) { r.URL.Scheme, r.URL.Host, r.Host = "http", "evil.example", "evil.example" },
+		"a host with a dot":               func(r *http.Request) { r.Host = "clinic.example." },
+		"a host with a name before an at": func(r *http.Request) { r.Host = "clinic.example@evil.example" },
+		"another site's script": func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Mode", "cors")
+		},
+	} {
+		r := h.ask("GET", "/file", tok, nil, change)
+		if r.StatusCode < 400 || r.Header.Get("Cache-Control") != "no-store" || strings.Contains(text(t, r), "letter") {
+			t.Errorf("%s: %d %v", situation, r.StatusCode, r.Header)
+		}
+	}
+	// What names another host beside the true one changes nothing of what is said.
+	for _, name := range []string{"X-Forwarded-Host", "Forwarded", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Forwarded-Proto"} {
+		r := h.ask("GET", "/", tok, nil, set(name, "evil.example"))
+		if body := text(t, r); r.StatusCode != 200 || strings.Contains(body, "evil.example") {
+			t.Errorf("%s: %d", name, r.StatusCode)
+		}
+	}
+}
+
+// TestNamesOfFiles: whatever a sender called a file, its name is one name, harmless in a header and on a disk.
+func TestNamesOfFiles(t *testing.T) {
+	for name, want := range map[string]string{
+		"../../etc/passwd": "passwd", `..\..\boot.ini`: "boot.ini", ".htaccess": "htaccess", "a\x00b.pdf": "ab.pdf", "a\r\nContent-Type: text/html": "aContent-Type texthtml",
+		"invoice\u202efdp.exe": "invoicefdp.exe", "x\ufeff.pdf": "x.pdf", "": "file", "...": "file", "/": "file", " . ": "file", "naïve.pdf": "naïve.pdf", "a;b=\"c\".pdf": "a;b=c.pdf",
+		strings.Repeat("x", 300) + ".pdf": strings.Repeat("x", 116) + ".pdf",
+	} {
+		got := web.SafeName(name)
+		if name == "a\r\nContent-Type: text/html" {
+			want = "html" // what is before the last slash is a folder
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+		d := mime.FormatMediaType("attachment", map[string]string{"filename": got})
+		if _, params, err := mime.ParseMediaType(d); err != nil || params["filename"] != got || strings.ContainsAny(d, "\r\n") {
+			t.Errorf("%q: header %q %v", name, d, err)
 		}
 	}
 }

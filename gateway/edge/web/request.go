@@ -150,6 +150,12 @@ type SettingLink struct {
 	Path string
 }
 
+// Led tells whether a link of another site led here, as far as the browser says (Fetch Metadata).
+func (q *Request) Led() bool {
+	site := q.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
 // Home is where a person goes who has nowhere else to go.
 func (q *Request) Home() string { return q.s.home }
 

@@ -230,19 +230,11 @@ func fileOf(q *web.Request, v inbox.Part, docs []inbox.Document, policy letter.P
 
 // judged is what the organisation's rules for files say of a part that came in.
 func judged(v inbox.Part, docs []inbox.Document, policy letter.Policy) letter.Verdict {
-	kind, size := document.Unknown, v.Length
-	switch {
-	case len(docs) > 0:
+	kind := document.Kind("")
+	if len(docs) > 0 {
 		kind = document.Kind(docs[0].Kind)
-	case v.MediaType == "text/html":
-		kind = document.HTML
-	case strings.HasPrefix(v.MediaType, "text/"):
-		kind = document.Text
 	}
-	if v.Encoding == "base64" {
-		size = size * 3 / 4
-	}
-	return policy.Judge(letter.Incoming, kind, size)
+	return policy.Arrived(kind, v.MediaType, v.Encoding, v.Length)
 }
 
 // mayOpenHeld tells who may save a file that is held back, when they say so.

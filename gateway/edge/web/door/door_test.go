@@ -187,6 +187,7 @@ type browser struct {
 	peer    string
 	origin  string
 	state   string // of its last way through a provider
+	site    string // Sec-Fetch-Site of what it asks for by a link
 }
 
 func (c *clinic) browser() *browser {
@@ -201,6 +202,9 @@ func (b *browser) do(method, path string, form url.Values) *browser {
 	if method == "POST" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	} else if b.site != "" {
+		r.Header.Set("Sec-Fetch-Site", b.site)
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
 	}
 	for _, k := range b.cookies {
 		r.AddCookie(k)
@@ -429,5 +433,37 @@ func TestSessionsOfOnesOwn(t *testing.T) {
 	}
 	if one.get("/account").post("/account/password", "password", password, "new", "correct horse staple", "again", "correct horse staple"); !one.in() || two.in() {
 		t.Error("after a new password this browser stays signed in, and no other")
+	}
+}
+
+// TestHalfSignInsPushNobodyOut: a stolen password without the second proof does not end the sessions of its owner.
+func TestHalfSignInsPushNobodyOut(t *testing.T) {
+	c := newClinic(t, "https://clinic.example", nil)
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	dana := c.browser().signIn("dana")
+	dana.app()
+	for range store.MaxSessions + 5 {
+		c.pass(time.Second)
+		c.browser().signIn("dana")
+	}
+	if !dana.in() {
+		t.Error("half sign-ins ended a whole one")
+	}
+}
+
+func TestTheOldestSessionEndsWhenThereAreTooMany(t *testing.T) {
+	c := newClinic(t, "https://clinic.example", nil)
+	c.add(staff.Person{Login: "dana", Role: staff.Physician})
+	first := c.browser().signIn("dana")
+	var last *browser
+	for range store.MaxSessions {
+		c.pass(time.Second)
+		last = c.browser().signIn("dana")
+	}
+	if first.in() || !last.in() {
+		t.Errorf("the first: %v, the last: %v", first.in(), last.in())
+	}
+	if all, err := c.db.Sessions(t.Context(), "o-1", "p-dana"); err != nil || len(all) != store.MaxSessions {
+		t.Errorf("%d sessions %v", len(all), err)
 	}
 }

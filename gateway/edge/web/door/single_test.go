@@ -125,6 +125,12 @@ func TestSingleSignOn(t *testing.T) {
 	if one.get(at); one.code != http.StatusUnprocessableEntity {
 		t.Errorf("a state that was used: %d", one.code)
 	}
+	// A link of another site leads to the provider only when the person says so: its account there may be of its choosing.
+	led := c.browser()
+	led.site = "cross-site"
+	if led.get(way); led.code != http.StatusOK || led.to != "" || !led.says("Go on to") {
+		t.Errorf("led here by another site: %d %s", led.code, led.to)
+	}
 	// The way by the form shows a link: the pages' policy lets no form lead elsewhere.
 	form := c.browser().get("/sign-in/single").post("/sign-in/single", "domain", "someone@lake.example")
 	if !form.says(`href="/sign-in/single?domain=lake.example&amp;go=1"`) {

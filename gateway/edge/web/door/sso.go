@@ -68,7 +68,19 @@ func (d *door) showSingle(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	if q.Led() { // another site must not sign anybody in, least of all as somebody of its choice: the person says so here
+		return d.wayTo(q, to, v.Get("domain"))
+	}
 	return q.Leave(to)
+}
+
+// wayTo shows the way to a provider as a link of our own page.
+func (d *door) wayTo(q *web.Request, to, domain string) error {
+	u, err := url.Parse(to)
+	if err != nil {
+		return err
+	}
+	return q.Page(d.single, "Single sign-on", singleData{Link: "/sign-in/single?" + url.Values{"go": {"1"}, "domain": {domain}}.Encode(), Host: u.Host})
 }
 
 // doSingle shows the way to the provider of a domain's organisation. It is a link, as the policy of our pages lets
@@ -86,11 +98,7 @@ func (d *door) doSingle(q *web.Request) error {
 	if err != nil {
 		return q.Again(d.single, "Single sign-on", singleData{}, err)
 	}
-	u, err := url.Parse(to)
-	if err != nil {
-		return err
-	}
-	return q.Page(d.single, "Single sign-on", singleData{Link: "/sign-in/single?" + url.Values{"go": {"1"}, "domain": {domain}}.Encode(), Host: u.Host})
+	return d.wayTo(q, to, domain)
 }
 
 // orgOf is the organisation of a domain; "" is the first organisation's, one that is not here is nobody's.
