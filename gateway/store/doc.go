@@ -16,7 +16,7 @@
 //
 // All statements are ones that PostgreSQL takes too, with the same tables, but those of three files and what the
 // released migrations say. Tests read every text of the package for SQLite's words, and prepare every statement in a
-// PostgreSQL, with its form of those that are SQLite's.
+// PostgreSQL, with its form of those that are SQLite's; where words are alike and might mean another thing, both are asked.
 //
 //   - sqlite.go: how the file is opened, locked and synced (PostgreSQL: its own settings, and synchronous_commit for
 //     a batch that only moves leases); the catalogue of tables (pg_tables); instants in text that are moved by seconds
