@@ -137,7 +137,7 @@ func (c *checker) code() {
 	case code == "":
 	case !loincShaped(code):
 		c.add(chart.Warning, "bad-code", "", "The document's type code is no LOINC code: %q.", clip(code, 40))
-	case t.By == "template" && c.d.Family == CCDA && !codeFits(t.Name, code):
+	case t.By == "template" && c.d.Family == CCDA && !codeFits(t.Name, code) && !planOfCare(t.Name, c.d.Code.Display):
 		c.add(chart.Warning, "wrong-code", "", "The document is a %s by its template, but its code %s says otherwise.", t.Name, code)
 	}
 }
@@ -164,6 +164,12 @@ func codeFits(name, code string) bool {
 		return code == "52521-2" || loincName(code) == name
 	}
 	return true
+}
+
+// planOfCare says whether a care plan bears one of the many codes that C-CDA allows it since R3.
+func planOfCare(name, display string) bool {
+	low := strings.ToLower(display)
+	return name == "Care Plan" && (strings.Contains(low, "plan of care") || strings.Contains(low, "care plan"))
 }
 
 func (c *checker) people() {
@@ -367,15 +373,25 @@ func (c *checker) contradictions() {
 		default:
 			continue
 		}
-		none, some := "", ""
+		none, some, drugs := "", "", ""
 		for _, it := range c.d.SectionItems(s) {
 			switch {
 			case it.Subject != "" || it.Null != "" || it.Over():
 			case it.Source == FromEntry && it.Negated && none == "":
 				none = it.Name
-			case !it.Negated && !negates(it.Name) && some == "":
-				some = it.Name
+			case !it.Negated && !negates(it.Name):
+				some = firstOf(some, it.Name)
+				if it.Class == "drug" {
+					drugs = firstOf(drugs, it.Name)
+				}
 			}
+		}
+		switch low := strings.ToLower(none); { // a denial of one class of allergies denies no other
+		case s.Kind != Allergies:
+		case strings.Contains(low, "drug") || strings.Contains(low, "medic"):
+			some = drugs
+		case strings.Contains(low, "food") || strings.Contains(low, "latex") || strings.Contains(low, "environment") || strings.Contains(low, "season"):
+			some = ""
 		}
 		if none != "" && some != "" && strings.HasPrefix(strings.ToLower(none), "no ") {
 			c.add(chart.Problem, "contradiction", s.Anchor, "“%s” says “%s” and also lists “%s”.", s.Name(), clip(none, 80), clip(some, 80))

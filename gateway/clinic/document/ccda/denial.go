@@ -16,7 +16,7 @@ func denies(s string) bool {
 	if strings.HasPrefix(s, "denies ") {
 		return true
 	}
-	for _, p := range []string{"no known ", "none", "no allerg", "no current ", "no active ", "no medication", "no problem", "no result", "no lab", "no vital", "no discharge med", "no inpatient med", "nka", "nkda", "no data", "no information", "not on file", "no recorded"} {
+	for _, p := range []string{"no known ", "none", "no allerg", "no current ", "no active ", "no medication", "no problem", "no result", "no lab", "no vital", "no documented ", "no discharge med", "no inpatient med", "information not", "information is not", "not available", "nka", "nkda", "no data", "no information", "not on file", "no recorded"} {
 		if strings.HasPrefix(s, p) {
 			return onlyDenial(s)
 		}
@@ -33,7 +33,7 @@ func onlyDenial(s string) bool {
 			return true
 		case "no", "none", "not", "known", "nka", "nkda", "nkfa", "nkma", "data", "information", "available", "on", "file", "recorded", "reported", "current", "currently", "active",
 			"drug", "drugs", "food", "foods", "medication", "medications", "medicine", "medicines", "meds", "medicinal", "environmental", "latex", "seasonal", "substance",
-			"allergy", "allergies", "allergen", "allergens", "intolerance", "intolerances", "sensitivities", "adverse", "reaction", "reactions", "problem", "problems", "diagnosis",
+			"allergy", "allergies", "alert", "alerts", "allergen", "allergens", "intolerance", "intolerances", "sensitivities", "adverse", "reaction", "reactions", "problem", "problems", "diagnosis",
 			"diagnoses", "condition", "conditions", "issues", "concerns", "medical", "history", "prescribed", "prescriptions", "prescription", "documented", "entered", "found",
 			"listed", "noted", "stated", "exist", "exists", "identified", "any", "or", "and", "other", "at", "this", "the", "time", "present", "in", "system", "record", "records", "is", "are",
 			"there", "patient", "has", "significant", "chronic", "discharge", "inpatient", "long", "term", "since", "as", "today", "now", "results", "result", "procedures", "procedure", "immunizations", "encounters", "visits", "family", "social", "lab", "vital", "signs", "s", "ies", "y":

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postern/gateway/clinic/document/ccda"
+	"postern/gateway/clinic/document/chart"
 )
 
 // Ways of writing of many senders that are no faults of what they say: the line reads as they mean it.
@@ -55,6 +56,8 @@ func TestLinesReadAsTheirSendersMeanThem(t *testing.T) {
 		"a vital sign without words":                        {vital("8867-4"), []string{"s1|Heart rate|80 /min"}},
 		"another code without words":                        {vital("99999-9"), []string{"s1|code 99999-9, without words|80 /min"}},
 		"a denial with its patient":                         {section("10160-0", "<text>This patient has no known medications.</text>"), []string{"not text s1|This patient has no known medications."}},
+		"no information, said first":                        {section("11450-4", "<text>Information is not available.</text>"), []string{"not text s1|Information is not available."}},
+		"nothing documented":                                {section("48765-2", "<text>No documented allergies.</text>"), []string{"not text s1|No documented allergies."}},
 		"a patient who has more than none":                  {section("10160-0", "<text>This patient has no known medications except aspirin.</text>"), []string{"text s1|This patient has no known medications except aspirin."}},
 		"heads in cells":                                    {section("48765-2", "<text><table><tbody><tr><td>Code</td><td>Substance</td><td>Created On</td></tr><tr><td>733</td><td>Ampicillin</td><td>2026-01-02</td></tr></tbody></table></text>"), []string{"text s1|Ampicillin||||Code: 733 · Created On: 2026-01-02"}},
 		"a code system before the name":                     {section("48765-2", "<text><table><thead><tr><th>System</th><th>Substance</th></tr></thead><tbody><tr><td>RxNorm</td><td>Ampicillin</td></tr></tbody></table></text>"), []string{"text s1|Ampicillin||||System: RxNorm"}},
@@ -84,5 +87,41 @@ func TestHeadsAloneAreNotStruckOut(t *testing.T) {
 		if got := table(row).StruckOut(); got != want {
 			t.Errorf("%q: %v", row, got)
 		}
+	}
+}
+
+// A list contradicts itself only where what it denies is of the class that it lists.
+func TestADenialOfOneClassContradictsNoOther(t *testing.T) {
+	entry := func(attrs, kind, agent string) string {
+		return `<entry><act><entryRelationship><observation ` + attrs + `><value code="` + kind + `"/>` + agent + `</observation></entryRelationship></act></entry>`
+	}
+	to := func(name string) string {
+		return `<participant typeCode="CSM"><participantRole><playingEntity><code code="1" displayName="` + name + `"/></playingEntity></participantRole></participant>`
+	}
+	const drug, food, any = "416098002", "414285001", "419199007"
+	for name, c := range map[string]struct {
+		entries string
+		want    bool
+	}{
+		"all denied, one listed":         {entry(`negationInd="true"`, any, "") + entry("", any, to("Latex")), true},
+		"drugs denied, a drug listed":    {entry(`negationInd="true"`, drug, "") + entry("", drug, to("Penicillin")), true},
+		"drugs denied, a food listed":    {entry(`negationInd="true"`, drug, "") + entry("", food, to("Strawberry")), false},
+		"drugs denied, one of no class":  {entry(`negationInd="true"`, drug, "") + entry("", any, to("Latex")), false},
+		"a food denied by name, a drug":  {entry(`negationInd="true"`, food, to("No known food allergies")) + entry("", drug, to("Penicillin")), false},
+		"drugs denied, a food and a one": {entry(`negationInd="true"`, drug, "") + entry("", food, to("Strawberry")) + entry("", drug, to("Penicillin")), true},
+	} {
+		d := read(t, doc("", section("48765-2", `<text>x</text>`+c.entries)))
+		got := slices.ContainsFunc(ccda.Check(d, d.Time.At), func(f chart.Finding) bool { return f.Rule == "contradiction" })
+		if got != c.want {
+			t.Errorf("%s: %v %q", name, got, lines(d.Items()))
+		}
+	}
+}
+
+// The parts of another person's name stay apart.
+func TestTheNameOfAnotherPersonIsReadable(t *testing.T) {
+	s := `<component><section><code code="11450-4"/><title>T</title><text>x</text><subject><relatedSubject><subject><name><given>Baby</given><given>Girl</given><family>Roe</family></name></subject></relatedSubject></subject><entry><observation><value code="1" displayName="Jaundice"/></observation></entry></section></component>`
+	if it := read(t, doc("", s)).Items()[0]; it.Subject != "Baby Girl Roe" {
+		t.Errorf("%q", it.Subject)
 	}
 }

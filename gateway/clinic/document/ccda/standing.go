@@ -82,7 +82,7 @@ func subjectOf(n node) string {
 		return ""
 	}
 	who := s.Child("relatedSubject")
-	name := squeeze(who.Child("subject", "name").Text(maxWords))
+	name := readName(who.Child("subject", "name")).String()
 	c := readCode(who.Child("code"))
 	if c.Code == "SELF" || c.Code == "ONESELF" || trim(who.Attr("classCode")) == "PAT" && c.Zero() && name == "" {
 		return ""
