@@ -131,7 +131,10 @@ func allergyClass(c chart.Code) string {
 }
 
 func noneKnown(kind chart.Code) string {
-	if strings.Contains(strings.ToLower(kind.Words()), "drug") {
+	switch {
+	case allergyClass(kind) == "food":
+		return "No known food allergies"
+	case allergyClass(kind) == "drug" || strings.Contains(strings.ToLower(kind.Words()), "drug"):
 		return "No known drug allergies"
 	}
 	return "No known allergies"
