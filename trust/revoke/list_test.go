@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,8 +54,22 @@ func crlAt(urls ...string) testpki.Option {
 	return func(c *x509.Certificate) { c.CRLDistributionPoints = urls }
 }
 
+// Fields of a list that has entries (RFC 5280 §5.1).
+const (
+	fieldVersion    = 0
+	fieldNextUpdate = 4
+	fieldEntries    = 5
+	fieldExtensions = 6
+)
+
 // withoutEnd is a list without its nextUpdate, signed again.
 func withoutEnd(t testing.TB, by *testpki.Authority, list []byte) []byte {
+	t.Helper()
+	return altered(t, by, list, func(fields [][]byte) [][]byte { return slices.Delete(fields, fieldNextUpdate, fieldNextUpdate+1) })
+}
+
+// altered is a list with the fields of its signed part changed, signed again.
+func altered(t testing.TB, by *testpki.Authority, list []byte, change func([][]byte) [][]byte) []byte {
 	t.Helper()
 	var outer struct {
 		TBS, Algorithm asn1.RawValue
@@ -63,22 +78,16 @@ func withoutEnd(t testing.TB, by *testpki.Authority, list []byte) []byte {
 	if _, err := asn1.Unmarshal(list, &outer); err != nil {
 		t.Fatal(err)
 	}
-	var fields []asn1.RawValue
+	var fields [][]byte
 	for rest := outer.TBS.Bytes; len(rest) > 0; {
 		var f asn1.RawValue
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &f); err != nil {
 			t.Fatal(err)
 		}
-		fields = append(fields, f)
+		fields = append(fields, f.FullBytes)
 	}
-	const nextUpdate = 4 // version, algorithm, issuer and thisUpdate come before
-	var content []byte
-	for i, f := range fields {
-		if i != nextUpdate {
-			content = append(content, f.FullBytes...)
-		}
-	}
+	content := bytes.Join(change(fields), nil)
 	tbs, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: content})
 	if err != nil {
 		t.Fatal(err)
@@ -196,6 +205,39 @@ func TestListsAtHand(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	})
+}
+
+// A list with more in it than belongs there, or in another order, is none: it could mean anything.
+func TestListsOfAnotherForm(t *testing.T) {
+	root := testpki.Root(t, "Root")
+	leaf := root.Leaf(t, "dr@clinic.example")
+	list := root.List(t, []*x509.Certificate{leaf.Cert})
+	twice := func(field int) func([][]byte) [][]byte {
+		return func(f [][]byte) [][]byte { return slices.Insert(f, field+1, f[field]) }
+	}
+	for situation, change := range map[string]func([][]byte) [][]byte{
+		"two nextUpdate":    twice(fieldNextUpdate),
+		"entries twice":     twice(fieldEntries),
+		"extensions twice":  twice(fieldExtensions),
+		"an integer behind": func(f [][]byte) [][]byte { return append(f, []byte{2, 1, 1}) },
+		"entries behind the extension": func(f [][]byte) [][]byte {
+			f[fieldEntries], f[fieldExtensions] = f[fieldExtensions], f[fieldEntries]
+			return f
+		},
+	} {
+		if _, err := revoke.ReadList(bytes.NewReader(altered(t, root, list, change))); err == nil {
+			t.Errorf("%s: read", situation)
+		}
+	}
+	version := func(n byte) []byte {
+		return altered(t, root, list, func(f [][]byte) [][]byte { f[fieldVersion] = []byte{2, 1, n}; return f })
+	}
+	for n, want := range map[byte]revoke.State{0: revoke.Revoked, 1: revoke.Revoked, 2: revoke.Unknown, 0xff: revoke.Unknown} {
+		a := revoke.New(revoke.Config{Given: []*revoke.List{read(t, version(n))}}).Check(context.Background(), revoke.Query{Cert: leaf.Cert, Issuer: root.Cert, Time: testpki.Now})
+		if a.State != want {
+			t.Errorf("version %d: %s %s, want %s", n, a.State, a.Detail, want)
+		}
+	}
 }
 
 func TestOfSeveralListsAtHandTheOneThatWithdrawsWins(t *testing.T) {

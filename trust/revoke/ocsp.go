@@ -70,8 +70,8 @@ func judgeOCSP(b []byte, from string, q Query, at time.Time) (Answer, error) {
 	if err := responderMaySpeak(r, q, at); err != nil {
 		return Answer{}, err
 	}
-	if !aboutThis(r.TBSResponseData, q) {
-		return Answer{}, errors.New("revoke: the OCSP response is about another certificate")
+	if err := gravest(r, q); err != nil {
+		return Answer{}, err
 	}
 	next := r.NextUpdate
 	if next.IsZero() {
@@ -145,35 +145,6 @@ func weak(a x509.SignatureAlgorithm) bool {
 		return false
 	}
 	return true
-}
-
-// aboutThis compares the whole certificate id of the answer that the library picked by serial number
-// alone: issuer name and issuer key too (RFC 6960 §4.1.1). A responder that serves several CAs would
-// otherwise answer for another's certificate of the same number.
-func aboutThis(tbs []byte, q Query) bool {
-	in := cryptobyte.String(tbs)
-	var data, list cryptobyte.String
-	if !in.ReadASN1(&data, der.SEQUENCE) ||
-		!data.SkipOptionalASN1(der.Tag(0).ContextSpecific().Constructed()) || // version
-		!skipAny(&data) || // responderID
-		!data.SkipASN1(der.GeneralizedTime) || !data.ReadASN1(&list, der.SEQUENCE) {
-		return false
-	}
-	for !list.Empty() {
-		var single, id, alg, name, key cryptobyte.String
-		var number []byte
-		var hash asn1.ObjectIdentifier
-		if !list.ReadASN1(&single, der.SEQUENCE) || !single.ReadASN1(&id, der.SEQUENCE) || !id.ReadASN1(&alg, der.SEQUENCE) ||
-			!alg.ReadASN1ObjectIdentifier(&hash) || !id.ReadASN1(&name, der.OCTET_STRING) || !id.ReadASN1(&key, der.OCTET_STRING) ||
-			!id.ReadASN1Bytes(&number, der.INTEGER) {
-			return false
-		}
-		if serialOf(number).equal(serialOfInt(q.Cert.SerialNumber)) { // the one the library took
-			wantName, wantKey := issuerHashes(hash, q.Issuer)
-			return wantName != nil && bytes.Equal(name, wantName) && bytes.Equal(key, wantKey)
-		}
-	}
-	return false
 }
 
 func skipAny(in *cryptobyte.String) bool {

@@ -67,6 +67,9 @@ func (l *List) readSigned(s *source, kept *bytes.Buffer) error {
 		return err
 	}
 	if tag == 0x02 { // version
+		if v := alg[len(alg)-1]; len(alg) != 3 || v > 1 {
+			l.unusable = "it is of a version unknown here"
+		}
 		if alg, _, err = s.element(); err != nil {
 			return err
 		}
@@ -140,16 +143,21 @@ func (l *List) readFrame(s *source) error {
 	return nil
 }
 
-// readRest reads nextUpdate, the entries and the extensions, each of them optional.
+// readRest reads nextUpdate, the entries and the extensions, each of them optional, in this order.
 func (l *List) readRest(s *source, end int64) error {
-	entries := false
-	for s.off < end {
+	const (
+		nextUpdate = iota + 1
+		entries
+		extensions
+	)
+	for seen := 0; s.off < end; {
 		h, err := s.next()
 		if err != nil {
 			return err
 		}
 		switch {
-		case (h.tag == 0x17 || h.tag == 0x18) && l.NextUpdate.IsZero():
+		case (h.tag == 0x17 || h.tag == 0x18) && seen < nextUpdate:
+			seen = nextUpdate
 			b, err := s.body(h, nil)
 			if err != nil {
 				return err
@@ -158,12 +166,13 @@ func (l *List) readRest(s *source, end int64) error {
 			if l.NextUpdate, ok = readTime(append(h.octets(), b...)); !ok {
 				return malformed("nextUpdate is no time")
 			}
-		case h.tag == 0x30 && !entries:
-			entries = true
+		case h.tag == 0x30 && seen < entries:
+			seen = entries
 			if err := l.readEntries(s, s.off+h.n); err != nil {
 				return err
 			}
-		case h.tag == 0xa0:
+		case h.tag == 0xa0 && seen < extensions:
+			seen = extensions
 			b, err := s.body(h, nil)
 			if err != nil {
 				return err
