@@ -12,8 +12,7 @@ import (
 	"postern/smime/addr"
 )
 
-// TestACopyIsNoWayAroundTheRulesForFiles: what is held back is not in a copy as a file, nor, for who may not save it,
-// inside the message.
+// TestACopyIsNoWayAroundTheRulesForFiles: what nobody may open is not in a copy, neither as a file nor inside the message.
 func TestACopyIsNoWayAroundTheRulesForFiles(t *testing.T) {
 	w := newWorld(t, webExtra)
 	send, read := w.sits(w.clinic, "dana", staff.FrontDesk, staff.Send), w.sits(w.clinic, "rita", staff.FrontDesk, staff.Read)
@@ -25,7 +24,7 @@ func TestACopyIsNoWayAroundTheRulesForFiles(t *testing.T) {
 		who  *browser
 		want []string
 	}{
-		{send, []string{"01/held-back.txt", "01/message.eml", "01/note.txt", "01/part-1.txt", "01/receipt.json", "SHA256SUMS", "conversation.html"}},
+		{send, []string{"01/held-back.txt", "01/note.txt", "01/part-1.txt", "01/receipt.json", "SHA256SUMS", "conversation.html"}},
 		{read, []string{"01/held-back.txt", "01/note.txt", "01/part-1.txt", "01/receipt.json", "SHA256SUMS", "conversation.html"}},
 	} {
 		archive := k.who.get(at, 200)

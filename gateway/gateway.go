@@ -236,6 +236,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	inside.Go(func() { g.sweep(workers) })
 	inside.Go(func() { g.tend(workers) })
 	inside.Go(func() { g.index(workers) })
+	inside.Go(func() { g.scan(workers) })
 	inside.Go(func() { g.site.watch(workers) })
 	inside.Go(func() { g.follow(workers) })
 	if g.metricsAt != nil {

@@ -32,6 +32,7 @@ var beside = map[string]bool{
 	"trust/policy trust/chain":              true,
 	"gateway/spool/keys gateway/spool/seal": true, "gateway/clinic/rule gateway/clinic/work": true,
 	"gateway/clinic/letter gateway/clinic/work": true, "gateway/clinic/reading gateway/clinic/inbox": true,
+	"gateway/clinic/custody gateway/clinic/inbox": true, "gateway/clinic/custody gateway/clinic/letter": true,
 }
 
 // never lists what may not meet whatever the floors: finding and believing a certificate are different questions.

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/inbox"
@@ -144,6 +146,13 @@ func (l letters) Begin(ctx context.Context, who staff.Person, d letter.Draft, ag
 		if it.Flags.PartsLeftOut || it.Flags.Unreadable != "" {
 			return nil, &web.Refusal{Text: "Not all parts of this message can be taken along one by one, so it cannot be passed on from here. Export it, and send what you need as files."}
 		}
+		held, err := l.held(ctx, it)
+		if err != nil {
+			return nil, err
+		}
+		if len(held) > 0 && d.How == letter.Redirect {
+			return nil, &web.Refusal{Text: "It cannot be redirected as it is. " + strings.Join(held, " ") + " Have it let go first, or pass on what may be opened with Forward."}
+		}
 		if why := l.tooMuch(it); why != "" {
 			return nil, &web.Refusal{Text: why}
 		}
@@ -183,6 +192,10 @@ func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it
 		return err
 	}
 	defer m.Close()
+	files, err := l.files(ctx, it)
+	if err != nil {
+		return err
+	}
 	body, hasBody := m.Body()
 	text, more, err := m.Text()
 	if err != nil {
@@ -190,7 +203,7 @@ func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it
 	}
 	whole := !more && letter.Quotable(text)
 	for _, p := range it.Parts {
-		if hasBody && p.Path == body.Path && whole {
+		if hasBody && p.Path == body.Path && whole || slices.ContainsFunc(files, func(f custody.File) bool { return f.Path == p.Path && f.State != custody.Free }) {
 			continue
 		}
 		c, err := m.Part(p.Path)
@@ -203,6 +216,46 @@ func (l letters) along(ctx context.Context, who staff.Person, d letter.Draft, it
 		}
 	}
 	return nil
+}
+
+// files are the files of an item, each with how it is kept.
+func (l letters) files(ctx context.Context, it inbox.Item) ([]custody.File, error) {
+	h, err := l.s.house(ctx, it.Org)
+	if err != nil {
+		return nil, err
+	}
+	records, err := l.s.Store.Scans(ctx, it.Inbox, it.Number)
+	return h.Files(it, records), err
+}
+
+// held says which files of an item may not leave, each with why.
+func (l letters) held(ctx context.Context, it inbox.Item) (out []string, err error) {
+	files, err := l.files(ctx, it)
+	for _, f := range files {
+		if f.State != custody.Free {
+			out = append(out, web.SafeName(reading.Name(f.Part))+": "+f.Why)
+		}
+	}
+	return out, err
+}
+
+// LeftOut says which files of the message that a draft passes on did not come along, each with why.
+func (l letters) LeftOut(ctx context.Context, d letter.Draft) ([]string, error) {
+	if d.How != letter.Forward || d.Work == "" {
+		return nil, nil
+	}
+	e, err := l.s.Store.Work(ctx, d.Org, d.Work)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	it, err := l.s.Store.Item(ctx, e.Inbox, e.Number)
+	if err != nil {
+		return nil, err
+	}
+	return l.held(ctx, it)
 }
 
 // several reports that documents name different patients.

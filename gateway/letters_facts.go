@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
@@ -63,6 +65,10 @@ const maxReason = 1000
 
 // reason is why a document says that the patient was sent or came, "" where it does not.
 func (l letters) reason(ctx context.Context, it inbox.Item, doc inbox.Document) (string, error) {
+	files, err := l.files(ctx, it)
+	if err != nil || slices.ContainsFunc(files, func(f custody.File) bool { return f.Path == doc.Path && f.State != custody.Free }) {
+		return "", err
+	}
 	m, err := l.s.reader().Open(ctx, it)
 	if err != nil {
 		return "", err

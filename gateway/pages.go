@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/scan"
 	"postern/gateway/delivery/track"
 	"postern/gateway/edge/web"
@@ -14,8 +15,8 @@ import (
 
 // clinicPages are the pages on which people find and write.
 func (s *Site) clinicPages() []web.Route {
-	return append(pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates}),
-		write.Routes(write.Services{Store: s.Store, Desk: letters{s: s, scanner: s.scanner()}, Ladders: s.ladders, Clock: s.now})...)
+	return append(pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates, House: s.house}),
+		write.Routes(write.Services{Store: s.Store, Desk: letters{s: s, scanner: s.outScanner()}, Ladders: s.ladders, Clock: s.now})...)
 }
 
 // scanner is the one the configuration names, nil for none.
@@ -27,6 +28,20 @@ func (s *Site) scanner() scan.Scanner {
 		return scan.Socket{Address: c.Socket}
 	}
 	return nil
+}
+
+// outScanner is the one for files that go out, nil for none.
+func (s *Site) outScanner() scan.Scanner {
+	if !s.Config.Scan.Outgoing() {
+		return nil
+	}
+	return s.scanner()
+}
+
+// house is what an organisation and this gateway say about files that come in.
+func (s *Site) house(ctx context.Context, org string) (custody.House, error) {
+	policy, err := s.Store.FilePolicy(ctx, org)
+	return custody.House{Policy: policy, Scanning: s.Config.Scan.Incoming()}, err
 }
 
 // ladders are how far a message of an organisation's own came with each recipient.

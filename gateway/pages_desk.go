@@ -13,7 +13,7 @@ import (
 // deskPages are the pages of people's work, and what is kept about it.
 func (s *Site) deskPages() []web.Route {
 	item := func(id work.ID, rest string) string { return "/item/" + url.PathEscape(string(id)) + rest }
-	return append(desk.Routes(desk.Services{Store: s.Store, Open: s.openBytes, Words: s.Pipeline.WordsOf, Clock: s.now,
+	return append(desk.Routes(desk.Services{Store: s.Store, Open: s.openBytes, Words: s.Pipeline.WordsOf, Clock: s.now, House: s.house,
 		Answer:    func(id work.ID, how string) string { return item(id, "/write/"+url.PathEscape(how)) },
 		Draft:     func(id string) string { return "/write/draft/" + url.PathEscape(id) },
 		Again:     func(message string) string { return "/sent/" + url.PathEscape(message) },

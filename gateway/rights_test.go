@@ -186,8 +186,10 @@ func allowed(r web.Route, c caller, sensitive bool) string {
 	case "able":
 		ok = staff.Of(c.person, nil, nil, time.Time{}).Can(staff.Ability(what))
 	case "item":
+		what, able, both := strings.Cut(what, " and able ")
 		l, err := staff.ParseLevel(what)
-		ok = err == nil && level() >= l
+		able = strings.TrimSuffix(able, ", or item sign")
+		ok = err == nil && level() >= l && (!both || level() == staff.Sign || staff.Of(c.person, nil, nil, time.Time{}).Can(staff.Ability(able)))
 	case "pool":
 		sensitive = false // a list is open for whatever category may be seen
 		l, err := staff.ParseLevel(what)

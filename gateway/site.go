@@ -241,7 +241,7 @@ func (s *Site) assemble() error {
 	if err != nil {
 		return err
 	}
-	s.Pipeline = pipeline.New(pipeline.Config{Store: s.Store, Spool: s.Spool, Agent: s.Agent, Sender: s.out, Router: router{c}, Secrets: s.Keys,
+	s.Pipeline = pipeline.New(pipeline.Config{Scan: c.Scan.Incoming(), Store: s.Store, Spool: s.Spool, Agent: s.Agent, Sender: s.out, Router: router{c}, Secrets: s.Keys,
 		Clocks:   pipeline.Clocks{T1: c.Notify.T1.D(), T2: c.Notify.T2.D(), Inside: c.Notify.Inside.D()},
 		Hostname: c.Hostname, Log: s.Log, Now: s.now, Final: c.Notify.FinalDelivery, Workers: map[queue.Class]int{},
 		Paused: func() bool { return s.mode.get().Paused }})

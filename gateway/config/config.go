@@ -152,12 +152,22 @@ type Web struct {
 	Proxies     []string `toml:"proxies"`    // networks of the reverse proxies in front, which end TLS
 }
 
-// Scan is a scanner that files are shown to before they are sent. What it does not plainly clear is held back. The zero
-// value is none.
+// Scan is a scanner that files are shown to before they are sent, and before those that came in are opened. What it does
+// not plainly clear is held back. The zero value is none.
 type Scan struct {
 	Command []string `toml:"command"` // program and arguments: the file is its standard input; exit status 0 is clean, 1 is found
 	Socket  string   `toml:"socket"`  // a clamd socket, as a path or host:port
+
+	Direction string `toml:"direction"` // which files: "both" (default), "out" or "in"
 }
+
+// Outgoing and Incoming report whether there is a scanner for files that go out, and for those that come in.
+func (s Scan) Outgoing() bool { return s.any() && s.Direction != "in" }
+
+// Incoming is as Outgoing, for what comes in.
+func (s Scan) Incoming() bool { return s.any() && s.Direction != "out" }
+
+func (s Scan) any() bool { return len(s.Command) > 0 || s.Socket != "" }
 
 // HSM is a PKCS#11 device that holds private keys of our certificates. It needs a build with the tag pkcs11.
 type HSM struct {
@@ -367,6 +377,9 @@ func (c *Config) checkWeb(bad func(key []string, format string, args ...any)) {
 	w := c.Web
 	if len(c.Scan.Command) > 0 && c.Scan.Socket != "" {
 		bad([]string{"scan", "socket"}, "there is a command too: a file is shown to one scanner")
+	}
+	if !slices.Contains([]string{"", "both", "out", "in"}, c.Scan.Direction) {
+		bad([]string{"scan", "direction"}, `%q is not "both", "out" or "in"`, c.Scan.Direction)
 	}
 	if len(c.Scan.Command) > 0 && !filepath.IsAbs(c.Scan.Command[0]) {
 		bad([]string{"scan", "command"}, "%q is not a path from the root", c.Scan.Command[0])

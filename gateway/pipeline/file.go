@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/inbox"
@@ -54,6 +55,9 @@ func (p *Pipeline) item(m store.Message, r addr.Address, id string, origin inbox
 		}
 		return p.filePart(&it, n, src)
 	})
+	if p.Scan {
+		it.ToScan = custody.ToScan(it)
+	}
 	return it, err
 }
 

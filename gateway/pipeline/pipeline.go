@@ -76,6 +76,7 @@ type Config struct {
 	Final    bool                                                 // ask for final delivery on every message of ours (DN-11)
 	Workers  map[queue.Class]int                                  // zero entries get defaults
 	Watch    func(k queue.Kind, f queue.Fate, took time.Duration) // nil: nobody counts; set before Run
+	Scan     bool                                                 // files that come in are to be shown to a scanner
 	Paused   func() bool                                          // nil: never; while true only clocks are worked
 }
 

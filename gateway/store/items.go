@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/scan"
 	"postern/smime/addr"
 )
 
@@ -68,6 +69,9 @@ func (w *writer) item(it inbox.Item, place Place) int64 {
 	for _, d := range it.Documents {
 		w.exec("INSERT INTO document VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", d.ID, it.Org, it.Inbox, it.Number, d.Path, d.Kind,
 			d.Type, d.TypeCode, d.Title, orEmpty(d.Patient), d.Author, stamp(d.Date), d.SetID, d.OwnID, orEmpty(d.Refs))
+	}
+	for _, path := range it.ToScan {
+		w.exec("INSERT INTO part_scan VALUES (?,?,?,?,?,'',0,?,?,'','')", it.Inbox, it.Number, path, it.Org, scan.Waiting, stamp(w.s.now()), stamp(w.s.now()))
 	}
 	w.work(it, place)
 	return it.Number

@@ -98,7 +98,7 @@ func (s *Store) ExpireItems(ctx context.Context, older time.Duration, entry Audi
 		}
 		for _, k := range gone {
 			w.forgetWork(k.inbox, k.number)
-			for _, table := range []string{"part", "document", "item"} {
+			for _, table := range []string{"part_scan", "part", "document", "item"} {
 				w.exec("DELETE FROM "+table+" WHERE inbox=? AND number=?", k.inbox, k.number)
 			}
 		}

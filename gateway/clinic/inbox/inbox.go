@@ -92,10 +92,24 @@ type Item struct {
 	Receipt    json.RawMessage // the security receipt
 	Parts      []Part
 	Documents  []Document
+	ToScan     []string // paths of the parts that a scanner is to see; asked when the item is filed and not stored with it
 }
 
 // Recipients is every address of this inbox that the item was sent to.
 func (it Item) Recipients() []addr.Address { return append([]addr.Address{it.Recipient}, it.Also...) }
+
+// Body is the part that is what the sender wrote: the first plain text that is no file, else the first page of HTML that
+// is none. ok is false where the message is only files.
+func (it Item) Body() (p Part, ok bool) {
+	for _, kind := range []string{"text/plain", "text/html"} {
+		for _, p := range it.Parts {
+			if p.MediaType == kind && p.Filename == "" {
+				return p, true
+			}
+		}
+	}
+	return Part{}, false
+}
 
 // PatientName is the name of the document's patient as it is read aloud; "" where none is stated.
 func (d Document) PatientName() string {

@@ -122,18 +122,8 @@ func (m *Message) decode(p inbox.Part) (*Content, error) {
 	return &Content{p, s}, nil
 }
 
-// Body is the part a reader sees first: the first plain text that is no attachment, else the first page of HTML. ok
-// is false where the message is only files.
-func (m *Message) Body() (p inbox.Part, ok bool) {
-	for _, kind := range []string{"text/plain", "text/html"} {
-		for _, p := range m.Item.Parts {
-			if p.MediaType == kind && p.Filename == "" {
-				return p, true
-			}
-		}
-	}
-	return inbox.Part{}, false
-}
+// Body is the part a reader sees first (inbox.Item.Body).
+func (m *Message) Body() (p inbox.Part, ok bool) { return m.Item.Body() }
 
 // Text is the body as text, "" where there is none. More says that there is more of it than MaxText.
 func (m *Message) Text() (text string, more bool, err error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 )
 
@@ -173,7 +174,8 @@ func (s *Server) allow(q *Request) error {
 			return err
 		}
 		q.Work = e
-		return must(e.Org == q.Org && q.Rights.On(e.Pool, e.Scope()) >= n.level)
+		level := q.Rights.On(e.Pool, e.Scope())
+		return must(e.Org == q.Org && level >= n.level && (n.ability == "" || level >= staff.Sign || q.Rights.Can(n.ability)))
 	case needPool:
 		pool := q.PathValue("pool")
 		if q.Rights.InPool(pool) < n.level {

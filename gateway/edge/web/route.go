@@ -41,6 +41,11 @@ func Able(a staff.Ability) Need { return Need{kind: needAbility, ability: a} }
 // OnItem is for who has that level on the entry {item}, by its pool and scope; Request.Work is the entry.
 func OnItem(l staff.Level) Need { return Need{kind: needItem, level: l} }
 
+// OnItemAble is for who has that level on the entry {item} and the ability besides, and for who may sign for its team.
+func OnItemAble(l staff.Level, a staff.Ability) Need {
+	return Need{kind: needItem, level: l, ability: a}
+}
+
 // OnPool is for who has that level in the pool {pool}, for some category at least.
 func OnPool(l staff.Level) Need { return Need{kind: needPool, level: l} }
 
@@ -57,6 +62,9 @@ func (n Need) String() string {
 	case needAbility:
 		return "able " + string(n.ability)
 	case needItem:
+		if n.ability != "" {
+			return "item " + n.level.String() + " and able " + string(n.ability) + ", or item sign"
+		}
 		return "item " + n.level.String()
 	case needPool:
 		return "pool " + n.level.String()
@@ -106,7 +114,7 @@ func (r Route) check() error {
 		return fmt.Errorf("web: route %s: nothing handles it", r)
 	case r.Need.kind == needUnset:
 		return fmt.Errorf("web: route %s: it does not say what it needs", r)
-	case r.Need.kind == needAbility && !slices.Contains(staff.Abilities(), r.Need.ability):
+	case (r.Need.kind == needAbility || r.Need.ability != "") && !slices.Contains(staff.Abilities(), r.Need.ability):
 		return fmt.Errorf("web: route %s: no such ability %q", r, r.Need.ability)
 	case r.Need.wildcard() != "" && (!strings.Contains(r.Pattern, r.Need.wildcard()) || r.Need.level == staff.None):
 		return fmt.Errorf("web: route %s: it needs a level above none and %s in its pattern", r, r.Need.wildcard())

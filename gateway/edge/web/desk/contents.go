@@ -2,7 +2,6 @@ package desk
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/document/ccda"
 	"postern/gateway/clinic/document/charset"
 	"postern/gateway/clinic/inbox"
-	"postern/gateway/clinic/letter"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/edge/web"
 	"postern/gateway/store"
@@ -36,14 +35,8 @@ type shown struct {
 	Older    string // what it is compared with, in words
 	Compared string // path of the comparison
 	Too      bool   // too large to be read for this page
-}
-
-// fileLine is a part of a message as a file.
-type fileLine struct {
-	Part, Name, What string
-	Size             string
-	Path             string // "" is not offered
-	Why              string
+	Held     string // why it is not shown; "" is shown
+	Insist   string // path to see it all the same, for who may
 }
 
 // maxText is how much of a message's own words is on its page.
@@ -66,22 +59,31 @@ func (d *desk) contents(q *web.Request, p *itemPage) error {
 	for _, doc := range p.Item.Documents {
 		docs[doc.Path] = append(docs[doc.Path], doc)
 	}
-	policy, err := d.Store.FilePolicy(q.Context(), q.Org)
+	kept, err := d.filesOf(q, q.Work, p.Item)
 	if err != nil {
 		return err
 	}
+	if body, ok := p.Item.Body(); ok && main == "none" { // the sender's own words are a page
+		kept = append([]custody.File{{Part: body, Kind: document.HTML, State: custody.Free}}, kept...)
+	}
 	spent := int64(0)
-	for _, v := range p.Item.Parts {
+	for _, v := range kept {
 		node := root.Find(v.Path)
 		if node == nil || v.Path == main && main != "none" {
 			continue
 		}
-		p.Files = append(p.Files, fileOf(q, v, docs[v.Path], policy))
+		p.Files = append(p.Files, fileOf(q, v, docs[v.Path]))
 		if (len(docs[v.Path]) > 0 || v.MediaType == "text/html") && len(p.Shown) < MaxShown {
 			spent += v.Length
-			s, err := d.show(q, p, node, src, docs[v.Path], spent > MaxInspected)
+			s, err := d.show(q, p, node, src, docs[v.Path], spent > MaxInspected || v.State != custody.Free)
 			if err != nil {
 				return err
+			}
+			if v.State != custody.Free {
+				s.Too, s.Held, s.Compared = false, v.Why, ""
+			}
+			if v.Opens(q.Rights.On(q.Work.Pool, q.Work.Scope()), true) && s.Held != "" {
+				s.Insist = s.Full + query("held", "yes")
 			}
 			p.Shown = append(p.Shown, s)
 		}
@@ -204,41 +206,6 @@ func (d *desk) older(q *web.Request) (*store.Older, error) {
 	}
 	return nil, err
 }
-
-// fileOf is a part as a file with a safe name and what it really is.
-func fileOf(q *web.Request, v inbox.Part, docs []inbox.Document, policy letter.Policy) fileLine {
-	f := fileLine{Part: v.Path, Name: web.SafeName(v.Filename), What: "Text", Size: sizeWords(v), Path: fmt.Sprintf("/item/%s/file/%s", q.Work.ID, pathName(v.Path))}
-	if v.Filename == "" {
-		f.Name = "part " + cmp.Or(v.Path, "1")
-	}
-	kind := v.MediaType
-	if len(docs) > 0 {
-		kind = docs[0].Kind
-		f.What = kindWords(kind)
-	} else if !strings.HasPrefix(kind, "text/") {
-		f.What = kindWords("unknown")
-	}
-	if kind == string(document.Program) {
-		f.Path, f.Why = "", "a program is not offered: ask the sender what it is for"
-	} else if j := judged(v, docs, policy); j.Action == letter.Hold && !mayOpenHeld(q) {
-		f.Path, f.Why = "", "held back: "+j.Reason+" Somebody who may send for the team can save it"
-	} else if j.Action == letter.Hold {
-		f.Path, f.Why = f.Path+query("held", "yes"), "held back: "+j.Reason+" Save it only if you expect it"
-	}
-	return f
-}
-
-// judged is what the organisation's rules for files say of a part that came in.
-func judged(v inbox.Part, docs []inbox.Document, policy letter.Policy) letter.Verdict {
-	kind := document.Kind("")
-	if len(docs) > 0 {
-		kind = document.Kind(docs[0].Kind)
-	}
-	return policy.Arrived(kind, v.MediaType, v.Encoding, v.Length)
-}
-
-// mayOpenHeld tells who may save a file that is held back, when they say so.
-func mayOpenHeld(q *web.Request) bool { return q.Rights.On(q.Work.Pool, q.Work.Scope()) >= staff.Send }
 
 // pathName writes a part's path so that it is one element of a URL; the message itself is "0".
 func pathName(p string) string {

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/pool"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
@@ -63,6 +64,7 @@ type Services struct {
 	OfPatient     func(patient string) string                                    // path of all of one patient's messages
 	Log           *slog.Logger
 	Clock         func() time.Time
+	House         func(ctx context.Context, org string) (custody.House, error) // what is said about files that come in
 }
 
 // desk is the pages.
@@ -84,6 +86,7 @@ func Routes(s Services) []web.Route {
 	d.document, d.finish, d.collision = web.Parse(files, "document.html"), web.Parse(files, "finish.html"), web.Parse(files, "collision.html")
 	d.teams, d.team, d.handOver = web.Parse(files, "teams.html"), web.Parse(files, "team.html"), lines("handover.html")
 	d.rules, d.ruleEdit, d.trial = web.Parse(files, "rules.html"), web.Parse(files, "rule.html"), web.Parse(files, "trial.html")
+	release := web.OnItemAble(staff.Read, staff.SeeHeld)
 	read, work, manage := web.OnItem(staff.Read), web.OnItem(staff.Draft), web.Able(staff.ManageRules)
 	return append(web.Files(files, "desk.css", "desk.js"), []web.Route{
 		{Method: "GET", Pattern: "/{$}", Need: web.SignedIn(), Handle: d.showHome},
@@ -95,6 +98,8 @@ func Routes(s Services) []web.Route {
 		{Method: "GET", Pattern: "/item/{item}/document/{part}", Need: read, Handle: d.showDocument},
 		{Method: "GET", Pattern: "/item/{item}/page/{part}", Need: read, Handle: d.framed, Framed: true},
 		{Method: "GET", Pattern: "/item/{item}/file/{part}", Need: read, Handle: d.download},
+		{Method: "POST", Pattern: "/item/{item}/release/{part}", Need: release, Handle: d.release},
+		{Method: "POST", Pattern: "/item/{item}/scan", Need: work, Handle: d.scanAgain},
 		{Method: "GET", Pattern: "/item/{item}/finish", Need: work, Handle: d.showFinish},
 		{Method: "POST", Pattern: "/item/{item}/act", Need: work, Handle: d.act},
 		{Method: "POST", Pattern: "/item/{item}/note", Need: read, Handle: d.addNote},

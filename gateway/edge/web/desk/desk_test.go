@@ -19,6 +19,7 @@ import (
 
 	"postern/gateway/auth"
 	"postern/gateway/clinic/compose"
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/clinic/pool"
@@ -55,6 +56,8 @@ type clinic struct {
 	lee    staff.Person // physician
 	desk   pool.Pool
 	nurses pool.Pool
+
+	scanning bool // a scanner is set for what comes in
 }
 
 const org, otherOrg = "o-1", "o-2"
@@ -101,6 +104,10 @@ func (c *clinic) serve() {
 		return memory{bytes.NewReader(b)}, nil
 	}
 	routes := desk.Routes(desk.Services{Store: c.Store, Open: open, Clock: func() time.Time { return c.now },
+		House: func(ctx context.Context, org string) (custody.House, error) {
+			policy, err := c.FilePolicy(ctx, org)
+			return custody.House{Policy: policy, Scanning: c.scanning}, err
+		},
 		Words: func(_ context.Context, blob, subject string) (string, bool) {
 			b, ok := c.blobs[blob]
 			return strings.ToLower(subject + " " + string(b)), ok

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"slices"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
-	"postern/gateway/clinic/inbox"
-	"postern/gateway/clinic/letter"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
@@ -23,6 +21,7 @@ type documentPage struct {
 	Title, Frame, File string
 	Compared           bool
 	Plain              string // path without the comparison
+	Held               string // why it is not shown; "" is shown
 }
 
 // showDocument is the page of one document.
@@ -40,11 +39,21 @@ func (d *desk) showDocument(q *web.Request) error {
 			break
 		}
 	}
+	kept, err := d.kept(q, q.Work, it, node.Path)
+	if err != nil {
+		return err
+	}
+	var refusal *web.Refusal
+	if errors.As(opens(q, kept), &refusal) {
+		p.Held = refusal.Text
+	}
 	if with := q.URL.Query().Get("with"); with != "" {
 		p.Compared = true
 		p.Frame += query("with", with, "part", q.URL.Query().Get("part"))
+	} else if kept.State != custody.Free {
+		p.Frame, p.File = p.Frame+query("held", "yes"), p.File+query("held", "yes")
 	}
-	if err := d.Store.AuditAct(q.Context(), entry(q, "work.document", string(q.Work.ID), map[string]any{"part": node.Path, "compared": p.Compared})); err != nil {
+	if err := d.Store.AuditAct(q.Context(), entry(q, "work.document", string(q.Work.ID), map[string]any{"part": node.Path, "compared": p.Compared, "held": p.Held != ""})); err != nil {
 		return err
 	}
 	return q.Page(d.document, "Document", p)
@@ -52,11 +61,19 @@ func (d *desk) showDocument(q *web.Request) error {
 
 // framed writes a document's own page, for a frame.
 func (d *desk) framed(q *web.Request) error {
-	_, src, node, err := d.node(q.Context(), q.Work.Inbox, q.Work.Number, q.PathValue("part"))
+	it, src, node, err := d.node(q.Context(), q.Work.Inbox, q.Work.Number, q.PathValue("part"))
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	kept, err := d.kept(q, q.Work, it, node.Path)
+	if err != nil {
+		return err
+	}
+	var refusal *web.Refusal
+	if errors.As(opens(q, kept), &refusal) {
+		return q.Frame(document.CSP(), sorry(refusal.Text))
+	}
 	body, err := decoded(node, src)
 	if errors.Is(err, errLarge) {
 		return q.Frame(document.CSP(), sorry("This document is too large to be shown here. Save it and open it with a program for it."))
@@ -92,11 +109,14 @@ func (d *desk) olderDocument(q *web.Request, id work.ID, name string) (*document
 	if err != nil {
 		return nil, err
 	}
-	_, src, node, err := d.node(q.Context(), e.Inbox, e.Number, name)
+	it, src, node, err := d.node(q.Context(), e.Inbox, e.Number, name)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
+	if kept, err := d.kept(q, e, it, node.Path); err != nil || kept.State != custody.Free { // shown without a comparison
+		return nil, err
+	}
 	body, err := decoded(node, src)
 	if err != nil {
 		return nil, nil // it is shown without a comparison
@@ -107,59 +127,6 @@ func (d *desk) olderDocument(q *web.Request, id work.ID, name string) (*document
 // sorry is a page of one sentence for a frame.
 func sorry(words string) []byte {
 	return []byte(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Document</title></head><body><p>` + html.EscapeString(words) + `</p></body></html>`)
-}
-
-// download sends a part as a file: under a safe name and a type that runs nowhere, found by its content.
-func (d *desk) download(q *web.Request) error {
-	it, src, node, err := d.node(q.Context(), q.Work.Inbox, q.Work.Number, q.PathValue("part"))
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	name, kind := node.Filename, document.Kind("")
-	for _, doc := range it.Documents {
-		if doc.Path == node.Path {
-			kind = document.Kind(doc.Kind)
-			break
-		}
-	}
-	if kind == document.Program {
-		return &web.Refusal{Text: "A program is not offered. Ask the sender what it is for."}
-	}
-	held, err := d.held(q, it, node.Path)
-	if err != nil {
-		return err
-	}
-	if name == "" {
-		name = "part-" + pathName(node.Path) + extension(kind)
-	}
-	if err := d.Store.AuditAct(q.Context(), entry(q, "work.file", string(q.Work.ID), map[string]any{"part": node.Path, "held": held})); err != nil {
-		return err
-	}
-	return q.Send(web.Download{Name: name, Type: kind.MediaType(), Size: -1, Body: node.Open(src)})
-}
-
-// held reports whether the organisation's rules hold a file back. It is a refusal but for who may save it and says so.
-func (d *desk) held(q *web.Request, it inbox.Item, path string) (bool, error) {
-	policy, err := d.Store.FilePolicy(q.Context(), q.Org)
-	if err != nil {
-		return false, err
-	}
-	docs := slices.DeleteFunc(slices.Clone(it.Documents), func(doc inbox.Document) bool { return doc.Path != path })
-	i := slices.IndexFunc(it.Parts, func(p inbox.Part) bool { return p.Path == path })
-	if i < 0 {
-		return false, web.ErrNotFound
-	}
-	v := judged(it.Parts[i], docs, policy)
-	switch {
-	case v.Action != letter.Hold:
-		return false, nil
-	case !mayOpenHeld(q):
-		return true, &web.Refusal{Text: "This file is held back: " + v.Reason + " Ask somebody who may send for the team."}
-	case q.URL.Query().Get("held") != "yes":
-		return true, &web.Refusal{Text: "This file is held back: " + v.Reason + " Save it from the message's page if you expect it."}
-	}
-	return true, nil
 }
 
 // extension is the end of a name for a part that has none.

@@ -56,6 +56,7 @@ type homePage struct {
 	Mentions                                      []mention
 	Asked                                         []askedDraft
 	Senders                                       []sender
+	Files                                         []heldFile // messages with a file that the scanner holds, for who may let it go
 	CanSeeHeld                                    bool
 	Empty                                         []team // teams that nobody belongs to, for who can mend it
 	Orphans                                       []team // teams for which nobody answers who is here
@@ -68,6 +69,14 @@ type homePage struct {
 type hidden struct {
 	Pool, Owner string
 	Received    time.Time
+}
+
+// heldFile is a message with a file that the scanner holds.
+type heldFile struct {
+	ID       work.ID
+	Pool     string
+	Sender   string
+	Received time.Time
 }
 
 type mention struct {
@@ -142,6 +151,9 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 		if err := d.homeHeld(q, &p); err != nil {
 			return p, err
 		}
+		if err := d.homeFiles(q, h, &p); err != nil {
+			return p, err
+		}
 	}
 	if q.Rights.Can(staff.ManagePeople) {
 		members, err := d.Store.PoolMembers(q.Context(), q.Org)
@@ -157,7 +169,7 @@ func (d *desk) homeOf(q *web.Request) (homePage, error) {
 			}
 		}
 	}
-	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Asked)+len(p.Hidden)+len(p.Empty)+len(p.Orphans) == 0
+	p.Quiet = p.New+p.Urgent+p.Overdue+p.Failures+p.Unruled+p.Held+len(p.Mine.Rows)+len(p.Mentions)+len(p.Asked)+len(p.Hidden)+len(p.Empty)+len(p.Orphans)+len(p.Files) == 0
 	return p, nil
 }
 
@@ -289,6 +301,17 @@ func (d *desk) homeMine(q *web.Request, h house, reach []store.Reach, p *homePag
 	for _, m := range ms {
 		if q.Rights.On(m.Work.Pool, m.Work.Scope()) >= staff.Read { // a note may be on what was made sensitive since
 			p.Mentions = append(p.Mentions, mention{h.Person(m.By), m.Text, m.Work.ID})
+		}
+	}
+	return err
+}
+
+// homeFiles fills which messages have a file that the scanner holds.
+func (d *desk) homeFiles(q *web.Request, h house, p *homePage) error {
+	entries, err := d.Store.ScanHeld(q.Context(), q.Org, maxHeldLook)
+	for _, e := range entries {
+		if q.Rights.On(e.Pool, e.Scope()) >= staff.Read && len(p.Files) < HomeLines {
+			p.Files = append(p.Files, heldFile{e.ID, h.Pool(e.Pool), e.Sender.String(), e.Received})
 		}
 	}
 	return err

@@ -252,7 +252,7 @@ func historyWords(action string, detail json.RawMessage, h house) string {
 		To                           staff.PersonID
 		Until                        time.Time
 		Sensitive                    bool
-		How                          string
+		How, Scan, Reason            string
 	}
 	if json.Unmarshal(detail, &v) != nil && action != "work.view" {
 		return ""
@@ -268,6 +268,12 @@ func historyWords(action string, detail json.RawMessage, h house) string {
 		return "opened a document"
 	case "work.file":
 		return "saved a file"
+	case "file.held":
+		return map[string]string{"found": "held a file: the scanner found something"}[v.Scan] + map[bool]string{true: "held a file: it could not be scanned"}[v.Scan == "unknown"]
+	case "file.release":
+		return "let a file go that the scanner held: " + v.Reason
+	case "file.scan":
+		return "had the files scanned again"
 	case "work.answer":
 		return "began to write (" + strings.ReplaceAll(v.How, "_", " ") + ")"
 	case "work.act":

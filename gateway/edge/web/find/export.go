@@ -9,14 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"postern/gateway/clinic/document"
-	"postern/gateway/clinic/inbox"
-	"postern/gateway/clinic/letter"
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/reading"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
@@ -62,47 +59,36 @@ type bundle struct {
 	room int64
 	at   time.Time
 
-	policy letter.Policy
 	rights staff.Rights
 }
 
-// whole tells whether the copy may hold a message as it came although a file of it is held back.
-func (b *bundle) whole(e work.Entry) bool { return b.rights.On(e.Pool, e.Scope()) >= staff.Send }
-
-// heldBack are the parts of a message that the organisation's rules hold back, with why: a copy is no way around them.
-func (b *bundle) heldBack(it inbox.Item) map[string]heldPart {
-	out := map[string]heldPart{}
-	for _, p := range it.Parts {
-		kind := document.Kind("")
-		for _, d := range it.Documents {
-			if d.Path == p.Path {
-				kind = document.Kind(d.Kind)
-				break
-			}
-		}
-		if v := b.policy.Arrived(kind, p.MediaType, p.Encoding, p.Length); v.Action == letter.Hold {
-			out[p.Path] = heldPart{web.SafeName(reading.Name(p)), v.Reason}
-		}
-	}
-	return out
+// whole tells whether the copy may hold a message as it came: nothing of it is held back, or only by a rule, and the copy
+// is made by who may open such files.
+func (b *bundle) whole(e work.Entry, files []custody.File) bool {
+	level := b.rights.On(e.Pool, e.Scope())
+	return !slices.ContainsFunc(files, func(f custody.File) bool { return !f.Opens(level, true) })
 }
 
-// heldPart is a file that is held back.
-type heldPart struct{ name, reason string }
+// heldName is the file of a copy that says what is not in it.
+const heldName = "held-back.txt"
 
-// heldWords says in the copy what is not in it.
-func heldWords(why map[string]heldPart, whole bool) string {
+// heldWords says which files of a message are not in a copy of it, and why; "" is all are.
+func heldWords(files []custody.File, whole bool) string {
 	var b strings.Builder
-	b.WriteString("Held back by the clinic's rules for files, and not here as files of their own:\r\n\r\n")
-	for _, path := range slices.Sorted(maps.Keys(why)) {
-		fmt.Fprintf(&b, "%s: %s\r\n", why[path].name, why[path].reason)
+	for _, v := range files {
+		if v.State != custody.Free {
+			fmt.Fprintf(&b, "%s: %s\r\n", web.SafeName(reading.Name(v.Part)), v.Why)
+		}
 	}
-	if whole {
+	switch {
+	case b.Len() == 0:
+		return ""
+	case whole:
 		b.WriteString("\r\nmessage.eml holds the message as it came, these files included. Do not open it by chance.\r\n")
-	} else {
-		b.WriteString("\r\nThe message as it came is left out too. Somebody who may send for the team can make a copy that has it.\r\n")
+	default:
+		b.WriteString("\r\nThe message as it came, which holds them, is left out too. What only a rule holds back is in a copy made by somebody who may send for the team.\r\n")
 	}
-	return b.String()
+	return "Held back, and not here as files of their own:\r\n\r\n" + b.String()
 }
 
 var errRoom = errors.New("find: the conversation is larger than an export may be")
@@ -131,11 +117,7 @@ func (b *bundle) json(name string, v any) error {
 }
 
 func (f *find) archive(ctx context.Context, w io.Writer, q *web.Request, page []byte, entries []work.Entry) error {
-	policy, err := f.Store.FilePolicy(ctx, q.Org)
-	if err != nil {
-		return err
-	}
-	b := &bundle{zip: zip.NewWriter(w), room: MaxExport, at: q.Now, policy: policy, rights: q.Rights}
+	b := &bundle{zip: zip.NewWriter(w), room: MaxExport, at: q.Now, rights: q.Rights}
 	if err := b.add("conversation.html", strings.NewReader(string(page))); err != nil {
 		return err
 	}
@@ -165,20 +147,24 @@ func (f *find) add(ctx context.Context, b *bundle, dir string, e work.Entry) err
 		return err
 	}
 	defer m.Close()
-	names := map[string]bool{"message.eml": true, "receipt.json": true, "held-back.txt": true}
-	why := b.heldBack(it)
-	if len(why) > 0 {
-		if err := b.add(dir+"/held-back.txt", strings.NewReader(heldWords(why, b.whole(e)))); err != nil {
+	files, err := f.files(ctx, it)
+	if err != nil {
+		return err
+	}
+	names := map[string]bool{"message.eml": true, "receipt.json": true, heldName: true}
+	whole := b.whole(e, files)
+	if held := heldWords(files, whole); held != "" {
+		if err := b.add(dir+"/"+heldName, strings.NewReader(held)); err != nil {
 			return err
 		}
 	}
-	if len(why) == 0 || b.whole(e) {
+	if whole {
 		if err := b.add(dir+"/message.eml", m.Whole()); err != nil {
 			return err
 		}
 	}
 	for _, p := range it.Parts {
-		if _, held := why[p.Path]; held {
+		if slices.ContainsFunc(files, func(f custody.File) bool { return f.Path == p.Path && f.State != custody.Free }) {
 			continue
 		}
 		c, err := m.Part(p.Path)

@@ -26,6 +26,7 @@ import (
 	"embed"
 	"time"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/clinic/patient"
@@ -55,6 +56,7 @@ type Services struct {
 	Reader *reading.Reader
 	Clock  func() time.Time
 	Fates  func(ctx context.Context, org string, id message.ID) ([]Fate, error) // of each recipient of a message of ours, for a copy of the conversation
+	House  func(ctx context.Context, org string) (custody.House, error)         // what is said about files that come in
 }
 
 // Fate is how far a message of ours came with one recipient, in words.

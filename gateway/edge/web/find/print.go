@@ -2,6 +2,7 @@ package find
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/clinic/reading"
@@ -26,6 +28,7 @@ type sheet struct {
 	More      bool
 	Documents []printed
 	Files     []inbox.Part
+	Held      []custody.File // neither shown nor printed
 	Receipt   []string
 }
 
@@ -116,22 +119,36 @@ func (f *find) sheet(q *web.Request, e work.Entry) (s sheet, style template.CSS,
 	if s.Text, s.More, err = m.Text(); err != nil {
 		return s, "", err
 	}
-	body, hasBody := m.Body()
-	for _, p := range it.Parts {
-		if hasBody && p.Path == body.Path {
+	files, err := f.files(q.Context(), it)
+	if err != nil {
+		return s, "", err
+	}
+	for _, p := range files {
+		if p.State != custody.Free {
+			s.Held = append(s.Held, p)
 			continue
 		}
-		d, css, err := f.document(q, m, p)
+		d, css, err := f.document(q, m, p.Part)
 		if err != nil {
 			return s, "", err
 		}
 		if d == nil {
-			s.Files = append(s.Files, p)
+			s.Files = append(s.Files, p.Part)
 			continue
 		}
 		s.Documents, style = append(s.Documents, *d), css
 	}
 	return s, style, nil
+}
+
+// files are the files of an item, each with how it is kept: what may not be opened leaves by no copy either.
+func (f *find) files(ctx context.Context, it inbox.Item) ([]custody.File, error) {
+	h, err := f.House(ctx, it.Org)
+	if err != nil {
+		return nil, err
+	}
+	records, err := f.Store.Scans(ctx, it.Inbox, it.Number)
+	return h.Files(it, records), err
 }
 
 // document is a part as it is printed, nil where it has nothing to be read: a picture, a PDF.

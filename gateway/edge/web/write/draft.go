@@ -38,6 +38,7 @@ type draftData struct {
 	Writer     string // of an asked one
 	Others     others
 	Room       letter.Room
+	LeftOut    []string // files of the message that do not go along
 }
 
 // Title says what the page is for.
@@ -78,6 +79,9 @@ func (p *pen) page(q *web.Request, d letter.Draft, fill func(*draftData)) (draft
 		}
 	}
 	if data.Others, err = p.others(q, d, people); err != nil {
+		return data, err
+	}
+	if data.LeftOut, err = p.Desk.LeftOut(q.Context(), d); err != nil {
 		return data, err
 	}
 	data.Action, data.Back = "/write/new", "/write"

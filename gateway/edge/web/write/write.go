@@ -41,7 +41,8 @@ type Desk interface {
 	Begin(ctx context.Context, who staff.Person, d letter.Draft, again bool) (met *work.Collision, err error) // met: the draft is kept all the same
 	Save(ctx context.Context, who staff.Person, d letter.Draft) error
 	Attach(ctx context.Context, who staff.Person, d letter.Draft, name, mediaType string, r io.Reader) (letter.File, error)
-	Room() letter.Room // for the files of one message
+	Room() letter.Room                                             // for the files of one message
+	LeftOut(ctx context.Context, d letter.Draft) ([]string, error) // files that are not passed on, with why
 	Detach(ctx context.Context, who staff.Person, d letter.Draft, number int) error
 	Throw(ctx context.Context, who staff.Person, d letter.Draft) error
 	Check(ctx context.Context, d letter.Draft) (letter.Report, error)
