@@ -238,6 +238,11 @@ var schemaWords = map[string][]string{
 func TestWordsOfSQLiteInTheSchema(t *testing.T) {
 	files, err := filepath.Glob("schema/*.sql")
 	ok(t, err)
+	for file := range schemaWords {
+		if file > "0008" {
+			t.Errorf("%s: a migration of today is said in words that both know", file)
+		}
+	}
 	comment := regexp.MustCompile(`(?m)--.*$`)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
