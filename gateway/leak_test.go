@@ -3,14 +3,13 @@ package gateway_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"postern/gateway/delivery/track"
+	"postern/gateway/lab/leak"
 )
 
 // A site that was stopped leaves no goroutine behind, whatever it was doing.
 func TestNothingRunsAfterStop(t *testing.T) {
-	before := goleak.IgnoreCurrent()
+	before := leak.Now()
 	w := newWorld(t, "")
 	id := w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
 	w.reach(w.hospital, id, w.intake, track.StateDelivered)
@@ -18,5 +17,5 @@ func TestNothingRunsAfterStop(t *testing.T) {
 		w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
 	}
 	w.ok(w.Close())
-	goleak.VerifyNone(t, before)
+	leak.None(t, before)
 }

@@ -3,8 +3,8 @@ package ldapcert_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"postern/gateway/lab/leak"
 )
 
 // Who starts a goroutine waits for it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }

@@ -4,15 +4,14 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"postern/gateway/lab/leak"
 )
 
 // Whoever starts a goroutine waits for it, also in tests.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	leak.Main(m, func() {
 		if clinicFolder != "" {
 			os.RemoveAll(clinicFolder)
 		}
-		os.Exit(code)
-	}))
+	})
 }

@@ -21,15 +21,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"postern/certs/dnsclient"
 	"postern/gateway/delivery/relay"
+	"postern/gateway/lab/leak"
 	"postern/smime/addr"
 	"postern/trust/fetch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // names is a Resolver over tables.
 type names struct {

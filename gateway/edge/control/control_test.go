@@ -14,9 +14,8 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"postern/gateway/edge/control"
+	"postern/gateway/lab/leak"
 )
 
 // echo answers with what it was asked, and with the body it got.
@@ -258,7 +257,7 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // TestListenLeavesTheMaskAlone: other goroutines make files while the socket is made.
 func TestListenLeavesTheMaskAlone(t *testing.T) {

@@ -25,16 +25,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"postern/gateway/edge/smtpd"
 	"postern/gateway/edge/tlsfile"
+	"postern/gateway/lab/leak"
 	"postern/gateway/message"
 	"postern/gateway/spool"
 	"postern/smime/addr"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // site is a gateway behind the server: its addresses, logins, and what was taken in.
 type site struct {
