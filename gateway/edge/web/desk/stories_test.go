@@ -235,7 +235,7 @@ func TestADocumentIsShownSafely(t *testing.T) {
 	b := c.as(c.dana)
 	path := "/item/" + string(e.ID)
 	body := b.get(path)
-	has(t, body, `src="`+path+`/page/2"`, "sandbox", "calls itself “Dr. &lt;b&gt;Evil&lt;/b&gt;”", "evil.pdf.exe", "a program is not offered", "Riverside Family Medicine")
+	has(t, body, `src="`+path+`/page/2"`, "sandbox", "calls itself “Dr. &lt;b&gt;Evil&lt;/b&gt;”", "evil.pdf.exe", "it is a program, not a document. It is not offered", "Riverside Family Medicine")
 	lacks(t, body, "<b>Evil", path+"/file/4", "alert(1)")
 	for _, p := range []string{"2", "3"} {
 		code, doc, h := b.ask("GET", path+"/page/"+p, nil)
