@@ -147,6 +147,14 @@ func TestASilentDocumentIsNotCompared(t *testing.T) {
 	}
 }
 
+// A section that says that there is no information denies nothing and is silent.
+func TestNoInformationIsNotCompared(t *testing.T) {
+	unknown := doc(`<component><section><code code="10160-0"/><title>Medications</title><text>No information available</text></section></component>`)
+	if s := brief.Compare(read(t, doc(meds(med("1", "Aspirin", "1", "")))), read(t, unknown)).Sides[0]; s.Silent != "this document does not state them" || len(s.Changes) != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestPatientsAreToldApart(t *testing.T) {
 	p := func(given, family, birth, id string) chart.Patient {
 		x := chart.Patient{Name: chart.Name{Given: given, Family: family}, Birth: chart.ParseTime(birth)}

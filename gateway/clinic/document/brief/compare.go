@@ -95,6 +95,9 @@ func full(d *ccda.Document) map[Subject]Block {
 				if it.Subject != "" || it.Null != "" || it.Status == "nullified" {
 					continue // not of this patient, not known, or entered in error
 				}
+				if it.Negated && unknowing(it.Name) {
+					continue // that there is no information denies nothing
+				}
 				b.State = Stated
 				b.Items = append(b.Items, it)
 			}

@@ -30,6 +30,12 @@ func denials(items []ccda.Item) []denial {
 	return out
 }
 
+// unknowing says whether a line only says that nothing is known: "No information", "Not available".
+func unknowing(name string) bool {
+	low := strings.ToLower(name)
+	return strings.Contains(low, "information") || strings.Contains(low, "available") || strings.HasPrefix(low, "no data") || strings.HasPrefix(low, "not on file")
+}
+
 // classOf is the class of allergies a denial is about.
 func classOf(denied string) string {
 	classes := map[string]bool{}

@@ -88,7 +88,7 @@ func negates(row string) bool {
 	for _, w := range wordsOf(row) {
 		switch w {
 		case "no", "not", "none", "non", "never", "denies", "denied", "negative", "without", "absent", "refused", "refuses", "refusal", "declined", "declines", "nka", "nkda", "nkfa", "nil",
-			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing":
+			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "objected", "objects", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing":
 			return true
 		}
 	}

@@ -33,6 +33,7 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 		"coded as so, text denies it late":  {problem("", `<paragraph ID="p">Well, without any asthma</paragraph>`, "Asthma"), "the entry lists “Asthma” as so, the text denies it"},
 		"coded as so, text rules it out":    {problem("", `<paragraph ID="p">Asthma was ruled out</paragraph>`, "Asthma"), "the entry lists “Asthma” as so, the text denies it"},
 		"coded as not so, text lists it":    {problem(`negationInd="true"`, `<content ID="p">Asthma</content>`, "Asthma"), "the entry says that this is not so"},
+		"not so, objected to":               {problem(`negationInd="true"`, `<content ID="p">Objected to asthma treatment</content>`, "Asthma"), ""},
 		"denied in both":                    {problem(`negationInd="true"`, `<content ID="p">No asthma</content>`, "Asthma"), ""},
 		"a denial that is part of the name": {problem("", `<content ID="p">Diabetes without complication</content>`, "Diabetes without complication"), ""},
 		"a denial behind the name":          {problem("", `<content ID="p">Asthma, no attack this year</content>`, "Asthma"), ""},

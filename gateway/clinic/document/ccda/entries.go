@@ -140,7 +140,7 @@ func generic(name string) bool {
 	for _, w := range wordsOf(name) {
 		switch w {
 		case "to", "of", "the", "a", "for", "and", "or", "substance", "drug", "drugs", "food", "finding", "findings", "problem", "disease", "disorder", "condition", "diagnosis", "symptom",
-			"complaint", "allergy", "allergic", "intolerance", "propensity", "adverse", "reaction", "reactions", "medication", "medicine", "product", "procedure", "observation", "other",
+			"complaint", "allergy", "allergic", "intolerance", "propensity", "adverse", "reaction", "reactions", "medication", "medicine", "medicament", "product", "procedure", "observation", "other",
 			"unspecified", "not", "otherwise", "specified", "nos", "unknown", "clinical", "event", "situation", "treatment", "therapy", "test", "result", "assertion", "environmental", "agent", "material":
 		default:
 			return false

@@ -138,6 +138,10 @@ func (d *Document) comments(act node) string {
 	var out []string
 	for er := range act.Elements("entryRelationship") {
 		for c := range er.Elements("act") {
+			if c.Child("code").Attr("code") == "103709008" && !negated(c) && !negated(er) && len(out) < 3 { // SNOMED CT: failed attempted procedure
+				out = append(out, joined(": ", "attempted, failed", clip(d.textOf(c.Child("text")), 300)))
+				continue
+			}
 			if c.Child("code").Attr("code") != "48767-8" && !hasTemplate(c, "2.16.840.1.113883.10.20.22.4.64") || len(out) >= 3 {
 				continue
 			}

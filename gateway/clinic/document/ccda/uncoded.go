@@ -46,7 +46,7 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		if s.Kind == Results && !measured(line) {
 			continue // heads of panels and remarks
 		}
-		if (line.Row || line.Item) && !denies(line.Name) && !(none && negates(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
+		if (line.Row || line.Item) && !denies(line.Name) && !fieldName(line) && !(none && negates(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
 			lines = append(lines, line)
 		}
 	}
@@ -60,6 +60,11 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		out = append(out, it)
 	}
 	return out
+}
+
+// fieldName says whether a row is named by what heads columns, as in a table of fields: "Reaction: | Hives".
+func fieldName(line Line) bool {
+	return line.Row && headWords([]cell{{text: line.Name}}) && strings.HasSuffix(strings.TrimSpace(line.Name), ":")
 }
 
 var measuredText = regexp.MustCompile(`^[<>]?=? ?[0-9]{1,5}([.,][0-9]+)?( ?[^0-9\-/:., ][^0-9:-]*)?$`)

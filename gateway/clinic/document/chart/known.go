@@ -154,7 +154,7 @@ func UnitWords(u string) string {
 		return "°F"
 	case "Cel":
 		return "°C"
-	case "[iU]":
+	case "[iU]", "[IU]":
 		return "IU"
 	case "[iU]/mL":
 		return "IU/mL"
