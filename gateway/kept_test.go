@@ -31,8 +31,8 @@ func (w *world) notices(s *lab.Site, name string, n int) []string {
 	return out
 }
 
-// says fails when a text lacks any of the words; line ends count as blanks.
-func (w *world) says(text string, words ...string) {
+// mentions fails when a text lacks any of the words; line ends count as blanks.
+func (w *world) mentions(text string, words ...string) {
 	w.Helper()
 	flat := strings.Join(strings.Fields(text), " ")
 	for _, word := range words {
@@ -67,7 +67,7 @@ func TestWhatIsKeptBackIsTold(t *testing.T) {
 				t.Errorf("%v: %s", kinds(l), l.Words)
 			}
 			text := w.notices(w.hospital, "dr", 1)[0]
-			w.says(text, c.because, "It will not be sent any more.", "Status: 5.4.7", "Action: failed")
+			w.mentions(text, c.because, "It will not be sent any more.", "Status: 5.4.7", "Action: failed")
 			if w.audited(w.hospital, "queue.give_up") != 1 {
 				t.Error("that it was given up is not in the audit")
 			}
@@ -198,7 +198,7 @@ func TestTakenWithoutAnAnswer(t *testing.T) {
 		t.Errorf("taken %d times; %v: %s", m.got.Load(), kinds(l), l.Words)
 	}
 	text := p.notices(p.hospital, "dr", 1)[0]
-	p.says(text, "it may have arrived all the same: ask the recipient", "before you send it again")
+	p.mentions(text, "it may have arrived all the same: ask the recipient", "before you send it again")
 	if strings.Contains(text, "It was not delivered") {
 		t.Errorf("it says what nobody knows:\n%s", text)
 	}
@@ -242,5 +242,5 @@ func TestConfirmedThoughNeverAnsweredThenSilence(t *testing.T) {
 	if l.Failure != track.NoDispatched {
 		t.Errorf("failed by %s after %v", l.Failure, kinds(l))
 	}
-	p.says(p.notices(p.hospital, "dr", 1)[0], "did not confirm within 60 minutes that it reached the recipient's mailbox")
+	p.mentions(p.notices(p.hospital, "dr", 1)[0], "did not confirm within 60 minutes that it reached the recipient's mailbox")
 }
