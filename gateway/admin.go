@@ -16,10 +16,13 @@ import (
 type Admin struct {
 	s     *Site
 	actor string
+
+	who string // who signed in for this act ("person:p-…"), or ""
+	uid string // of who: the user of the machine by whom it came
 }
 
 // As gives the verbs of a site to an actor ("uid:1000", a login).
-func (s *Site) As(actor string) Admin { return Admin{s, actor} }
+func (s *Site) As(actor string) Admin { return Admin{s: s, actor: actor} }
 
 func (a Admin) entry(action, object string, detail any) store.AuditEntry {
 	return store.AuditEntry{Org: a.s.Org, Actor: a.actor, Action: action, Object: object, Detail: detail}

@@ -225,12 +225,18 @@ func (a Admin) BundleApply(ctx context.Context, in BundleArg) (Refreshed, error)
 	if b.Settings.TwoPersons {
 		needs = max(needs, 2) // two may have been asked for since it began to wait
 	}
-	if approvals(p, saw) < needs { // enough said yes already when an earlier attempt was cut off
-		if p, err = a.s.Store.Approve(ctx, p.ID, saw, a.entry("bundle.approve", in.Name, map[string]any{"proposal": change.ID})); err != nil {
+	who := a.actor
+	if needs > 1 {
+		if who, err = a.voice(ctx); err != nil {
 			return out, err
 		}
 	}
-	if have := approvals(p, saw); have < needs {
+	if approvals(p, saw, who) < needs { // enough said yes already when an earlier attempt was cut off
+		if p, err = a.s.Store.Approve(ctx, p.ID, store.Approval{Actor: who, Name: a.actor, Saw: saw}, a.entry("bundle.approve", in.Name, map[string]any{"proposal": change.ID})); err != nil {
+			return out, err
+		}
+	}
+	if have := approvals(p, saw, who); have < needs {
 		out.Outcome, out.Why = Waits, fmt.Sprintf("%d of %d persons have approved; another one must", have, needs)
 		return out, nil
 	}
@@ -256,10 +262,10 @@ func (s *Site) waitsFor(ctx context.Context, name string) (store.Proposal, error
 	return p, err
 }
 
-// approvals counts the persons who said yes to what a proposal amounts to now.
-func approvals(p store.Proposal, saw string) (n int) {
+// approvals counts the persons who said yes to what a proposal amounts to now, of the kind that counts by now.
+func approvals(p store.Proposal, saw, who string) (n int) {
 	for _, a := range p.Approvals {
-		if a.Saw == saw {
+		if a.Saw == saw && alike(a.Actor, who) {
 			n++
 		}
 	}

@@ -116,7 +116,7 @@ func (a Admin) rowNeedsTwo(ctx context.Context, r store.TrustRow) (bool, error) 
 }
 
 // secondNeeded is why a change by one person waits.
-const secondNeeded = "changes of this bundle need two persons; another one gives the same command"
+const secondNeeded = "changes of this bundle need two persons; another one gives the same command (a trust administrator with --as)"
 
 // second asks for a second person to an act: the first one's call proposes it, and the call of another with the
 // very same content approves it. The id of the proposal comes back once both have spoken.
@@ -125,12 +125,16 @@ func (a Admin) second(ctx context.Context, kind, object string, act any) (string
 	if err != nil {
 		return "", err
 	}
+	who, err := a.voice(ctx)
+	if err != nil {
+		return "", err
+	}
 	p, err := a.s.Store.WaitingFor(ctx, kind, object)
-	if err == nil && string(p.Content) == string(content) {
-		_, err = a.s.Store.Approve(ctx, p.ID, "", a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
+	if err == nil && string(p.Content) == string(content) && slices.ContainsFunc(p.Approvals, func(y store.Approval) bool { return alike(y.Actor, who) }) {
+		_, err = a.s.Store.Approve(ctx, p.ID, store.Approval{Actor: who, Name: a.actor}, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
 		return p.ID, err
 	}
 	return "", a.s.Store.Propose(ctx, store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: a.s.Org, Kind: kind, Object: object, Content: content,
-		Why: secondNeeded, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: a.actor, At: a.s.now()}}},
+		Why: secondNeeded, Actor: a.actor, Needs: 2, Approvals: []store.Approval{{Actor: who, Name: a.actor, At: a.s.now()}}},
 		a.entry("bundle.propose", object, map[string]any{"kind": kind, "act": act}))
 }

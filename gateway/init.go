@@ -114,7 +114,7 @@ func newDatabase(ctx context.Context, path string, master keys.Master, o InitOpt
 
 // firstDomain adds the domain with its postmaster and a pilot certificate, and writes the pilot anchor.
 func firstDomain(ctx context.Context, s *Site, o InitOptions, anchorFile string) error {
-	a := Admin{s, "init"}
+	a := s.As("init")
 	if err := a.DomainAdd(ctx, DomainAdd{Domain: o.Domain}); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"postern/certs/hsm"
 	"postern/certs/ldapcert"
 	"postern/gateway/agent"
+	"postern/gateway/auth"
 	"postern/gateway/config"
 	"postern/gateway/delivery/queue"
 	"postern/gateway/delivery/relay"
@@ -72,6 +73,9 @@ type Site struct {
 	waiting atomic.Int64  // jobs that waited when they were last counted
 	keeping sync.Mutex    // held by what must not meet the sweep, and by the sweep
 
+	signIns *auth.Service  // of trust administrators at the command line
+	codes   *auth.Throttle // of their one-time codes
+
 	web        fetch.Fetcher // what an administrator named is fetched with it
 	refreshing sync.Mutex    // one look at a bundle at a time
 	chance     struct {      // for waits that must not be the same everywhere
@@ -116,6 +120,7 @@ func Open(ctx context.Context, c config.Config, o Options) (s *Site, err error) 
 	if s.Store, err = store.Open(store.Config{Path: c.Database(), Now: o.Now, Fault: o.Fault, Disk: o.Files}); err != nil {
 		return s, err
 	}
+	s.signIns, s.codes = auth.NewService(auth.Config{Accounts: people{s.Store}, Clock: o.Now}), auth.NewThrottle(o.Now)
 	if err = s.openKeys(ctx, o); err != nil {
 		return s, err
 	}

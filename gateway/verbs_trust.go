@@ -57,6 +57,7 @@ func trustVerbs() map[string]verb {
 		"trust.changes": with(func(ctx context.Context, a Admin, in ChangesArg) ([]store.TrustChange, error) {
 			return a.TrustChanges(ctx, in)
 		}),
+		asVerb:       actAs,
 		"trust.undo": with(func(ctx context.Context, a Admin, n int64) (store.TrustChange, error) { return a.TrustUndo(ctx, n) }),
 	}
 }

@@ -23,7 +23,7 @@ is given. It bites at once. What a file holds that cannot be an anchor is named 
   --look     say whom it would let in, held against the decisions of the last N days (90), and add nothing
   --leaf     take end-entity certificates too: each approves only itself
   --json     one JSON object: "v", "anchors", "findings", "touched"
-
+` + asHelp + `
 Exit codes: 0 added, 1 refused, 2 used wrongly.
 Example: postern trust anchor add partner.pem --domain direct.clinic.example
 `, runAnchorAdd},
@@ -56,7 +56,7 @@ Example: postern trust anchor block 9c1e2a44 --domain direct.clinic.example --wh
 
 func runAnchorAdd(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust anchor add")
-	file, domain, asJSON := configFlag(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
+	file, domain, asJSON := c.trustConfig(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
 	in := gateway.AnchorAdd{}
 	fs.BoolVar(&in.Incoming, "incoming", false, "")
 	fs.BoolVar(&in.Outgoing, "outgoing", false, "")
@@ -181,7 +181,7 @@ func runAnchorList(ctx context.Context, c *console, args []string) error {
 
 func runAnchorRemove(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust anchor remove")
-	file, domain, asJSON := configFlag(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
+	file, domain, asJSON := c.trustConfig(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
 	in := gateway.AnchorArg{}
 	fs.BoolVar(&in.Look, "look", false, "")
 	fs.IntVar(&in.Days, "days", gateway.DefaultDays, "")
@@ -214,7 +214,7 @@ func runAnchorRemove(ctx context.Context, c *console, args []string) error {
 
 func runAnchorBlock(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust anchor block")
-	file, domain, off := configFlag(fs), fs.String("domain", "", ""), fs.Bool("off", false, "")
+	file, domain, off := c.trustConfig(fs), fs.String("domain", "", ""), fs.Bool("off", false, "")
 	in := gateway.AnchorArg{}
 	fs.StringVar(&in.Why, "why", "", "")
 	rest, err := parse(fs, args)

@@ -23,6 +23,8 @@ type console struct {
 	out io.Writer
 	err io.Writer
 	env func(string) string
+
+	as signIn // of a command about trust
 }
 
 // usageError means the command was used wrongly (exit 2).

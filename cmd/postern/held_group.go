@@ -32,6 +32,7 @@ releases what passes: every check is made again. GROUP is that of postern held g
 
 Before you trust an authority, make sure by telephone that the partner's is this one: anybody can make one of any name.
 
+` + asHelp + `
 Exit codes: 0 shown or done, 1 refused, or nobody would vouch, 2 used wrongly.
 Example: postern held trust g-52fa0b1c77 --anchor 9c1e2a44 --apply --release
 `, runHeldTrust},
@@ -81,7 +82,7 @@ func (c *console) printHeldGroup(g gateway.HeldGroup) {
 
 func runHeldTrust(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("held trust")
-	config, asJSON, name, only := configFlag(fs), fs.Bool("json", false, ""), fs.String("file", "", ""), fs.Bool("incoming-only", false, "")
+	config, asJSON, name, only := c.trustConfig(fs), fs.Bool("json", false, ""), fs.String("file", "", ""), fs.Bool("incoming-only", false, "")
 	in := gateway.HeldTrust{Incoming: true}
 	fs.StringVar(&in.Anchor, "anchor", "", "")
 	fs.BoolVar(&in.Apply, "apply", false, "")

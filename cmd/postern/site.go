@@ -40,6 +40,9 @@ func (c *console) loadConfig(named string) (config.Config, error) {
 // socket; with none running this process takes the site's lock and does it itself.
 func (c *console) withSite(ctx context.Context, named string, f func(call caller) error) error {
 	cfg, err := c.loadConfig(named)
+	if err == nil {
+		f, err = c.withSignIn(f)
+	}
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ Of our own certificates: one that was retired or replaced signs and is published
 made, imported or rolled to is retired, but never deleted, for mail may be under way to its key. A key that was exported
 and a certificate that partners have fetched cannot be taken back.
 
+` + asHelp + `
 Exit codes: 0 taken back, 1 refused, 2 used wrongly.
 Example: postern trust undo 7
 `, runUndo},
@@ -242,7 +243,7 @@ func settingsWords(text string) string {
 
 func runUndo(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust undo")
-	config, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	config, asJSON := c.trustConfig(fs), fs.Bool("json", false, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give the number of one change (postern trust changes)")

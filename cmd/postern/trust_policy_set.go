@@ -24,7 +24,7 @@ type policyFlags struct {
 func parsePolicyFlags(c *console, name string, args []string) (*policyFlags, []string, error) {
 	f := &policyFlags{}
 	fs := c.flags(name)
-	config, domain, direction := configFlag(fs), fs.String("domain", "", ""), fs.String("direction", "", "")
+	config, domain, direction := c.trustConfig(fs), fs.String("domain", "", ""), fs.String("direction", "", "")
 	fs.StringVar(&f.policy, "policy", "", "")
 	fs.StringVar(&f.in.Name, "name", "", "")
 	fs.StringVar(&f.in.Use, "use", "", "")

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"postern/gateway"
@@ -40,6 +42,7 @@ Example: postern trust bundle add community https://trust.example/community.p7m 
 Changes what is given and leaves the rest. --signer replaces all signers that were configured; with --no-signer none
 is demanded any more. After a new URL or signer the next look fetches the whole bundle again.
 
+` + asHelp + `
 Exit codes: 0 changed, 1 refused, 2 used wrongly, 3 another person must say yes too.
 Example: postern trust bundle set community --auto --max-removed 10
 `, runBundleSet},
@@ -62,6 +65,7 @@ Says yes to exactly the change that postern trust bundle diff NAME showed, by th
 postern trust undo takes it back. When something else waits by now, or the anchors in force have changed, it says
 how and does nothing. Where two persons are needed, the second one gives the same command with the same ID.
 
+` + asHelp + `
 Exit codes: 0 applied, 1 refused, or it has changed since it was shown, 2 used wrongly, 3 another person must
 say yes too.
 Example: postern trust bundle apply community --proposal p-k2v7dq3mxa.5e0d91c4
@@ -79,7 +83,7 @@ Example: postern trust bundle reject community
 For mail it receives, for mail it sends, or for both when neither is given. It bites at once.
 
   --look   say whom it would let in, held against the decisions of the last N days (90), and change nothing
-
+` + asHelp + `
 Exit codes: 0 done, 1 refused, 2 used wrongly, 3 another person must say yes too.
 Example: postern trust bundle subscribe community --domain direct.clinic.example
 `, runBundleSubscribe(true)},
@@ -88,7 +92,7 @@ Example: postern trust bundle subscribe community --domain direct.clinic.example
 Anchors that another source brings stay. It bites at once.
 
   --look   say which partners and how many messages of the last N days (90) it touches, and change nothing
-
+` + asHelp + `
 Exit codes: 0 done, 1 refused, 2 used wrongly, 3 another person must say yes too.
 Example: postern trust bundle unsubscribe community --domain direct.clinic.example --look
 `, runBundleSubscribe(false)},
@@ -138,7 +142,7 @@ func isURL(s string) bool {
 
 func runBundleAdd(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust bundle add")
-	config, asJSON := configFlag(fs), fs.Bool("json", false, "")
+	config, asJSON := c.trustConfig(fs), fs.Bool("json", false, "")
 	b := bundleSettings{set: store.BundleSettings{Interval: gateway.DefaultInterval, MaxRemovedPercent: gateway.DefaultRemoved}}
 	b.flags(fs)
 	rest, err := parse(fs, args)
@@ -178,7 +182,7 @@ func runBundleAdd(ctx context.Context, c *console, args []string) error {
 
 func runBundleSet(ctx context.Context, c *console, args []string) error {
 	first := c.flags("trust bundle set") // to find the name and -c before the settings in force are known
-	config, url := configFlag(first), first.String("url", "", "")
+	config, url := c.trustConfig(first), first.String("url", "", "")
 	first.Bool("no-signer", false, "")
 	(&bundleSettings{}).flags(first)
 	rest, err := parse(first, args)
@@ -186,7 +190,7 @@ func runBundleSet(ctx context.Context, c *console, args []string) error {
 		return orUsage(err, "give the name of one bundle and what to change")
 	}
 	changes := false
-	first.Visit(func(f *flag.Flag) { changes = changes || f.Name != "c" && f.Name != "config" })
+	first.Visit(func(f *flag.Flag) { changes = changes || f.Name != "c" && !strings.HasPrefix(f.Name, "as") })
 	if !changes {
 		return usagef("give what to change, such as --every 12h")
 	}
@@ -196,7 +200,7 @@ func runBundleSet(ctx context.Context, c *console, args []string) error {
 			return err
 		}
 		fs := c.flags("trust bundle set")
-		configFlag(fs)
+		c.trustConfig(fs)
 		fs.StringVar(url, "url", have.URL, "")
 		b := bundleSettings{set: have.Settings}
 		b.flags(fs)
@@ -282,7 +286,7 @@ func (c *console) printBundle(b gateway.BundleState) {
 // namedBundle reads the arguments of a command about one bundle here.
 func namedBundle(c *console, name string, args []string) (in gateway.BundleArg, config string, asJSON bool, err error) {
 	fs := c.flags(name)
-	file, json := configFlag(fs), fs.Bool("json", false, "")
+	file, json := c.trustConfig(fs), fs.Bool("json", false, "")
 	fs.IntVar(&in.Days, "days", gateway.DefaultDays, "")
 	fs.StringVar(&in.Proposal, "proposal", "", "")
 	rest, err := parse(fs, args)
@@ -320,7 +324,7 @@ func (c *console) printChange(d gateway.BundleChange, done bool) {
 	if d.Proposal != nil && !done {
 		fmt.Fprintf(c.out, "%s: a newer version waits since %s: %s\nproposal %s\n", d.Bundle, d.Proposal.At.Local().Format(time.DateTime), d.Proposal.Why, d.ID)
 		for _, a := range d.Proposal.Approvals {
-			fmt.Fprintf(c.out, "  %s said yes on %s\n", a.Actor, a.At.Local().Format(time.DateTime))
+			fmt.Fprintf(c.out, "  %s said yes on %s\n", cmp.Or(a.Name, a.Actor), a.At.Local().Format(time.DateTime))
 		}
 	}
 	fmt.Fprintf(c.out, "%d added, %d removed (%d %%), %d kept, %d end within 90 days\n", len(d.Added), len(d.Removed), d.Percent, d.Kept, len(d.Expiring))
@@ -387,7 +391,7 @@ func (c *console) showRefreshed(r gateway.Refreshed, asJSON bool) error {
 
 func runBundleRefresh(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("trust bundle refresh")
-	config, asJSON, again := configFlag(fs), fs.Bool("json", false, ""), fs.Bool("again", false, "")
+	config, asJSON, again := c.trustConfig(fs), fs.Bool("json", false, ""), fs.Bool("again", false, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) == 0 || len(rest) > 2 {
 		return orUsage(err, "give the name of one bundle, and perhaps a file")
@@ -445,7 +449,7 @@ func runBundleRemove(ctx context.Context, c *console, args []string) error {
 func runBundleSubscribe(on bool) func(context.Context, *console, []string) error {
 	return func(ctx context.Context, c *console, args []string) error {
 		fs := c.flags("trust bundle subscribe")
-		config, domain, asJSON := configFlag(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
+		config, domain, asJSON := c.trustConfig(fs), fs.String("domain", "", ""), fs.Bool("json", false, "")
 		in := gateway.SubscribeArg{}
 		fs.BoolVar(&in.Look, "look", false, "")
 		fs.IntVar(&in.Days, "days", gateway.DefaultDays, "")

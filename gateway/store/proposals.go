@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -44,7 +45,8 @@ type Proposal struct {
 
 // Approval is one person's yes.
 type Approval struct {
-	Actor string    `json:"actor"`
+	Actor string    `json:"actor"`          // by whom it counts: two of the same are one person
+	Name  string    `json:"name,omitempty"` // for people
 	At    time.Time `json:"at"`
 	Saw   string    `json:"saw,omitempty"` // what the proposal amounted to when it was shown; "": it can amount to one thing only
 }
@@ -87,7 +89,7 @@ func (w *writer) settleProposal(id, state string) {
 var ErrSamePerson = errors.New("the same person approved already: another one must")
 
 // Approve adds a person's yes to a proposal that waits; one to what it amounted to before is given up for it.
-func (s *Store) Approve(ctx context.Context, id, saw string, entry AuditEntry) (p Proposal, err error) {
+func (s *Store) Approve(ctx context.Context, id string, yes Approval, entry AuditEntry) (p Proposal, err error) {
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
 		rows, err := tx.Query("SELECT "+proposalColumns+" FROM proposal WHERE id=? AND state=?", id, Waiting)
@@ -101,10 +103,11 @@ func (s *Store) Approve(ctx context.Context, id, saw string, entry AuditEntry) (
 		if err = errors.Join(err, rows.Close()); err != nil || !found {
 			return errors.Join(err, fmt.Errorf("proposal %s waits no more: %w", id, ErrNotFound))
 		}
-		if slices.ContainsFunc(p.Approvals, func(a Approval) bool { return a.Actor == entry.Actor && a.Saw == saw }) {
-			return fmt.Errorf("%s: %w", entry.Actor, ErrSamePerson)
+		if slices.ContainsFunc(p.Approvals, func(a Approval) bool { return a.Actor == yes.Actor && a.Saw == yes.Saw }) {
+			return fmt.Errorf("%s: %w", cmp.Or(yes.Name, yes.Actor), ErrSamePerson)
 		}
-		p.Approvals = append(slices.DeleteFunc(p.Approvals, func(a Approval) bool { return a.Actor == entry.Actor }), Approval{entry.Actor, s.Now(), saw})
+		yes.At = s.Now()
+		p.Approvals = append(slices.DeleteFunc(p.Approvals, func(a Approval) bool { return a.Actor == yes.Actor }), yes)
 		w.exec("UPDATE proposal SET approvals=? WHERE id=?", column(p.Approvals), id)
 		w.audit(entry)
 		return w.err

@@ -86,7 +86,7 @@ func (d *door) saveApp(q *web.Request) error {
 		}
 		return q.Again(d.app, "Authenticator app", data, &web.Invalid{Field: "code", Text: "That is not the code of this moment. Is the clock of the phone right?"})
 	}
-	kept, err := d.Secrets.SealSecret(q.Org, totpPurpose(q.Person.ID), secret)
+	kept, err := d.Secrets.SealSecret(q.Org, TOTPPurpose(q.Person.ID), secret)
 	if err != nil {
 		return err
 	}

@@ -158,13 +158,14 @@ func (d *door) prove(q *web.Request, p staff.Person) (how string, err error) {
 
 func notProved() error { return &web.Refusal{Text: "That did not fit. Nothing was changed."} }
 
-func totpPurpose(id staff.PersonID) string { return "one-time codes of " + string(id) }
+// TOTPPurpose is what the secret of a person's one-time codes is sealed for.
+func TOTPPurpose(id staff.PersonID) string { return "one-time codes of " + string(id) }
 
 func (d *door) proveCode(q *web.Request, p staff.Person, f factors, code string) error {
 	if f.TOTP == nil {
 		return notProved()
 	}
-	secret, err := d.Secrets.OpenSecret(p.Org, totpPurpose(p.ID), f.TOTP.Data)
+	secret, err := d.Secrets.OpenSecret(p.Org, TOTPPurpose(p.ID), f.TOTP.Data)
 	if err != nil {
 		return err
 	}
