@@ -3,6 +3,7 @@ package ccda
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -88,7 +89,8 @@ func negates(row string) bool {
 	for _, w := range wordsOf(row) {
 		switch w {
 		case "no", "not", "none", "non", "never", "denies", "denied", "negative", "without", "absent", "refused", "refuses", "refusal", "declined", "declines", "nka", "nkda", "nkfa", "nil",
-			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "objected", "objects", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing":
+			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "objected", "objects", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing",
+			"aucun", "aucune", "pas", "sans", "néant", "kein", "keine", "keinen", "nicht", "ohne", "nessun", "nessuna", "nessuno", "ninguna", "ninguno", "ningún", "sin", "niega": // French, German, Italian, Spanish
 			return true
 		}
 	}
@@ -148,7 +150,7 @@ func valueApart(it *Item, row string) string {
 		if !hasDigit(row) || converted(it.Value, row) || it.Kind == Vitals && decimal(it.Value, row) {
 			return ""
 		}
-		if !holdsNumber(row, num) || otherUnit(it.Value, row, num) {
+		if !holdsNumber(row, num) && !holdsNumber(thousands.ReplaceAllString(row, "$1$2"), num) || otherUnit(it.Value, row, num) {
 			return said
 		}
 		return ""
@@ -158,6 +160,9 @@ func valueApart(it *Item, row string) string {
 	}
 	return ""
 }
+
+// thousands is a group of three digits set apart by a blank: 100 000.
+var thousands = regexp.MustCompile(`(\d)[ \x{A0}\x{202F}\x{2009}](\d{3})\b`)
 
 // rounded says whether a text gives a value with fewer decimals: 108.8 for 108.863.
 func rounded(value, text string) bool {
