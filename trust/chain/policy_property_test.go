@@ -102,7 +102,7 @@ func TestPoliciesAgreeWithTheLibrary(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d chains are valid", valid, cases)
-	if valid == 0 || valid == cases {
+	if cases >= 100 && (valid == 0 || valid == cases) { // one in seven is not valid: a few may well all be
 		t.Error("nothing was compared")
 	}
 }
