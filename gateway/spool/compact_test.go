@@ -228,7 +228,8 @@ func TestCompactWhileEverythingElseGoesOn(t *testing.T) {
 	}
 	moved, segments, read := 0, 0, 0
 	others.Go(func() {
-		for ctx.Err() == nil {
+		for last := false; !last; { // the last time when all is written: there is something to move then if there was nothing before
+			last = ctx.Err() != nil
 			done, err := s.Compact(t.Context(), d.move)
 			if err != nil || done.Damaged > 0 {
 				t.Errorf("compact: %+v %v", done, err)
@@ -239,7 +240,7 @@ func TestCompactWhileEverythingElseGoesOn(t *testing.T) {
 		}
 	})
 	others.Go(func() {
-		for ctx.Err() == nil {
+		for ctx.Err() == nil || read == 0 {
 			b, ok := d.some()
 			if !ok {
 				continue

@@ -111,7 +111,7 @@ func TestAgreesWithTheLibrary(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d graphs are valid", valid, cases)
-	if valid == 0 || valid == cases {
+	if cases >= 100 && (valid == 0 || valid == cases) { // a few may all be of one kind
 		t.Errorf("%d of %d graphs are valid: nothing was compared", valid, cases)
 	}
 }
