@@ -21,6 +21,7 @@ import (
 
 	"postern/certs"
 	"postern/smime/cms"
+	"postern/smime/cms/armour"
 )
 
 // Limits of one file.
@@ -82,6 +83,7 @@ func Parse(file []byte, password string) (Content, error) {
 	}
 	var found parts
 	var err error
+	file = armour.Plain(file)
 	switch {
 	case bytes.Contains(file, []byte("-----BEGIN ")):
 		found, err = parsePEM(file, password)

@@ -31,6 +31,12 @@ func parsePEM(file []byte, password string) (parts, error) {
 		}
 		switch block.Type {
 		case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
+			if isPKCS7(block.Bytes) { // QUIRK: CAs that hand out a chain under the label of a certificate
+				if err := found.addBundle(block.Bytes); err != nil {
+					return found, err
+				}
+				continue
+			}
 			cert, err := certs.Parse(block.Bytes)
 			if err != nil {
 				return found, fail(ReasonUnreadable, "", "PEM block %d: %v", n, err)
@@ -46,7 +52,7 @@ func parsePEM(file []byte, password string) (parts, error) {
 			if err := found.addKey(key); err != nil {
 				return found, err
 			}
-		case "PKCS7", "CMS":
+		case "PKCS7", "CMS", "PKCS #7 SIGNED DATA":
 			if err := found.addBundle(block.Bytes); err != nil {
 				return found, err
 			}
@@ -57,14 +63,30 @@ func parsePEM(file []byte, password string) (parts, error) {
 	return found, openShrouded(&found, shrouded, password)
 }
 
-func parseKey(block *pem.Block) (crypto.PrivateKey, error) {
+// parseKey reads a key by its label, else as any of the three kinds. QUIRK: tools that write one kind under the label
+// of another.
+func parseKey(block *pem.Block) (key crypto.PrivateKey, err error) {
+	kinds := []func([]byte) (any, error){
+		x509.ParsePKCS8PrivateKey,
+		func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },
+		func(der []byte) (any, error) { return x509.ParseECPrivateKey(der) },
+	}
 	switch block.Type {
 	case "RSA PRIVATE KEY":
-		return x509.ParsePKCS1PrivateKey(block.Bytes)
+		kinds[0], kinds[1] = kinds[1], kinds[0]
 	case "EC PRIVATE KEY":
-		return x509.ParseECPrivateKey(block.Bytes)
+		kinds[0], kinds[2] = kinds[2], kinds[0]
 	}
-	return x509.ParsePKCS8PrivateKey(block.Bytes)
+	for i, parse := range kinds {
+		k, kerr := parse(block.Bytes)
+		if kerr == nil {
+			return k, nil
+		}
+		if i == 0 {
+			err = kerr
+		}
+	}
+	return nil, err
 }
 
 // checkKey refuses kinds and sizes that nothing in Direct can use, before any arithmetic with them.

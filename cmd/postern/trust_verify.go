@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postern/smime/addr"
+	"postern/smime/cms/armour"
 	"postern/trust"
 	"postern/trust/bundle"
 	"postern/trust/chain"
@@ -254,7 +255,7 @@ func (f *verifyFlags) lists() ([]*revoke.List, error) {
 			return nil, err
 		}
 		blocks := 0
-		for rest := b; ; blocks++ {
+		for rest := armour.Plain(b); ; blocks++ {
 			var block *pem.Block
 			if block, rest = pem.Decode(rest); block == nil {
 				break

@@ -43,6 +43,15 @@ func armour(typ string, b []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: b})
 }
 
+// utf16PEM is PEM as Windows saves text.
+func utf16PEM(der []byte) []byte {
+	out := []byte{0xff, 0xfe}
+	for _, c := range armour("PKCS7", der) {
+		out = append(out, c, 0)
+	}
+	return out
+}
+
 // damaged is a certificate the strict parser refuses: it names one signature algorithm inside and another outside.
 func damaged(t testing.TB, c *x509.Certificate) []byte {
 	t.Helper()
@@ -92,6 +101,8 @@ func TestParse(t *testing.T) {
 		{"one damaged among good", p7b(t, a.Cert.Raw, damaged(t, b.Cert), leaf.Cert.Raw, a.Cert.Raw, old.Cert.Raw), now(), "", 2, "unparsable leaf duplicate expired"},
 		{"leaf allowed", p7b(t, leaf.Cert.Raw), bundle.Options{Time: testpki.Now, AllowLeaves: true}, "", 1, ""},
 		{"only a leaf", p7b(t, leaf.Cert.Raw), now(), bundle.Empty, 0, ""},
+		{"PEM in UTF-16", utf16PEM(two), now(), "", 2, ""},
+		{"PEM behind a byte order mark, indented", []byte("\xef\xbb\xbf  " + strings.ReplaceAll(string(armour("PKCS7", two)), "\n", "\r\n  ")), now(), "", 2, ""},
 		{"a negative serial number", p7b(t, a.Cert.Raw, negative(t, b.Cert)), now(), "", 2, ""},
 		{"only damaged", p7b(t, damaged(t, a.Cert)), now(), bundle.Empty, 0, ""},
 		{"p7b of nothing", p7b(t), now(), bundle.Empty, 0, ""},

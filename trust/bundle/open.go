@@ -14,6 +14,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"postern/smime/cms"
+	"postern/smime/cms/armour"
 	"postern/smime/cms/ber"
 	"postern/trust/chain"
 )
@@ -29,7 +30,7 @@ type member struct {
 
 // open finds the certificates of a file by its structure, judging a signature on the way.
 func (b *Bundle) open(data []byte, o Options) ([]member, error) {
-	data = bytes.TrimLeft(data, " \t\r\n") // not at the end: DER may end in any octet
+	data = bytes.TrimLeft(armour.Plain(data), " \t\r\n") // not at the end: DER may end in any octet
 	if raws, object := pemParts(data); len(raws) > 0 && object == nil {
 		return raws, o.unsigned()
 	} else if object != nil {
