@@ -86,6 +86,7 @@ func TestBadFiles(t *testing.T) {
 	}{
 		{"empty", "", nil, keyfile.ReasonUnreadable, "neither PEM nor PKCS#12"},
 		{"rubbish", "", []byte("rubbish"), keyfile.ReasonUnreadable, "neither PEM nor PKCS#12"},
+		{"old Java key store", "", []byte("\xfe\xed\xfe\xed\x00\x00\x00\x02"), keyfile.ReasonUnsupported, "keytool -importkeystore"},
 		{"too large", "", make([]byte, keyfile.MaxFile+1), keyfile.ReasonTooLarge, "octets"},
 		{"PKCS#12 with the wrong password", "wrong", p12, keyfile.ReasonPassword, "wrong password"},
 		{"PKCS#12 without a password", "", p12, keyfile.ReasonPassword, "wrong password"},

@@ -89,6 +89,8 @@ func Parse(file []byte, password string) (Content, error) {
 		found, err = parsePEM(file, password)
 	case len(file) > 1 && file[0] == 0x30:
 		found, err = parseDER(file, password)
+	case bytes.HasPrefix(file, []byte("\xfe\xed\xfe\xed")), bytes.HasPrefix(file, []byte("\xce\xce\xce\xce")):
+		err = fail(ReasonUnsupported, "convert it: keytool -importkeystore -srckeystore OLD.jks -destkeystore NEW.p12 -deststoretype PKCS12", "an old Java key store (JKS or JCEKS)")
 	default:
 		err = fail(ReasonUnreadable, "give a PEM, PKCS#12 or PKCS#7 file", "neither PEM nor PKCS#12")
 	}
