@@ -201,9 +201,9 @@ Example: postern document render referral.xml --compare january.xml > page.html
 					return err
 				}
 				defer done()
-				if is, err := d.Clinical(); err != nil {
+				if is, err := d.Comparable(); err != nil {
 					return err
-				} else if is == nil {
+				} else if !is {
 					return fmt.Errorf("%s holds no clinical document to compare with another; leave --compare out", files[0])
 				}
 				o.Older = before

@@ -70,6 +70,16 @@ func TestDocumentRenderWritesOnePage(t *testing.T) {
 	}
 }
 
+// A message is compared with FHIR, though neither is a C-CDA.
+func TestDocumentRenderComparesOtherKinds(t *testing.T) {
+	message := file(t, "m.hl7", []byte("MSH|^~\\&|A|B|C|D|20260101||ADT^A08|1|P|2.5\rPID|||7^^^X||Lee^Ann||19700203\rAL1|1|DA|P^Penicillin\r"))
+	bundle := file(t, "b.json", []byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a","name":[{"family":"Lee","given":["Ann"]}],"birthDate":"1970-02-03"}},{"resource":{"resourceType":"AllergyIntolerance","patient":{"reference":"Patient/a"},"code":{"text":"Latex"}}}]}`))
+	code, out, errOut := invoke(t, "document", "render", bundle, "--compare", message)
+	if code != exitDone || errOut != "" || !strings.Contains(out, "Changed since") || !strings.Contains(out, "Not listed") {
+		t.Errorf("exit %d, %q, %.300s", code, errOut, out)
+	}
+}
+
 func TestDocumentUsedWrongly(t *testing.T) {
 	note := file(t, "n.xml", sample.Referral)
 	for _, c := range []struct {
@@ -83,6 +93,7 @@ func TestDocumentUsedWrongly(t *testing.T) {
 		{"file not there", []string{"inspect", note + ".gone"}, exitRefused, "no such file"},
 		{"a folder", []string{"render", filepath.Dir(note)}, exitRefused, "no regular file"},
 		{"nothing to compare", []string{"render", file(t, "t.txt", []byte("hello")), "--compare", note}, exitRefused, "holds no clinical document to compare"},
+		{"a message without lists", []string{"render", file(t, "m.hl7", []byte("MSH|^~\\&|A|B|C|D|20260101||ADT^A08|1|P|2.5\rPID|||7^^^X||Lee^Ann||19700203\r")), "--compare", note}, exitRefused, "holds no clinical document to compare"},
 		{"one input for both", []string{"render", "-", "--compare", "-"}, exitUsage, "standard input can be read once"},
 		{"nothing to compare with", []string{"render", note, "--compare", file(t, "t.txt", []byte("hello"))}, exitRefused, "no clinical document to compare with"},
 	} {

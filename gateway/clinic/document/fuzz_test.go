@@ -45,6 +45,8 @@ func FuzzRender(f *testing.F) {
 func FuzzCompare(f *testing.F) {
 	f.Add(sample.Earlier, sample.Referral)
 	f.Add([]byte(strings.Replace(string(sample.Earlier), "19581117", "19581118", 1)), sample.Referral)
+	f.Add([]byte("MSH|^~\\&|A|B|||2026||ADT^A08|1|P|2.5\rPID|||1||X^Y\rAL1|1|DA|P^Penicillin\rDG1|1||I10^Hypertension||2019\r"),
+		[]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a","name":[{"family":"X"}]}},{"resource":{"resourceType":"MedicationRequest","status":"stopped","medicationCodeableConcept":{"text":"W"}}},{"resource":{"resourceType":"AllergyIntolerance","code":{"text":"No known food allergies"}}}]}`))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		older, err := document.OpenBytes(a, document.Hint{})
 		if err != nil {

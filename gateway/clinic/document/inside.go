@@ -125,6 +125,13 @@ func (d *Document) ownLists() *brief.Lists {
 	return &l
 }
 
+// Comparable says whether the document, or one inside it, has medicines, problems or allergies of a patient
+// that can be compared with those of another.
+func (d *Document) Comparable() (bool, error) {
+	l, err := d.lists()
+	return l != nil, err
+}
+
 // lists are those of the first CDA of a document, else of the document itself, else of the first document
 // inside it that has any; nil if none.
 func (d *Document) lists() (*brief.Lists, error) {

@@ -1,6 +1,7 @@
 package brief
 
 import (
+	"fmt"
 	"strings"
 
 	"postern/gateway/clinic/document/ccda"
@@ -95,17 +96,17 @@ func joinParts(parts ...string) string {
 // dropRepeats drops a line that says nothing of its own beside another of the same name: an order and its
 // dispensing are one medicine.
 func dropRepeats(items []ccda.Item) []ccda.Item {
+	name := func(it ccda.Item) string { return fmt.Sprint(key(it), "|", it.Negated, it.Over()) }
+	longest := map[string]int{} // name → the item that says most, the first of several
+	for i, it := range items {
+		k := name(it)
+		if j, ok := longest[k]; !ok || len(it.Detail) > len(items[j].Detail) {
+			longest[k] = i
+		}
+	}
 	var out []ccda.Item
 	for i, it := range items {
-		bare := it.Detail == "" || strings.HasPrefix(it.Detail, "dispensed")
-		repeated := false
-		for j, other := range items {
-			more := len(other.Detail) > len(it.Detail) || j < i && len(other.Detail) == len(it.Detail)
-			if j != i && bare && more && key(other) == key(it) && other.Negated == it.Negated && other.Over() == it.Over() {
-				repeated = true
-			}
-		}
-		if !repeated {
+		if bare := it.Detail == "" || strings.HasPrefix(it.Detail, "dispensed"); !bare || longest[name(it)] == i {
 			out = append(out, it)
 		}
 	}
