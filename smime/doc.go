@@ -46,6 +46,10 @@
 // names and serial numbers that are equal in meaning; text before and after the signed parts, which is
 // dropped; 8-bit text, long lines, bare CR and LF inside the signed message.
 //
+// Accepted without a mark too, because nothing rests on it: QUIRK: a whole signature algorithm where its digest belongs
+// (Microsoft's services, old Java toolkits); a signing time with a zone or without seconds; negative serial numbers; a
+// GCM tag of up to 16 octets where no length is announced (the example of RFC 8551).
+//
 // Limits: headers 256 KiB, text in front of the signed part 512 KiB with the header, boundary 998 octets, authenticated (GCM) contents 64 MiB, signature part 4 MiB; see packages cms
 // and part for the rest. Memory does not grow with the message, GCM excepted: about 0.7 MiB for each
 // message in flight.
