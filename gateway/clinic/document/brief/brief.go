@@ -349,7 +349,27 @@ func addPlan(d *ccda.Document, b *Block, s *ccda.Section) {
 // key names an item by its code, or by its words.
 func key(it ccda.Item) string {
 	if it.Code.Code != "" {
-		return it.Code.System + ":" + it.Code.Code
+		return systemOf(it.Code.System) + ":" + it.Code.Code
 	}
 	return strings.ToLower(strings.Join(strings.Fields(it.Name), " "))
+}
+
+// systemOf is one name for a code system that CDA names by OID, HL7 v2 by a mnemonic and FHIR by URI.
+func systemOf(s string) string {
+	switch low := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(s), "urn:oid:")); low {
+	case "2.16.840.1.113883.6.96", "http://snomed.info/sct", "sct", "snomed", "snomed-ct", "snomed ct", "snm":
+		return "snomed"
+	case "2.16.840.1.113883.6.88", "http://www.nlm.nih.gov/research/umls/rxnorm", "rxnorm", "rxn":
+		return "rxnorm"
+	case "2.16.840.1.113883.6.69", "http://hl7.org/fhir/sid/ndc", "ndc":
+		return "ndc"
+	case "2.16.840.1.113883.6.1", "http://loinc.org", "loinc", "ln":
+		return "loinc"
+	case "2.16.840.1.113883.6.90", "http://hl7.org/fhir/sid/icd-10-cm", "i10c", "icd-10-cm", "icd10cm", "http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.3", "i10", "icd10", "icd-10":
+		return "icd-10"
+	case "2.16.840.1.113883.6.103", "http://hl7.org/fhir/sid/icd-9-cm", "i9", "i9c", "i9cdx", "icd-9-cm", "icd9":
+		return "icd-9"
+	default:
+		return low
+	}
 }

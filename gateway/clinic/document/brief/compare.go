@@ -245,7 +245,7 @@ func (s *Side) differences(was, is ccda.Item) string {
 	if s.Subject == Medicines && was.Source != is.Source {
 		return amounts(was, is)
 	}
-	same := was.Code.Code != "" && was.Code.Code == is.Code.Code && was.Code.System == is.Code.System
+	same := was.Code.Code != "" && was.Code.Code == is.Code.Code && systemOf(was.Code.System) == systemOf(is.Code.System)
 	if s.Subject == Medicines && plainName(was) != plainName(is) && (!same || numbers(was.Name) != numbers(is.Name)) {
 		out = append(out, "was "+was.Name)
 	}

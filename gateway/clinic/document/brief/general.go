@@ -73,13 +73,7 @@ func (d denial) covers(it ccda.Item) bool {
 }
 
 // drugCode says whether a code system holds nothing but drugs.
-func drugCode(system string) bool {
-	switch system {
-	case "2.16.840.1.113883.6.88", "2.16.840.1.113883.6.69", "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/ndc", "RXNORM", "RxNorm", "RXN", "NDC":
-		return true
-	}
-	return false
-}
+func drugCode(system string) bool { return systemOf(system) == "rxnorm" || systemOf(system) == "ndc" }
 
 // deny finds the denial that covers an item, and one that only might: of another class, or of a class that
 // the item is not known to belong to.
