@@ -84,14 +84,14 @@ func TestBadFiles(t *testing.T) {
 		reason              keyfile.Reason
 		words               string
 	}{
-		{"empty", "", nil, keyfile.ReasonUnreadable, "neither PEM nor PKCS#12"},
+		{"empty", "", nil, keyfile.ReasonUnreadable, "the file is empty"},
 		{"rubbish", "", []byte("rubbish"), keyfile.ReasonUnreadable, "neither PEM nor PKCS#12"},
 		{"old Java key store", "", []byte("\xfe\xed\xfe\xed\x00\x00\x00\x02"), keyfile.ReasonUnsupported, "keytool -importkeystore"},
 		{"too large", "", make([]byte, keyfile.MaxFile+1), keyfile.ReasonTooLarge, "octets"},
 		{"PKCS#12 with the wrong password", "wrong", p12, keyfile.ReasonPassword, "wrong password"},
 		{"PKCS#12 without a password", "", p12, keyfile.ReasonPassword, "wrong password"},
 		{"PKCS#12 cut off", "right", p12[:len(p12)/2], keyfile.ReasonUnreadable, "not a PKCS#12 file"},
-		{"PKCS#12 with octets behind", "right", append(bytes.Clone(p12), 0), keyfile.ReasonUnreadable, "not a PKCS#12 file"},
+		{"PKCS#12 with octets behind", "right", append(bytes.Clone(p12), 0, 1), keyfile.ReasonUnreadable, "not a PKCS#12 file"},
 		{"PKCS#12 that asks for hours of hashing", "right", huge, keyfile.ReasonTooLarge, "password hashing rounds"},
 		{"PKCS#12 that asks for them behind an odd salt", "right", otherSalt, keyfile.ReasonTooLarge, "password hashing rounds"},
 		{"BER PKCS#12", "right", append([]byte{0x30, 0x80}, p12[4:]...), keyfile.ReasonUnreadable, "openssl pkcs12"},

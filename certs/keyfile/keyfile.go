@@ -78,6 +78,9 @@ type Content struct {
 // encrypted content only. A key without its certificate is an error; a certificate without a key is
 // not: it comes back in Others. Every failure is an *Error.
 func Parse(file []byte, password string) (Content, error) {
+	if len(file) == 0 {
+		return Content{}, fail(ReasonUnreadable, "give a PEM, PKCS#12 or PKCS#7 file", "the file is empty")
+	}
 	if len(file) > MaxFile {
 		return Content{}, fail(ReasonTooLarge, "", "file has %d octets, at most %d are read", len(file), MaxFile)
 	}

@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/fips140"
 	"crypto/x509"
@@ -119,10 +120,19 @@ type pfx struct {
 	isMAC bool
 }
 
+// unpadded drops zeros and line ends behind a structure of definite length. QUIRK: Windows exports files with zeros behind.
+func unpadded(file []byte) []byte {
+	c := ber.NewCursor(file)
+	if e, err := c.Next(); err == nil && len(bytes.Trim(file[len(e.Full):], "\x00\r\n")) == 0 {
+		return e.Full
+	}
+	return file
+}
+
 // openPFX reads the outer layer, without any secret.
 func openPFX(file []byte) (pfx, error) {
 	damaged := fail(ReasonUnreadable, convert, "not a PKCS#12 file, or a damaged one")
-	e, err := one(file)
+	e, err := one(unpadded(file))
 	if err != nil || !e.IsSequence() {
 		return pfx{}, damaged
 	}

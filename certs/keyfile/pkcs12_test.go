@@ -1,6 +1,7 @@
 package keyfile_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"os"
@@ -154,6 +155,8 @@ func TestPKCS12OfTheLibrary(t *testing.T) {
 			t.Fatal(err)
 		}
 		wants(t, situation, file, password, one)
+		wants(t, situation+", zeros behind", append(bytes.Clone(file), make([]byte, 8)...), password, one)
+		wants(t, situation+", a line end behind", append(bytes.Clone(file), '\r', '\n'), password, one)
 		if password != "" {
 			refuses(t, situation+", the wrong password", file, "falsch", keyfile.ReasonPassword)
 		}
