@@ -8,6 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
+
+	"github.com/miekg/dns"
 
 	"postern/gateway"
 	"postern/gateway/clinic/inbox"
@@ -39,7 +42,8 @@ type Site struct {
 	done chan error
 }
 
-// Start opens the site and runs it until Stop.
+// Start opens the site and runs it until Stop. When it returns, the site's name server answers: what it publishes was
+// built, unless its database failed.
 func (s *Site) Start(ctx context.Context) error {
 	if err := s.Open(ctx); err != nil {
 		return err
@@ -51,7 +55,27 @@ func (s *Site) Start(ctx context.Context) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- g.Run(run) }()
-	return nil
+	return s.answers(ctx)
+}
+
+// answers waits until the site's name server answers anything, or the site has ended.
+func (s *Site) answers(ctx context.Context) error {
+	q := new(dns.Msg).SetQuestion(dns.Fqdn(s.Name), dns.TypeSOA)
+	for ctx.Err() == nil {
+		one, over := context.WithTimeout(ctx, time.Second) // a question may come before there is a server for it
+		_, _, err := (&dns.Client{}).ExchangeContext(one, q, s.DNS)
+		over()
+		if err == nil {
+			return nil
+		}
+		select {
+		case err := <-s.done:
+			s.done <- err
+			return errors.Join(fmt.Errorf("lab: %s ended", s.Name), err)
+		default:
+		}
+	}
+	return fmt.Errorf("lab: the name server of %s does not answer: %w", s.Name, context.Cause(ctx))
 }
 
 // Open opens the site without running it: what is submitted stays in its queue.
