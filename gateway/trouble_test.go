@@ -266,6 +266,11 @@ func TestPoisonIsTold(t *testing.T) {
 	lines, err := w.hospital.Admin().Queue(w.ctx, id)
 	w.ok(err)
 	if len(lines) != 1 || !strings.Contains(lines[0].LastError, "missing") {
-		t.Errorf("queue %+v, want the parked job with its fault", lines)
+		t.Fatalf("queue %+v, want the parked job with its fault", lines)
 	}
+	_, err = w.hospital.Admin().DropJob(w.ctx, lines[0].Job) // and who clears it away does not tell it again
+	w.ok(err)
+	w.quiet()
+	w.oneDSN(id, "5.3.0", lost)
+	w.items(w.hospital, "dr", 1)
 }

@@ -80,7 +80,7 @@ func (r *Restored) fill(ctx context.Context, db *store.Store, dir, to string, t 
 	if err := r.audited(ctx, db); err != nil {
 		return err
 	}
-	r.Parked, err = db.ParkAll(ctx, "restored from the backup of "+r.Made.Format(time.RFC3339),
+	r.Parked, err = db.ParkAll(ctx, r.Made,
 		store.AuditEntry{Actor: t.Actor, Action: "backup.restore", Object: r.Made.Format(time.RFC3339)})
 	return err
 }

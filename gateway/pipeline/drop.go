@@ -15,8 +15,8 @@ import (
 
 // Drop gives one job up by hand, and nobody is left uninformed: mail of ours not yet handed over makes the
 // sender's one failure notice; mail from a peer not yet opened is held; mail opened but not yet delivered
-// makes a failed notice to the peer. A job about a notice is only recorded. Clocks cannot be dropped: they are
-// what makes silence known.
+// makes a failed notice to the peer. Of recipients whose failure was told, or whose peer confirmed the message, nothing
+// more is said. A job about a notice is only recorded. Clocks cannot be dropped: they are what makes silence known.
 func (p *Pipeline) Drop(ctx context.Context, id int64, entry store.AuditEntry) error {
 	j, err := p.Store.Take(ctx, id)
 	if err != nil {
@@ -44,12 +44,18 @@ func (p *Pipeline) dropped(ctx context.Context, j queue.Job) (step store.Step, e
 	if err != nil {
 		return step, err
 	}
+	left := j.Recipients
+	if m.Kind == message.Mail && j.Kind != queue.Open {
+		if left, step.Jobs, err = p.undone(ctx, j, m); err != nil {
+			return step, err
+		}
+	}
 	switch j.Kind {
 	case queue.Timer:
 		return step, fmt.Errorf("pipeline: job %d is a clock: it is what makes silence known and cannot be dropped", j.ID)
 	case queue.Seal, queue.Relay:
 		var refused []refusal
-		for _, r := range j.Recipients {
+		for _, r := range left {
 			refused = append(refused, refusal{kind: track.Refused, recipient: r, status: "5.3.0", reason: agent.ReasonDropped,
 				text: "An operator of this gateway took the message out of its queue before it was sent.", advice: "Ask the operator, or send it again."})
 		}
@@ -63,7 +69,7 @@ func (p *Pipeline) dropped(ctx context.Context, j queue.Job) (step store.Step, e
 			step.Events = append(step.Events, p.event(m.ID, r, track.Held, "operator", map[string]any{"reason": agent.ReasonDropped}))
 		}
 	case queue.Deliver:
-		for _, r := range j.Recipients {
+		for _, r := range left {
 			if m.Kind == message.Mail {
 				p.fail(&step, m, r, deliverTo(j), "5.3.0 an operator gave its delivery up")
 				continue

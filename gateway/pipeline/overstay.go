@@ -82,12 +82,10 @@ func (p *Pipeline) paused() bool { return p.Paused != nil && p.Paused() }
 // endOne settles one job in its worker's place, if it is still kept back and its time is over.
 func (p *Pipeline) endOne(ctx context.Context, listed queue.Job) (ended bool, err error) {
 	m, err := p.Store.Message(ctx, listed.Message)
-	if err != nil {
+	if err != nil || p.Now().Before(p.endOf(listed, m)) {
 		return false, err
 	}
-	events, err := p.Store.Events(ctx, m.ID)
-	left := unfinished(track.Fold(events), listed)
-	if err != nil || len(left) == 0 || p.Now().Before(p.endOf(listed, m)) {
+	if left, clocks, err := p.undone(ctx, listed, m); err != nil || len(left)+len(clocks) == 0 {
 		return false, err
 	}
 	j, err := p.Store.Take(ctx, listed.ID)
@@ -107,7 +105,11 @@ func (p *Pipeline) endOne(ctx context.Context, listed queue.Job) (ended bool, er
 	if !j.Parked && !p.paused() {
 		return false, nil
 	}
-	step := store.Step{Settle: done(), Audit: []store.AuditEntry{{Org: m.Submission.Org, Actor: "gateway", Action: "queue.give_up", Object: fmt.Sprintf("job %d", j.ID),
+	left, clocks, err := p.undone(ctx, j, m) // a worker may have had it, or a peer have spoken, until it was taken
+	if err != nil {
+		return false, err
+	}
+	step := store.Step{Settle: done(), Jobs: clocks, Audit: []store.AuditEntry{{Org: m.Submission.Org, Actor: "gateway", Action: "queue.give_up", Object: fmt.Sprintf("job %d", j.ID),
 		Detail: map[string]any{"message": m.ID, "kind": j.Kind, "recipients": left, "kept": j.LastError, "paused": p.paused()}}}}
 	if err := p.kept(ctx, &step, j, m, left); err != nil {
 		return false, err
@@ -116,17 +118,6 @@ func (p *Pipeline) endOne(ctx context.Context, listed queue.Job) (ended bool, er
 	p.place(ctx, &step)
 	_, err = p.Store.Commit(ctx, j.Lease, step)
 	return err == nil, err
-}
-
-// unfinished is the recipients of a job of whom nothing final is known: a job parked as poison was told of before.
-func unfinished(ladders map[track.Key]track.Ladder, j queue.Job) (out []addr.Address) {
-	for _, r := range j.Recipients {
-		switch ladders[track.Key{Message: j.Message, Recipient: r.Key()}].State {
-		case track.StateNew, track.StateTrusted, track.StateRetrying:
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // kept is what must be said when a job was kept back for too long.

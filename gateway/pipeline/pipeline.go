@@ -320,10 +320,11 @@ func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err
 		return store.Step{Settle: s}
 	}
 	end := p.ends(context.WithoutCancel(ctx), j)
-	if !end.IsZero() && end.Before(s.Due) {
+	over := !end.IsZero() && !p.Now().Before(end)
+	if !end.IsZero() && !over && end.Before(s.Due) {
 		s.Due = end
 	}
-	if j.Attempts+1 >= queue.MaxAttempts || !end.IsZero() && !p.Now().Before(end) {
+	if over || j.Attempts+1 >= queue.MaxAttempts {
 		step, told := p.poison(context.WithoutCancel(ctx), j, err)
 		if told == nil {
 			log.Error("job parked: it failed too often; see `postern queue`", "attempts", j.Attempts+1, "error", err)

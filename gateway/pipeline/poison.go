@@ -20,21 +20,28 @@ func (p *Pipeline) poison(ctx context.Context, j queue.Job, cause error) (store.
 	if err != nil || m.Kind != message.Mail {
 		return step, err
 	}
+	switch j.Kind {
+	case queue.Seal, queue.Relay, queue.Deliver:
+	default:
+		return step, nil
+	}
+	left, clocks, err := p.undone(ctx, j, m)
+	if err != nil {
+		return step, err
+	}
+	step.Jobs = clocks
 	kind := track.Rejected
 	switch j.Kind {
 	case queue.Seal:
 		kind = track.Refused
-	case queue.Relay:
 	case queue.Deliver:
-		for _, r := range j.Recipients {
+		for _, r := range left {
 			p.fail(&step, m, r, deliverTo(j), "5.3.0 an internal fault of the receiving gateway")
 		}
 		return step, nil
-	default:
-		return step, nil
 	}
 	var failed []refusal
-	for _, r := range j.Recipients {
+	for _, r := range left {
 		failed = append(failed, refusal{kind: kind, recipient: r, status: "5.3.0", reason: agent.ReasonFault,
 			text:   fmt.Sprintf("An internal fault of this gateway kept the message from being sent to %s.", r),
 			advice: "It was not delivered. Telephone if it is urgent, and tell your administrator."})

@@ -38,3 +38,23 @@ func (p *Pipeline) wanted(ctx context.Context, step *store.Step, j queue.Job, m 
 	}
 	return out, nil
 }
+
+// undone is the recipients of a job whose fate is still open, which are those to be told when it goes undone, and the
+// clocks of those whom peers have confirmed meanwhile: a ladder that ended was told of before, and nobody is told
+// twice.
+func (p *Pipeline) undone(ctx context.Context, j queue.Job, m store.Message) (left []addr.Address, clocks []queue.Job, err error) {
+	events, err := p.Store.Events(ctx, m.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	ladders := track.Fold(events)
+	for _, r := range j.Recipients {
+		switch l := ladders[track.Key{Message: m.ID, Recipient: r.Key()}]; l.State {
+		case track.StateNew, track.StateTrusted, track.StateRetrying:
+			left = append(left, r)
+		case track.StateSent, track.StateProcessed: // told of by a clock, which nothing else of this job would begin
+			clocks = append(clocks, p.clock(m, 0, r))
+		}
+	}
+	return left, clocks, nil
+}

@@ -103,13 +103,14 @@ func (s *Store) operate(ctx context.Context, c Selection, entry AuditEntry, upda
 }
 
 // Kept lists jobs of mail of one class that wait by a person's will, the parked ones and, where all is paused, the
-// others, of messages that came before an instant: up to n after skip, those of the oldest messages first.
+// others, of messages that came before an instant: up to n after skip, those of the oldest messages first. What a
+// restored database keeps is not among them (ParkAll).
 func (s *Store) Kept(ctx context.Context, class queue.Class, paused bool, before time.Time, skip, n int) ([]queue.Job, error) {
 	parked := "parked>''"
 	if paused {
 		parked = "parked>=''"
 	}
-	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE class=? AND "+parked+" AND notice=0 AND EXISTS (SELECT 1 FROM message m WHERE m.id=job.message AND m.received<? AND m.kind='mail')"+
+	return list(ctx, s, "SELECT "+jobColumns+" FROM job WHERE class=? AND "+parked+" AND notice=0 AND NOT (parked>'' AND last_error LIKE '"+restoredWords+"%') AND EXISTS (SELECT 1 FROM message m WHERE m.id=job.message AND m.received<? AND m.kind='mail')"+
 		" ORDER BY created, id LIMIT ? OFFSET ?", []any{class, stamp(before), n, skip}, scanJobs)
 }
 

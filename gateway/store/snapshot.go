@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 )
 
 // Counts is how much of everything there is, by table.
@@ -19,11 +20,17 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	return out, nil
 }
 
-// ParkAll keeps every job, clocks included, out of work until a person resumes it, and says how many: a
-// restored queue is of the past, and what it would send or report as failed may long be settled.
-func (s *Store) ParkAll(ctx context.Context, why string, entry AuditEntry) (n int64, err error) {
+// restoredWords begins what is said of the jobs of a restored queue.
+const restoredWords = "restored from the backup of "
+
+// ParkAll keeps every job of a database restored from a backup made then out of work until a person resumes it, clocks
+// included, and says how many: a restored queue is of the past, and what it would send or report as failed may long be
+// settled. So nothing ends such a job by itself either (Kept).
+func (s *Store) ParkAll(ctx context.Context, made time.Time, entry AuditEntry) (n int64, err error) {
+	why := restoredWords + made.Format(time.RFC3339)
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
+		w.exec("UPDATE job SET last_error=? || last_error WHERE parked<>''", why+": ")
 		n = w.exec("UPDATE job SET parked=?, token='', last_error=? WHERE parked=''", stamp(s.now()), why)
 		w.audit(entry)
 		return w.err
