@@ -80,6 +80,20 @@ func (a Admin) CertRequest(ctx context.Context, in RequestArg) (Requested, error
 	return Requested{row.ID, der}, a.s.Store.AddRequest(ctx, row, a.entry("cert.request", row.ID, map[string]any{"domain": whose, "address": in.Address.String(), "replaces": replaces}))
 }
 
+// CertRequestAgain gives the request of a key that waits for its answer once more.
+func (a Admin) CertRequestAgain(ctx context.Context, id string) (Requested, error) {
+	all, err := a.s.Store.Requests(ctx)
+	if err != nil {
+		return Requested{}, err
+	}
+	for _, q := range all {
+		if q.ID == id {
+			return Requested{q.ID, q.Request}, nil
+		}
+	}
+	return Requested{}, fmt.Errorf("gateway: no request %.40q waits for its answer (postern cert csr --list): %w", id, store.ErrNotFound)
+}
+
 func requestPurpose(id string) string { return "request " + id }
 
 func (a Admin) sealKey(purpose string, key any) ([]byte, error) {
@@ -214,6 +228,9 @@ func (a Admin) importFile(ctx context.Context, im *importing, name string, got i
 		}
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(im.places, func(r store.Placement) bool { return p.Replaces != "" && r.Replaces == p.Replaces }) {
+			return fmt.Errorf("another of these files takes the place of certificate %s already: import one of them", p.Replaces[:16])
 		}
 		beside, err := a.beside(ctx, p.Credential)
 		if err != nil {

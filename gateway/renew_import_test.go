@@ -230,6 +230,40 @@ func TestWhatOfOurCertificatesIsNotTakenBack(t *testing.T) {
 	}
 }
 
+// One that has its place by now stays while the one before it is out of use: without both nothing would sign. The
+// roll-over is taken back first.
+func TestWhatTookItsPlaceIsNotTakenBack(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		retire bool // by hand, in place of the roll-over's end
+	}{{"after the roll-over went through", false}, {"after the old one was retired by hand", true}} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t, "")
+			old := w.clinicSigner()
+			id, file := w.renewal(w.Clock.Now(), 3000*time.Hour)
+			_, err := w.importOne(file, gateway.ImportArg{Replaces: old})
+			w.ok(err)
+			imported := w.lastChange()
+			if c.retire {
+				w.ok(w.clinic.Admin().CertRetire(w.ctx, old))
+			}
+			w.ok(w.Advance(w.ctx, 2*time.Hour))
+			w.ok(w.clinic.Tend(w.ctx))
+			if _, err := w.clinic.Admin().TrustUndo(w.ctx, imported); err == nil || !strings.Contains(err.Error(), "take the later change back first") {
+				t.Errorf("taken back: %v", err)
+			}
+			if p := w.publishes(w.clinic); !slices.Equal(p, []string{id}) || w.clinicSigner() != id {
+				t.Fatalf("published %v, %s signs, want %s", p, w.clinicSigner(), id)
+			}
+			_, err = w.clinic.Admin().TrustUndo(w.ctx, w.lastChange())
+			w.ok(err)
+			if p := w.publishes(w.clinic); !slices.Equal(p, []string{old}) || w.clinicSigner() != old {
+				t.Errorf("the later change taken back: published %v, %s signs, want %s", p, w.clinicSigner(), old)
+			}
+		})
+	}
+}
+
 // A pinned certificate can be taken away again.
 func TestAPinIsTakenBack(t *testing.T) {
 	w := newWorld(t, "")

@@ -332,6 +332,26 @@ func (w *writer) asLeft(c TrustChange) {
 			w.err = fmt.Errorf("%w: %s", ErrChangedSince, column(r.words()))
 		}
 	}
+	w.placesFree(c)
+}
+
+// placesFree fails when a credential that a change added has its place by now, because the one before it was retired
+// since: without it there would be none.
+func (w *writer) placesFree(c TrustChange) {
+	back := map[string]bool{}
+	for _, r := range c.Before {
+		back[r.id()] = true
+	}
+	for _, r := range c.After {
+		if r.Table != "credential" || back[r.id()] || r.Values["replaces"] == "" {
+			continue
+		}
+		for id, old := range w.trustRows(credentialScope(fmt.Sprint(r.Values["replaces"]))) {
+			if old.Values["retired"] != "" && !back[id] && w.err == nil {
+				w.err = fmt.Errorf("%w: %s", ErrChangedSince, column(old.words()))
+			}
+		}
+	}
 }
 
 // rowsNow reads the rows of those keys as they stand.
