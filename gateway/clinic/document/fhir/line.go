@@ -91,7 +91,7 @@ func (s *sorting) affair(l chart.Line, x entry) (chart.Line, bool) {
 	case "OperationOutcome":
 		l.Group, l.Name = "Notes", join(": ", str(e, "issue", "severity"), first(str(e, "issue", "diagnostics"), concept(at(e, "issue", "details")).Words()))
 	default:
-		return l, false
+		return s.told(l, x)
 	}
 	return named(l), true
 }

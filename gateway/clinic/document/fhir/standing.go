@@ -118,7 +118,7 @@ func ofStatus(kind, code string) (s chart.Standing, words string) {
 			return chart.Holds, words
 		}
 		return chart.Holds, ""
-	case "active", "final", "confirmed", "recorded", "current", "finished", "fulfilled", "accepted", "booked", "arrived", "ready":
+	case "active", "final", "confirmed", "recorded", "current", "finished", "fulfilled", "accepted", "booked", "arrived", "ready", "available":
 		if kind == "Appointment" {
 			return chart.Holds, words
 		}

@@ -153,7 +153,7 @@ func TestMedicinesAreFoundByReference(t *testing.T) {
 
 // What the page cannot show is said, with the limits.
 func TestWhatIsLeftOutIsSaid(t *testing.T) {
-	r := readJSON(t, bundle("collection", `{"resource":{"resourceType":"Consent"}}`))
+	r := readJSON(t, bundle("collection", `{"resource":{"resourceType":"Coverage"}}`))
 	if got := rules(r); got != "note not-shown" {
 		t.Errorf("%s", got)
 	}

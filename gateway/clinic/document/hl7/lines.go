@@ -220,7 +220,7 @@ func affair(s Segment) chart.Line {
 	case "RF1":
 		return chart.Line{Group: "Referral", Name: join(", ", words(s, 3), allWords(s, 10)), Value: referralStatus(s.Get(1, 1), words(s, 1)), Note: join(" · ", label("priority", words(s, 2)), label("number", s.Get(6, 1)), s.Text(16)), Time: chart.ParseTime(s.Get(7, 1))}
 	case "ORC":
-		return chart.Line{Group: "Orders", Name: "Order " + join(" / ", s.Get(2, 1), s.Get(3, 1)), Value: orderControl(s.Get(1, 1)), Note: join(" · ", timing(s), label("reason", words(s, 16))), Time: chart.ParseTime(s.Get(9, 1))}
+		return chart.Line{Group: "Orders", Name: strings.TrimSpace("Order " + join(" / ", s.Get(2, 1), s.Get(3, 1))), Value: orderControl(s.Get(1, 1)), Note: join(" · ", timing(s), label("reason", words(s, 16))), Time: chart.ParseTime(s.Get(9, 1))}
 	case "OBR":
 		return chart.Line{Group: "Orders", Name: words(s, 4), Note: join(" · ", priority(first2(s.Get(27, 6), s.Get(5, 1))), allWords(s, 45), label("specimen", strings.ReplaceAll(s.Text(15), "\n", ", ")), label("reason", allWords(s, 31)), s.Text(13)), Time: chart.ParseTime(s.Get(7, 1)), Code: coded(s, 4)}
 	case "SCH":
