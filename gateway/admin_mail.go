@@ -267,6 +267,13 @@ type MessageLine struct {
 	Received   time.Time      `json:"received"`
 	States     []string       `json:"states"`
 	Overdue    []addr.Address `json:"overdue,omitempty"` // recipients to be asked by telephone: the deadline passed, and nothing confirms the message
+	Uncertain  []Uncertain    `json:"uncertain,omitempty"`
+}
+
+// Uncertain is a recipient of whom nobody knows whether the message arrived.
+type Uncertain struct {
+	Recipient addr.Address `json:"recipient"`
+	Words     string       `json:"words"` // what is known
 }
 
 // Messages lists messages with where each recipient stands.
@@ -274,7 +281,7 @@ func (a Admin) Messages(ctx context.Context, q store.Query) ([]MessageLine, erro
 	rows, err := a.s.Store.Messages(ctx, q)
 	out := make([]MessageLine, 0, len(rows))
 	for _, m := range rows {
-		l := MessageLine{m.ID, m.Direction, m.Kind, m.Sender, m.Submission.Recipients, m.RFCID, m.Size, m.Received, nil, nil}
+		l := MessageLine{m.ID, m.Direction, m.Kind, m.Sender, m.Submission.Recipients, m.RFCID, m.Size, m.Received, nil, nil, nil}
 		if l.From.IsZero() {
 			l.From = m.Submission.From
 		}
@@ -288,8 +295,11 @@ func (a Admin) Messages(ctx context.Context, q store.Query) ([]MessageLine, erro
 			if l.States = append(l.States, string(ladder.State)); ladder.NeedsCall() {
 				l.Overdue = append(l.Overdue, r)
 			}
+			if ladder.Uncertain() {
+				l.Uncertain = append(l.Uncertain, Uncertain{r, ladder.Words})
+			}
 		}
-		if !q.Overdue || len(l.Overdue) > 0 {
+		if (!q.Overdue || len(l.Overdue) > 0) && (!q.Uncertain || len(l.Uncertain) > 0) {
 			out = append(out, l)
 		}
 	}

@@ -214,6 +214,9 @@ func operatorVerbs() map[string]verb {
 		}),
 		"retention.list": with(func(ctx context.Context, a Admin, _ none) ([]store.Leaving, error) { return a.s.Store.Leavings(ctx) }),
 		"retention.set":  with(func(ctx context.Context, a Admin, in RetentionSet) (none, error) { return a.RetentionSet(ctx, in) }),
-		"queue.depth":    with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
+		"queue.unconfirmed": with(func(ctx context.Context, a Admin, _ none) (store.Unconfirmed, error) {
+			return a.s.Store.Unconfirmed(ctx)
+		}),
+		"queue.depth": with(func(ctx context.Context, a Admin, _ none) ([]store.Depth, error) { return a.s.Store.Depths(ctx) }),
 	}
 }

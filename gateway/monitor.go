@@ -59,6 +59,19 @@ func (s *Site) gauges(ctx context.Context) ([]metrics.Gauge, error) {
 		out = append(out, metrics.Gauge{Name: "queue_late_seconds", Help: "How long the job that is due longest has waited for a worker.",
 			Labels: map[string]string{"class": string(class)}, Value: late})
 	}
+	open, err := s.Store.Unconfirmed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for state, n := range map[string]int64{"sent": open.Sent, "processed": open.Processed} {
+		out = append(out, metrics.Gauge{Name: "unconfirmed_recipients", Help: "Recipients of messages handed over that nobody has confirmed yet: sent, their gateway is silent; processed, it has the message and final delivery is open.",
+			Labels: map[string]string{"state": state}, Value: float64(n)})
+	}
+	waited := 0.0
+	if !open.Oldest.IsZero() {
+		waited = max(0, s.now().Sub(open.Oldest).Seconds())
+	}
+	out = append(out, metrics.Gauge{Name: "unconfirmed_oldest_seconds", Help: "How long the first of them has waited since its hand-over.", Value: waited})
 	more, err := s.trustGauges(ctx)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 func traceCommands() []command {
 	return []command{
 		{"trace", "where a message is, and the evidence", `Usage: postern trace m-ID [-c FILE] [--json]
-       postern trace [--to A] [--from A] [--since D] [--message-id ID] [--overdue] [-c FILE] [--json]
+       postern trace [--to A] [--from A] [--since D] [--message-id ID] [--overdue | --unconfirmed] [-c FILE] [--json]
        postern trace [m-ID] --follow [--after SEQ] [-c FILE]
 
 With an id: each recipient's ladder with the time and evidence of every rung, the security receipt, what is
@@ -27,11 +27,16 @@ Nothing here names a patient.
 
   --since D   how far back (default 24h)
   --overdue   only messages that nobody has confirmed by their deadline: telephone these recipients
+  --unconfirmed
+              only messages that left, of which it is not known whether some recipient has them: nobody has confirmed
+              them yet, or nobody did in time
 
 Exit codes: 0 printed, 1 no such message or failed, 2 used wrongly.
 Example: postern trace --to referrals@direct.clinic.example --since 72h
 `, runTrace},
 		{"queue", "what is waiting to be done", `Usage: postern queue [m-ID] [-c FILE] [--json]
+
+Jobs by the time they are due, clocks last; the last line says how many recipients nobody has confirmed yet.
 
 Exit codes: 0 listed, 1 failed, 2 used wrongly.
 Example: postern queue
@@ -44,7 +49,7 @@ func runTrace(ctx context.Context, c *console, args []string) error {
 	file, asJSON := configFlag(fs), fs.Bool("json", false, "")
 	to, from, rfc := fs.String("to", "", ""), fs.String("from", "", ""), fs.String("message-id", "", "")
 	since := fs.Duration("since", 24*time.Hour, "")
-	overdue := fs.Bool("overdue", false, "")
+	overdue, uncertain := fs.Bool("overdue", false, ""), fs.Bool("unconfirmed", false, "")
 	follow, after := fs.Bool("follow", false, ""), fs.Int64("after", 0, "")
 	rest, err := parse(fs, args)
 	if err != nil || len(rest) > 1 {
@@ -63,7 +68,7 @@ func runTrace(ctx context.Context, c *console, args []string) error {
 		case id != "":
 			return c.traceOne(ctx, call, id, *asJSON)
 		}
-		q := store.Query{Since: time.Now().Add(-*since), Limit: 1000, RFCID: message.NormalID(*rfc), Overdue: *overdue}
+		q := store.Query{Since: time.Now().Add(-*since), Limit: 1000, RFCID: message.NormalID(*rfc), Overdue: *overdue, Uncertain: *uncertain}
 		for name, v := range map[*string]string{&q.To: *to, &q.From: *from} {
 			if v == "" {
 				continue
@@ -131,6 +136,11 @@ func (c *console) traceList(ctx context.Context, call caller, q store.Query, asJ
 		fmt.Fprintf(c.out, "%s  %s  %-3s %-4s %-35s -> %v  %v\n", l.ID, l.Received.Local().Format(time.DateTime), l.Direction, l.Kind, l.From, l.Recipients, l.States)
 		for _, r := range l.Overdue {
 			fmt.Fprintf(c.out, "    deadline passed: telephone %s\n", r)
+		}
+		if q.Uncertain {
+			for _, u := range l.Uncertain {
+				fmt.Fprintf(c.out, "    %s: %s\n", u.Recipient, u.Words)
+			}
 		}
 	}
 	return nil
@@ -203,8 +213,22 @@ func runQueue(ctx context.Context, c *console, args []string) error {
 			}
 			fmt.Fprintf(c.out, "%6d %s %-8s %-30s %s attempts %d %s\n", l.Job, l.Message, l.Kind, l.Lane, whenDue(l), l.Attempts, l.LastError)
 		}
-		return nil
+		if *asJSON || id != "" {
+			return nil
+		}
+		return c.unconfirmed(ctx, call)
 	})
+}
+
+// unconfirmed is the last line of the queue: what left and has not been confirmed.
+func (c *console) unconfirmed(ctx context.Context, call caller) error {
+	var u store.Unconfirmed
+	if err := call.ask(ctx, "queue.unconfirmed", struct{}{}, &u); err != nil || u.Sent+u.Processed == 0 {
+		return err
+	}
+	fmt.Fprintf(c.out, "not confirmed yet: %d recipients (%d of them by nobody, %d taken by their gateway), since %s; postern trace --unconfirmed lists them\n",
+		u.Sent+u.Processed, u.Sent, u.Processed, u.Oldest.Local().Format(time.DateTime))
+	return nil
 }
 
 // whenDue is when a job is worked on.

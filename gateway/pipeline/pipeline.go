@@ -85,6 +85,8 @@ type Pipeline struct {
 	Config
 	lanes lanes
 	away  destinations
+
+	silent silences
 }
 
 // New makes a pipeline.

@@ -53,6 +53,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	if err != nil {
 		return step, err
 	}
+	waits := p.sought(ctx, j, sealed.Verdicts)
 	var again []addr.Address
 	for _, v := range sealed.Verdicts {
 		p.decided(&step, m, v, trust.Outgoing, m.Sender.Domain(), v.Recipient)
@@ -72,8 +73,11 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 		return step, err
 	}
 	if len(again) > 0 {
-		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, p.giveUp(m)), Recipients: again,
-			Error: "certificate discovery or a trust check has no answer yet"}
+		why := "a trust check has no answer yet"
+		if !waits.IsZero() {
+			why = seekWords(waits)
+		}
+		step.Settle = &queue.Settlement{Fate: queue.Retry, Due: p.nextTry(j, p.giveUp(m)), Recipients: again, Error: why}
 	}
 	return step, nil
 }

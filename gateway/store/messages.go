@@ -120,6 +120,7 @@ type Query struct {
 	To, From  string // address keys
 	Since     time.Time
 	Overdue   bool // only those of which a deadline passed for some recipient
+	Uncertain bool // only mail of ours of which some recipient's clock runs, ran out, or was never answered
 	Limit     int  // 0 means 100
 }
 
@@ -149,6 +150,10 @@ func (s *Store) Messages(ctx context.Context, q Query) ([]Message, error) {
 	}
 	if q.Overdue {
 		query += " AND EXISTS (SELECT 1 FROM event e WHERE e.message=message.id AND e.kind='deadline_passed')"
+	}
+	if q.Uncertain {
+		query += " AND direction='out' AND kind='mail' AND (EXISTS (SELECT 1 FROM job j WHERE j.message=message.id AND j.kind='timer') OR" +
+			" EXISTS (SELECT 1 FROM event e WHERE e.message=message.id AND e.kind IN ('timed_out_processed','timed_out_dispatched','rejected')))"
 	}
 	return list(ctx, s, query+" ORDER BY received DESC, id DESC LIMIT ?", append(args, q.Limit), scanMessage)
 }

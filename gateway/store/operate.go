@@ -11,7 +11,8 @@ import (
 	"postern/gateway/message"
 )
 
-// Selection names jobs: by number, by message, by lane (a destination domain), or all that are parked.
+// Selection names jobs: by number, by message, by lane (a destination domain, for what is not sealed yet as well), or
+// all that are parked.
 // Exactly one is set.
 type Selection struct {
 	Job     int64      `json:"job,omitempty"`
@@ -28,8 +29,8 @@ func (c Selection) where(now string) (string, []any, error) {
 		return "id=?" + idle, []any{c.Job, now}, nil
 	case c.Message != "":
 		return "message=?" + idle, []any{c.Message, now}, nil
-	case c.Lane != "":
-		return "lane=?" + idle, []any{c.Lane, now}, nil
+	case c.Lane != "": // what is not sealed yet has no lane, but recipients there
+		return "(lane=? OR kind='seal' AND recipients" + holds + ")" + idle, []any{c.Lane, holding("@" + c.Lane + `"`), now}, nil
 	case c.Parked:
 		return "parked<>''" + idle, []any{now}, nil
 	}
@@ -80,6 +81,24 @@ func (s *Store) FreeLane(ctx context.Context, lane string) (total int64, err err
 			if err != nil {
 				return total, err
 			}
+		}
+	}
+	return total, nil
+}
+
+// FreeWaiting makes the jobs of a class due now that wait with the same words, and says how many: what they wait for
+// is there.
+func (s *Store) FreeWaiting(ctx context.Context, class queue.Class, words string) (total int64, err error) {
+	for n := int64(freeAtOnce); n == freeAtOnce; total += n {
+		err = s.enqueue(ctx, &change{wakes: true, work: []queue.Class{class}, reply: make(chan error, 1), apply: func(tx *sql.Tx) error {
+			w := &writer{tx: tx, s: s}
+			now := stamp(s.now())
+			n = w.exec("UPDATE job SET due=? WHERE id IN (SELECT id FROM job WHERE class=? AND parked='' AND token='' AND due>? AND last_error=? LIMIT ?)",
+				now, class, now, words, freeAtOnce)
+			return w.err
+		}})
+		if err != nil {
+			return total, err
 		}
 	}
 	return total, nil

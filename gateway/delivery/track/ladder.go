@@ -74,6 +74,21 @@ type Ladder struct {
 // NeedsCall says that a person should ask the recipient: the deadline has passed and nothing confirms the message.
 func (l Ladder) NeedsCall() bool { return l.Overdue && l.unconfirmed() }
 
+// Uncertain says that the message was handed over, or may have been, and nobody knows whether it arrived: a clock still
+// runs, or one ran out, and no word of the peer settles it.
+func (l Ladder) Uncertain() bool {
+	if l.Notice || l.Role == Incoming {
+		return false
+	}
+	switch l.State {
+	case StateSent, StateProcessed:
+		return true
+	case StateFailed:
+		return !l.Late && (l.Failure == NoProcessed || l.Failure == NoDispatched || l.Failure == Rejected && l.reasoned(reasonNoAnswer))
+	}
+	return false
+}
+
 // Key names the ladder.
 func (l Ladder) Key() Key { return Key{l.Message, l.Recipient.Key()} }
 
