@@ -38,7 +38,7 @@ import (
 )
 
 // Patience is how long the demo waits for one rung, and for a gateway to start.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Options say how the demo runs.
 type Options struct {
@@ -270,7 +270,7 @@ func (d *Demo) Stop() error {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("demo: the %s's gateway: %w", s.Name, err))
 			}
-		case <-time.After(gateway.Grace + 10*time.Second):
+		case <-time.After(gateway.Grace + 30*time.Second):
 			errs = append(errs, fmt.Errorf("demo: the %s's gateway did not stop", s.Name), s.process.Process.Kill())
 		}
 		s.process = nil

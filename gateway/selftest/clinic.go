@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long the clinic may take for all letters together.
-const patience = 30 * time.Second
+const patience = MaxTime
 
 // clinic is a complete gateway in a folder of its own, as init makes it and serve runs it. It hosts three domains:
 // one of ordinary settings, a strict one that believes nothing it cannot check, and a distant one that trusts the

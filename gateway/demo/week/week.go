@@ -31,7 +31,7 @@ import (
 )
 
 // Patience is how long one event may take.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Zone is where the clinic is.
 const Zone = "America/Los_Angeles"
