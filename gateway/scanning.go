@@ -53,8 +53,11 @@ func (s *Site) Scan(ctx context.Context) (int, error) {
 	for i, f := range files {
 		wg.Go(func() {
 			a, err := s.scanFile(ctx, f)
-			if err == nil && ctx.Err() == nil {
-				err = s.Store.Scanned(ctx, f, a)
+			if err != nil { // it is tried later, like one without an answer: others must not wait behind it
+				a = scan.Answer{Verdict: scan.Unknown, Words: "a fault of this gateway kept it from being shown to the scanner"}
+			}
+			if ctx.Err() == nil {
+				err = errors.Join(err, s.Store.Scanned(ctx, f, a))
 			}
 			errs[i] = err
 		})

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -180,6 +181,41 @@ func TestAFileThatWaitsForTheScanner(t *testing.T) {
 		t.Fatalf("the scanner said %s", got)
 	}
 	dana.get(item+"/file/2", 200)
+}
+
+// TestFilesThatCannotBeShownToTheScanner, because this gateway lost their bytes, stay held and let others pass, however
+// many they are.
+func TestFilesThatCannotBeShownToTheScanner(t *testing.T) {
+	w := newWorld(t, webExtra+"\n[scan]\ndirection = \"in\"\ncommand = [\"/bin/sh\", \"-c\", \"cat > /dev/null; exit 2\"]\n")
+	w.sits(w.clinic, "dana", staff.FrontDesk, staff.Send)
+	var files []compose.Attachment
+	for i := range 20 {
+		files = append(files, compose.Attachment{Name: fmt.Sprintf("%d.txt", i), Content: strings.NewReader("text")})
+	}
+	w.send(w.hospital, w.compose(compose.Message{From: w.dr, To: []addr.Address{w.intake}, Subject: "Lost", Text: "t", Attachments: files}), w.dr, w.intake)
+	lost := w.arrived(w.clinic, "Lost")
+	if got := w.scanned(w.clinic, lost); len(got) != len(files) {
+		t.Fatalf("%d files were asked about", len(got))
+	}
+	it, err := w.clinic.Store.Item(w.ctx, lost.Inbox, lost.Number)
+	w.ok(err)
+	w.ok(w.clinic.Store.ForgetBlob(w.ctx, it.Blob))
+	w.ok(w.clinic.Store.ScanAgain(w.ctx, lost, auditNone))
+	w.send(w.hospital, w.referral(w.dr, w.intake), w.dr, w.intake)
+	next := w.arrived(w.clinic, "Referral")
+	for range len(files) { // each call does some
+		_, _ = w.clinic.Scan(w.ctx) // it says that files could not be shown
+	}
+	if got := w.scanned(w.clinic, next); got["2"] != scan.Unknown {
+		t.Errorf("the next message: %v", got)
+	}
+	records, err := w.clinic.Store.Scans(w.ctx, lost.Inbox, lost.Number)
+	w.ok(err)
+	for _, r := range records {
+		if r.Stands != scan.Unknown || !strings.Contains(r.Words, "a fault of this gateway") {
+			t.Errorf("part %s: %s, %s", r.Path, r.Stands, r.Words)
+		}
+	}
 }
 
 // TestWithoutAScannerForWhatComesIn nothing waits for one.
