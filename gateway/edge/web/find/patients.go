@@ -1,6 +1,7 @@
 package find
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
+	"postern/gateway/store"
 )
 
 // patientsData is the dot of the page of patients.
@@ -54,7 +56,7 @@ type patientData struct {
 	Lines  []line
 	Older  string
 	May    bool     // confirm, merge and take apart
-	Others []person // of the same name: one of them may be the same person
+	Others []person // one of them may be the same person
 	Merges []merged
 }
 
@@ -95,16 +97,35 @@ func (f *find) patientData(q *web.Request, id patient.ID) (data patientData, err
 		return data, err
 	}
 	data.Who, data.May = known(r), f.may(q, mine)
-	same, err := f.Store.PatientsSeen(q.Context(), q.Org, r.Stated.Name.Sort(), reach, MaxProposed)
-	for _, o := range same {
-		if o.ID != id {
-			data.Others = append(data.Others, known(o))
+	if data.Others, err = f.others(q, r, reach); err != nil {
+		return data, err
+	}
+	data.Merges, err = f.merges(q, id, reach)
+	return data, err
+}
+
+// others are those who may be the same person, of whom the asker may see a message: who is like them, and who has
+// their name.
+func (f *find) others(q *web.Request, r patient.Record, reach []store.Reach) (out []person, err error) {
+	if r.State == patient.Merged || r.State == patient.Withdrawn {
+		return nil, nil
+	}
+	like, err := f.proposed(q, r.Stated)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range like {
+		if o.ID != r.ID {
+			out = append(out, o.person)
 		}
 	}
-	if err == nil {
-		data.Merges, err = f.merges(q, id, reach)
+	same, err := f.Store.PatientsSeen(q.Context(), q.Org, r.Stated.Name.Sort(), reach, MaxProposed)
+	for _, o := range same {
+		if o.ID != r.ID && !slices.ContainsFunc(out, func(x person) bool { return x.ID == o.ID }) {
+			out = append(out, known(o))
+		}
 	}
-	return data, err
+	return out, err
 }
 
 // may reports whether the person may work on at least one of the messages.

@@ -75,7 +75,8 @@ type recordPage struct {
 type entryLine struct {
 	At     time.Time
 	By     string
-	Action string
+	Words  string
+	Action string // as `postern audit` names it
 	Object string
 	Detail []pair
 	Proof  string // the beginning of its hash: its number would count the entries of every organisation here
@@ -112,9 +113,16 @@ func (k *keep) recordOf(q *web.Request, id string) error {
 	for _, p := range people {
 		names[p.Login], names[string(p.ID)] = p.Name+" ("+p.Login+")", p.Name
 	}
+	pools, err := k.Store.Pools(q.Context(), q.Org)
+	if err != nil {
+		return err
+	}
+	for _, p := range pools {
+		names[p.ID] = p.Name
+	}
 	p := recordPage{Object: id, Asked: true, More: len(rows) == MaxEntries}
 	for _, e := range rows {
-		p.Entries = append(p.Entries, entryLine{e.Time, cmp.Or(names[e.Actor], e.Actor), e.Action, e.Object, details(e.Detail, names), e.Hash[:min(12, len(e.Hash))]})
+		p.Entries = append(p.Entries, entryLine{e.Time, cmp.Or(names[e.Actor], e.Actor), actionWords(e.Action, e.Detail), e.Action, e.Object, details(e.Detail, names), e.Hash[:min(12, len(e.Hash))]})
 	}
 	if err := k.Store.AuditAct(q.Context(), store.AuditEntry{Org: q.Org, Actor: q.Person.Login, Action: "record.view", Object: id}); err != nil {
 		return err
