@@ -155,8 +155,9 @@ func (s *Store) MergeMoves(ctx context.Context, org, merge string, n int) ([]Mov
 		})
 }
 
-// CameSince is how many messages somebody said were a record's after an instant, apart from those of the merge.
-func (s *Store) CameSince(ctx context.Context, id patient.ID, at time.Time) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM patient_link WHERE patient=? AND undone='' AND at>?`, id, stamp(at)).Scan(&n)
+// CameSince is how many messages somebody said were the record's after a merge into it, and are.
+func (s *Store) CameSince(ctx context.Context, m Merge) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM patient_link l WHERE l.patient=? AND l.undone='' AND l.at>?
+		AND NOT EXISTS (SELECT 1 FROM patient_merge_move v WHERE v.merge=? AND v.link=l.id)`, m.Into, stamp(m.At), m.ID).Scan(&n)
 	return n, err
 }

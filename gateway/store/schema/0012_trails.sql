@@ -14,14 +14,16 @@ CREATE TABLE patient_merge_move (
   merge TEXT NOT NULL REFERENCES patient_merge(id), work TEXT NOT NULL REFERENCES work(id), was TEXT NOT NULL, link TEXT NOT NULL, PRIMARY KEY (merge, work));
 CREATE INDEX patient_merge_move_work ON patient_merge_move(work);
 
--- Merges made before these tables: their links carry the instant of the merge. What the record was then is not known
--- any more; provisional asks somebody to look.
+-- Merges made before these tables: the links that one ended carry its instant, and the first it made in the place of
+-- each came at that instant or just after. What the record was then is not known any more; provisional asks somebody to look.
 INSERT INTO patient_merge (id, org, gone, into_id, state, why, made_by, at)
-  SELECT 'pm-' || p.id, p.org, p.id, p.into_id, 'provisional', '', COALESCE((SELECT MAX(l.made_by) FROM patient_link l
-    WHERE l.patient=p.into_id AND l.how='merged' AND l.at=p.changed), ''), p.changed FROM patient p WHERE p.state='merged' AND p.into_id<>'';
+  SELECT 'pm-' || p.id, p.org, p.id, p.into_id, 'provisional', '', COALESCE((SELECT MAX(o.undone_by) FROM patient_link o
+    WHERE o.patient=p.id AND o.undone=p.changed), ''), p.changed FROM patient p WHERE p.state='merged' AND p.into_id<>'';
 INSERT INTO patient_merge_move (merge, work, was, link)
-  SELECT 'pm-' || p.id, l.work, MAX(o.id), MAX(l.id) FROM patient p JOIN patient_link l ON l.patient=p.into_id AND l.how='merged' AND l.at=p.changed
-  JOIN patient_link o ON o.work=l.work AND o.patient=p.id AND o.undone=p.changed WHERE p.state='merged' GROUP BY p.id, l.work;
+  SELECT 'pm-' || p.id, o.work, MAX(o.id), MAX(l.id) FROM patient p JOIN patient_link o ON o.patient=p.id AND o.undone=p.changed
+  JOIN patient_link l ON l.work=o.work AND l.patient=p.into_id AND l.how='merged' AND l.at=(SELECT MIN(x.at) FROM patient_link x
+    WHERE x.work=o.work AND x.patient=p.into_id AND x.how='merged' AND x.at>=p.changed)
+  WHERE p.state='merged' AND p.into_id<>'' GROUP BY p.id, o.work;
 
 -- person '' is everybody of the organisation that a try did not name rightly; org '' is no organisation at all.
 -- told is how many of them the audit has.

@@ -102,7 +102,7 @@ func (f *find) moves(q *web.Request, x *merged, reach []store.Reach) error {
 		x.Why, x.UndoneWhy = x.Merge.Why, x.Merge.UndoneWhy
 	}
 	if x.Undone.IsZero() && x.Here {
-		x.Since, err = f.Store.CameSince(q.Context(), x.Into, x.At)
+		x.Since, err = f.Store.CameSince(q.Context(), x.Merge)
 	}
 	return err
 }
