@@ -7,8 +7,8 @@
 // (AES, 3DES) and PKCS#12's own encryption (3DES, RC2), with the authentication codes of RFC 7292 and
 // RFC 9879 or without one; software.sslmate.com/src/go-pkcs12 writes it.
 //
-// Not read: Java key stores, PKCS#12 protected by a public key, scrypt. The error names the conversion
-// command. Not judged: dates, names, trust.
+// Not read: old Java key stores (JKS, JCEKS), PKCS#12 protected by a public key, scrypt, DSA and RSA-PSS keys,
+// PEM keys encrypted in the old OpenSSL way. The error names the conversion command. Not judged: dates, names, trust.
 //
 // Limits: file 1 MiB, 100 certificates, 16 keys, 5,000,000 key-derivation rounds in all.
 package keyfile
