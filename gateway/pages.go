@@ -16,7 +16,7 @@ import (
 // clinicPages are the pages on which people find and write.
 func (s *Site) clinicPages() []web.Route {
 	return append(pagesfind.Routes(pagesfind.Services{Store: s.Store, Reader: s.reader(), Clock: s.now, Fates: s.fates, House: s.house}),
-		write.Routes(write.Services{Store: s.Store, Desk: letters{s: s, scanner: s.outScanner()}, Ladders: s.ladders, Clock: s.now})...)
+		write.Routes(write.Services{Store: s.Store, Desk: letters{s: s, scanner: s.outScanner()}, Ladders: s.ladders, Clock: s.now, Scanner: s.scanned()})...)
 }
 
 // scanner is the one the configuration names, nil for none.
@@ -36,6 +36,19 @@ func (s *Site) outScanner() scan.Scanner {
 		return nil
 	}
 	return s.scanner()
+}
+
+// scanned is which files are shown to a scanner, in words.
+func (s *Site) scanned() string {
+	switch c := s.Config.Scan; {
+	case c.Outgoing() && c.Incoming():
+		return "files that go out and files that come in"
+	case c.Outgoing():
+		return "files that go out; those that come in are not scanned"
+	case c.Incoming():
+		return "files that come in; those that go out are not scanned"
+	}
+	return ""
 }
 
 // house is what an organisation and this gateway say about files that come in.

@@ -68,6 +68,17 @@ const (
 	Unknown  Kind = "unknown" // also what is known by name but never opened: gzip, tar, p7m, UTF-32; Type says so
 )
 
+// Words is the kind for a reader: "Clinical document".
+func (k Kind) Words() string {
+	if w, ok := map[Kind]string{CCDA: "Clinical document", C32: "Clinical document", CDA: "Clinical document", CCR: "Clinical summary", XDM: "Document package",
+		HL7v2: "HL7 message", FHIRJSON: "FHIR data", FHIRXML: "FHIR data", Context: "Context", PDF: "PDF", PNG: "Picture", JPEG: "Picture",
+		GIF: "Picture", TIFF: "Picture", BMP: "Picture", WebP: "Picture", DICOM: "Medical image", RTF: "Formatted text", Office: "Office file", HTML: "Web page",
+		SVG: "Drawing", XML: "XML data", JSON: "JSON data", Text: "Text", Mail: "Message", Zip: "Zip archive", Program: "Program", Empty: "Empty file"}[k]; ok {
+		return w
+	}
+	return "File"
+}
+
 // MediaType is the neutral type under which the kind may be handed to a browser or a disk: one that
 // never runs or renders by itself unless it is a PDF or a plain picture.
 func (k Kind) MediaType() string {

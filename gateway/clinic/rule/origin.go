@@ -17,7 +17,7 @@ type Origin struct {
 // Origins says whose each address is, as the rules place what is sent to it. An address belongs to the team that its
 // ordinary mail goes to: that of the first rule which names the address and nothing else, or the catch-all; where such
 // a rule names a person it is theirs, and the team's only by who signs for them. A team to which no address belongs so
-// shares those by which mail can reach it at all, and else those of the catch-all.
+// shares those of the catch-all; where it has none either, those by which mail can reach the team at all.
 func (s Set) Origins(addresses []addr.Address, pools []string) []Origin {
 	out := make([]Origin, len(addresses))
 	reach := make([][]string, len(addresses))
@@ -34,9 +34,9 @@ func (s Set) Origins(addresses []addr.Address, pools []string) []Origin {
 		if has[p] {
 			continue
 		}
-		by := func(i int) bool { return slices.Contains(reach[i], p) }
-		if !slices.ContainsFunc(reach, func(r []string) bool { return slices.Contains(r, p) }) {
-			by = func(i int) bool { return out[i].Pools[0] == s.CatchAll }
+		by := func(i int) bool { return out[i].Pools[0] == s.CatchAll }
+		if !has[s.CatchAll] {
+			by = func(i int) bool { return slices.Contains(reach[i], p) }
 		}
 		for i := range out {
 			if out[i].Owner == "" && by(i) {

@@ -38,8 +38,9 @@ func TestOrigins(t *testing.T) {
 		"no rules: all are the catch-all's, and everybody's who has none": {nil, "front: desk billing nurses; dr.lee: desk billing nurses; billing: desk billing nurses"},
 		"a rule for one address": {[]rule.Rule{to("billing", only("billing"))}, "front: desk nurses; dr.lee: desk nurses; billing: billing"},
 		"one person's":           {[]rule.Rule{to("billing", only("billing")), lee}, "front: desk nurses; dr.lee: nurses p-lee; billing: billing"},
-		"a rule of more conditions gives no address away":      {[]rule.Rule{to("billing", both), to("nurses", only("front"))}, "front: nurses billing; dr.lee: desk; billing: desk"},
+		"a rule of more conditions gives no address away":      {[]rule.Rule{to("billing", both), to("nurses", only("front"))}, "front: nurses; dr.lee: desk billing; billing: desk billing"},
 		"a rule that is off":                                   {[]rule.Rule{off, to("nurses", only("dr.lee"))}, "front: desk billing; dr.lee: nurses; billing: desk billing"},
+		"no general address, and mail of a category":           {[]rule.Rule{to("billing", only("billing")), results, to("desk2", only("front", "dr.lee"))}, "front: desk2 nurses; dr.lee: desk2 nurses; billing: billing"},
 		"mail of a category reaches a team without an address": {[]rule.Rule{to("billing", only("billing")), results}, "front: desk nurses; dr.lee: desk nurses; billing: billing"},
 		"a team with an address has no other":                  {[]rule.Rule{results, to("nurses", only("dr.lee")), to("billing", only("billing"))}, "front: desk; dr.lee: nurses; billing: billing"},
 	} {

@@ -132,7 +132,7 @@ func (d *desk) show(q *web.Request, p *itemPage, node *part.Part, src io.ReaderA
 		Frame: fmt.Sprintf("/item/%s/page/%s", p.E.ID, pathName(node.Path)), Full: fmt.Sprintf("/item/%s/document/%s", p.E.ID, pathName(node.Path))}
 	if len(docs) > 0 {
 		first := docs[0]
-		s.Title, s.Kind, s.Author, s.Date = docWords(first), kindWords(first.Kind), first.Author, first.Date
+		s.Title, s.Kind, s.Author, s.Date = docWords(first), document.Kind(first.Kind).Words(), first.Author, first.Date
 		if first.Title != "" {
 			s.Title = first.Title
 		}

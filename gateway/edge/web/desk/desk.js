@@ -6,9 +6,11 @@
   const list = document.querySelector("table.work");
   document.querySelectorAll("[data-row]").forEach((b) => {
     if (!list) return;
-    b.hidden = false;
+    const show = () => { b.hidden = !row(); }; // with a line that is chosen by keys
+    show();
+    new MutationObserver(show).observe(list, { attributes: true, attributeFilter: ["data-at"], subtree: true });
     b.addEventListener("click", () => {
-      const r = row() || document.querySelector("tr[data-item]");
+      const r = row();
       if (!r) return;
       const item = "/item/" + encodeURIComponent(r.dataset.item);
       if (b.dataset.row === "finish") {

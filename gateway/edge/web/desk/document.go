@@ -22,6 +22,7 @@ type documentPage struct {
 	Compared           bool
 	Plain              string // path without the comparison
 	Held               string // why it is not shown; "" is shown
+	Insist             string // path to open it all the same, for who may
 }
 
 // showDocument is the page of one document.
@@ -46,6 +47,9 @@ func (d *desk) showDocument(q *web.Request) error {
 	var refusal *web.Refusal
 	if errors.As(opens(q, kept), &refusal) {
 		p.Held = refusal.Text
+		if kept.Opens(q.Rights.On(q.Work.Pool, q.Work.Scope()), true) {
+			p.Held, p.Insist = kept.Why, p.Plain+query("held", "yes")
+		}
 	}
 	if with := q.URL.Query().Get("with"); with != "" {
 		p.Compared = true

@@ -79,9 +79,9 @@ func fileOf(q *web.Request, v custody.File, docs []inbox.Document) fileLine {
 	kind := v.MediaType
 	if len(docs) > 0 {
 		kind = docs[0].Kind
-		f.What = kindWords(kind)
+		f.What = document.Kind(kind).Words()
 	} else if !strings.HasPrefix(kind, "text/") {
-		f.What = kindWords("unknown")
+		f.What = document.Unknown.Words()
 	}
 	level := q.Rights.On(q.Work.Pool, q.Work.Scope())
 	f.Why = lower(v.Why)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/inbox"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
@@ -120,16 +121,5 @@ func docWords(doc inbox.Document) string {
 	case doc.Title != "":
 		return doc.Title
 	}
-	return kindWords(doc.Kind)
-}
-
-// kindWords is a format for a reader.
-func kindWords(kind string) string {
-	if w, ok := map[string]string{"c-cda": "Clinical document", "c32": "Clinical document", "cda": "Clinical document", "ccr": "Clinical summary", "xdm": "Document package",
-		"hl7v2": "HL7 message", "fhir-json": "FHIR data", "fhir-xml": "FHIR data", "direct-context": "Context", "pdf": "PDF", "png": "Picture", "jpeg": "Picture",
-		"gif": "Picture", "tiff": "Picture", "bmp": "Picture", "webp": "Picture", "dicom": "Medical image", "rtf": "Formatted text", "office": "Office file", "html": "Web page",
-		"svg": "Drawing", "xml": "XML data", "json": "JSON data", "text": "Text", "mail": "Message", "zip": "Zip archive", "program": "Program", "empty": "Empty file"}[kind]; ok {
-		return w
-	}
-	return "File"
+	return document.Kind(doc.Kind).Words()
 }

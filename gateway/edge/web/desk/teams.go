@@ -38,6 +38,29 @@ func (d *desk) showTeams(q *web.Request) error {
 	return q.Page(d.teams, "Teams", out)
 }
 
+// addressesOf are the addresses that a team writes from, as the rules have it.
+func (d *desk) addressesOf(q *web.Request, h house, id string) ([]string, error) {
+	all, err := d.Store.InboxAddresses(q.Context(), q.Org)
+	if err != nil {
+		return nil, err
+	}
+	set, err := d.Store.Rules(q.Context(), q.Org)
+	if err != nil {
+		return nil, err
+	}
+	pools := make([]string, len(h.Pools))
+	for i, v := range h.Pools {
+		pools[i] = v.ID
+	}
+	var out []string
+	for _, o := range set.Origins(all, pools) {
+		if o.Owner == "" && slices.Contains(o.Pools, id) {
+			out = append(out, o.Address.String())
+		}
+	}
+	return out, nil
+}
+
 // orphan reports that nobody who is here answers for a team.
 func (h house) orphan(p pool.Pool) bool {
 	owner, ok := h.People[p.Owner]
@@ -63,6 +86,7 @@ type teamPage struct {
 	Others     []staff.Person // who could join
 	Levels     []staff.Level
 	Categories []staff.Category
+	Addresses  []string // it writes from
 	Blind      bool
 	Orphan     string // who answered for it and is not here any more; "" where somebody does
 	CanPeople  bool
@@ -130,6 +154,9 @@ func (d *desk) teamOf(q *web.Request) (teamPage, error) {
 		return p, err
 	}
 	p.Blind = blind(q, h, id, ms)
+	if p.Addresses, err = d.addressesOf(q, h, id); err != nil {
+		return p, err
+	}
 	if h.orphan(p.Pool) {
 		p.Orphan = h.Person(p.Pool.Owner)
 	}

@@ -130,6 +130,8 @@ func (p *pen) removeTemplate(q *web.Request) error {
 type policyData struct {
 	Rules []policyLine
 	Kinds []document.Kind
+
+	Scanner string // what is scanned, in words; "" is nothing
 }
 
 type policyLine struct {
@@ -148,7 +150,7 @@ func (p *pen) policyData(q *web.Request) (d policyData, err error) {
 	for _, r := range rules {
 		d.Rules = append(d.Rules, policyLine{r, r.MaxSize >> 10})
 	}
-	d.Kinds = kinds()
+	d.Kinds, d.Scanner = kinds(), p.Scanner
 	return d, err
 }
 

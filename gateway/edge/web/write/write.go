@@ -58,6 +58,7 @@ type Services struct {
 	Desk    Desk
 	Ladders func(ctx context.Context, org string, id message.ID) ([]Ladder, error) // of each recipient of a message of ours
 	Clock   func() time.Time
+	Scanner string // which files a scanner is set for, in words; "" is none
 }
 
 // Ladder is how far a message came with one recipient.
