@@ -15,7 +15,7 @@ import (
 type liar struct {
 	at     string
 	asked  atomic.Int64
-	answer func(w dns.ResponseWriter, q *dns.Msg)
+	answer atomic.Pointer[func(w dns.ResponseWriter, q *dns.Msg)]
 }
 
 func newLiar(t *testing.T) *liar {
@@ -27,7 +27,7 @@ func newLiar(t *testing.T) *liar {
 	t.Cleanup(work.Wait) // after the servers are shut down
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		l.asked.Add(1)
-		l.answer(w, q)
+		(*l.answer.Load())(w, q)
 	})
 	for _, s := range []*dns.Server{{PacketConn: u, Handler: handler}, {Listener: tcp, Handler: handler}} {
 		up := make(chan struct{})
@@ -169,7 +169,7 @@ func TestLookupAmongLiars(t *testing.T) {
 	} {
 		t.Run(tc.situation, func(t *testing.T) {
 			l := newLiar(t)
-			l.answer = tc.answer
+			l.answer.Store(&tc.answer)
 			var out, stderr bytes.Buffer
 			c := &console{in: strings.NewReader(""), out: &out, err: &stderr, env: func(string) string { return "" }}
 			args := []string{"lookup", "john@direct.clinic.example", "--resolver", l.at}
