@@ -54,7 +54,7 @@ func (d *Document) compare(it *Item) {
 		it.differs(false, words)
 		return
 	}
-	if namedInText(it.Kind) && it.Code.Display != "" && len(w.row) < 300 && !sameName(it, w.row) {
+	if namedInText(it.Kind) && it.Code.Display != "" && len(w.row) < 300 && !sameName(it, it.Code.Display+" "+it.Code.Text, w.row) && !sameName(it, otherNames(it.act), w.row) {
 		it.differs(false, fmt.Sprintf("the entry says “%s”, the text says “%s”", clip(it.Code.Display, 120), clip(it.Narrative, 120)))
 	}
 }
@@ -250,10 +250,29 @@ func namedInText(k Kind) bool {
 	return false
 }
 
+// maxNames is how many further names of one entry are compared.
+const maxNames = 20
+
+// otherNames are what an entry calls its thing by other code systems, its brand among them. A product's
+// name does not count: it says what the text says, and the code may still be another's. Where there are
+// none, it is a name that no text can be about.
+func otherNames(act node) string {
+	var out []string
+	act.Walk(func(n node) bool {
+		if w := words(n.Attr("displayName")); n.Name() == "translation" && w != "" && len(out) < maxNames {
+			out = append(out, w)
+		}
+		return len(out) < maxNames && n.Name() != "entryRelationship"
+	}, nil)
+	if len(out) == 0 {
+		return "nameless-entry"
+	}
+	return strings.Join(out, " ")
+}
+
 // sameName says whether a text can name what an entry names. Medicines are told apart more finely: many
 // begin alike (hydralazine, hydroxyzine), and what they share may be no more than a salt.
-func sameName(it *Item, row string) bool {
-	name := it.Code.Display + " " + it.Code.Text
+func sameName(it *Item, name, row string) bool {
 	switch it.Kind {
 	case Medications, DischargeRx, AdmissionRx:
 	default:
