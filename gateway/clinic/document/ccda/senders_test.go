@@ -138,8 +138,8 @@ func TestABrandInATranslationIsTheSameMedicine(t *testing.T) {
 	for inner, want := range map[string]bool{
 		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"><translation code="2" displayName="Imitrex 25 MG Oral Tablet"/></code>`: false,
 		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"><translation code="2" displayName="Zocor 25 MG"/></code>`:               true,
-		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"/><name>Imitrex</name>`:                                                 true,
-		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"/>`:                                                                     true,
+		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"/><name>Imitrex</name>`:                                                  true,
+		`<code code="1" displayName="sumatriptan 25 MG Oral Tablet"/>`:                                                                      true,
 	} {
 		d := read(t, doc("", section("10160-0", `<text><content ID="m">Imitrex 25 mg tablets</content></text><entry><substanceAdministration><text><reference value="#m"/></text><consumable><manufacturedProduct><manufacturedMaterial>`+inner+`</manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`)))
 		if got := d.Items()[0].Conflict != ""; got != want {
