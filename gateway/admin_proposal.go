@@ -231,12 +231,19 @@ func (a Admin) BundleApply(ctx context.Context, in BundleArg) (Refreshed, error)
 			return out, err
 		}
 	}
-	if approvals(p, saw, who) < needs { // enough said yes already when an earlier attempt was cut off
+	have, err := a.approvals(ctx, p, saw, who)
+	if err != nil {
+		return out, err
+	}
+	if have < needs { // enough said yes already when an earlier attempt was cut off
 		if p, err = a.s.Store.Approve(ctx, p.ID, store.Approval{Actor: who, Name: a.actor, Saw: saw}, a.entry("bundle.approve", in.Name, map[string]any{"proposal": change.ID})); err != nil {
 			return out, err
 		}
+		if have, err = a.approvals(ctx, p, saw, who); err != nil {
+			return out, err
+		}
 	}
-	if have := approvals(p, saw, who); have < needs {
+	if have < needs {
 		out.Outcome, out.Why = Waits, fmt.Sprintf("%d of %d persons have approved; another one must", have, needs)
 		return out, nil
 	}
@@ -263,13 +270,14 @@ func (s *Site) waitsFor(ctx context.Context, name string) (store.Proposal, error
 }
 
 // approvals counts the persons who said yes to what a proposal amounts to now, of the kind that counts by now.
-func approvals(p store.Proposal, saw, who string) (n int) {
-	for _, a := range p.Approvals {
-		if a.Saw == saw && alike(a.Actor, who) {
+func (a Admin) approvals(ctx context.Context, p store.Proposal, saw, who string) (n int, err error) {
+	said, err := a.standing(ctx, p.Approvals)
+	for _, y := range said {
+		if y.Saw == saw && alike(y.Actor, who) {
 			n++
 		}
 	}
-	return n
+	return n, err
 }
 
 // sinceShown holds what waits against what was shown under an id.

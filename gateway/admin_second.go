@@ -130,7 +130,13 @@ func (a Admin) second(ctx context.Context, kind, object string, act any) (string
 		return "", err
 	}
 	p, err := a.s.Store.WaitingFor(ctx, kind, object)
-	if err == nil && string(p.Content) == string(content) && slices.ContainsFunc(p.Approvals, func(y store.Approval) bool { return alike(y.Actor, who) }) {
+	var said []store.Approval
+	if err == nil && string(p.Content) == string(content) {
+		if said, err = a.standing(ctx, p.Approvals); err != nil {
+			return "", err
+		}
+	}
+	if slices.ContainsFunc(said, func(y store.Approval) bool { return alike(y.Actor, who) }) {
 		_, err = a.s.Store.Approve(ctx, p.ID, store.Approval{Actor: who, Name: a.actor}, a.entry("bundle.approve", object, map[string]any{"proposal": p.ID}))
 		return p.ID, err
 	}

@@ -165,3 +165,21 @@ func (a Admin) voice(ctx context.Context) (string, error) {
 func alike(a, b string) bool {
 	return strings.HasPrefix(a, voicePerson) == strings.HasPrefix(b, voicePerson)
 }
+
+// standing is the approvals that count by now: of people, those who are trust administrators still.
+func (a Admin) standing(ctx context.Context, all []store.Approval) ([]store.Approval, error) {
+	var out []store.Approval
+	for _, y := range all {
+		if id, person := strings.CutPrefix(y.Actor, voicePerson); person {
+			p, err := a.s.Store.Person(ctx, a.s.Org, staff.PersonID(id))
+			if errors.Is(err, store.ErrNotFound) || err == nil && (p.Disabled || p.Role != staff.TrustAdministrator) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, y)
+	}
+	return out, nil
+}

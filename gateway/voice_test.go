@@ -81,6 +81,43 @@ func TestTwoPersonsAreTwoAccounts(t *testing.T) {
 	}
 }
 
+// The yes of who is a trust administrator no more, or was shut out, counts no more.
+func TestAnApprovalOfOneWhoLeft(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		to   gateway.PersonArg
+	}{{"shut out", gateway.PersonArg{Login: "anna", Disabled: true}}, {"of another role", gateway.PersonArg{Login: "anna", Role: string(staff.Nurse)}}} {
+		t.Run(c.what, func(t *testing.T) {
+			w, p := subscribed(t, store.BundleSettings{MaxRemovedPercent: 20})
+			w.newer(p, p.body, "Third CA")
+			_, err := w.clinic.Admin().BundleSet(w.ctx, gateway.BundleAdd{Name: "community", URL: p.URL, Settings: store.BundleSettings{TwoPersons: true, AllowPlain: true}})
+			w.ok(err)
+			sub := gateway.SubscribeArg{Subscription: store.Subscription{Domain: w.clinic.Domain, Bundle: "community", Incoming: true}}
+			for _, login := range []string{"anna", "berta", "cora"} {
+				w.trustee(login, staff.TrustAdministrator)
+			}
+			w.ok(w.signed(by("anna"), "bundle.apply", w.shown(), nil))
+			w.ok(w.signed(by("anna"), "bundle.subscribe", sub, nil))
+			if c.to.Disabled {
+				_, err = w.clinic.Admin().PersonDisable(w.ctx, c.to)
+			} else {
+				_, err = w.clinic.Admin().PersonRole(w.ctx, c.to)
+			}
+			w.ok(err)
+			for i, who := range []string{"berta", "cora"} {
+				want := []string{gateway.Waits, gateway.AppliedIt}[i]
+				var r gateway.Refreshed
+				var s gateway.Subscribed
+				w.ok(w.signed(by(who), "bundle.subscribe", sub, &s))
+				w.ok(w.signed(by(who), "bundle.apply", w.shown(), &r))
+				if r.Outcome != want || s.Outcome != want {
+					t.Errorf("%s: the bundle %s, the subscription %s, want %s", who, r.Outcome, s.Outcome, want)
+				}
+			}
+		})
+	}
+}
+
 // The same holds for what else lets anchors in, and for undoing.
 func TestTwoAccountsForAnAnchorByHand(t *testing.T) {
 	w, _ := subscribed(t, store.BundleSettings{TwoPersons: true})
