@@ -51,7 +51,7 @@ func (a Admin) BundleAdd(ctx context.Context, in BundleAdd, file []byte) (Bundle
 	b := store.Bundle{Name: in.Name, Org: a.s.Org, URL: in.URL, Settings: in.Settings}
 	got, err := a.s.lookAt(ctx, b, file)
 	if err != nil {
-		return BundleAdded{}, fmt.Errorf("gateway: bundle %s: %w%s", in.Name, err, bundleRemedy(bundle.ReasonOf(err)))
+		return BundleAdded{}, fmt.Errorf("gateway: bundle %s: %w%s", in.Name, err, bundleRemedy(bundle.ReasonOf(err), len(file) > 0))
 	}
 	b.Look = a.s.lookOf(b, got)
 	if _, err := a.s.Store.AddBundle(ctx, b, got.Bundle.Certs, a.entry("bundle.add", in.Name, map[string]any{"url": in.URL})); err != nil {
@@ -146,7 +146,10 @@ func (s *Site) bundleDue(every time.Duration, l store.BundleLook) time.Time {
 }
 
 // bundleRemedy is what to do about a bundle that is not taken over.
-func bundleRemedy(r bundle.Reason) string {
+func bundleRemedy(r bundle.Reason, file bool) string {
+	if file && (r == bundle.InvalidFormat || r == bundle.TooLarge) {
+		return "; give the bundle's file: .p7b, .p7c, .p7m or PEM, 4 MiB at most"
+	}
 	words := map[bundle.Reason]string{
 		bundle.TooLarge:         "a bundle of anchors is at most 4 MiB: check the URL",
 		bundle.InvalidFormat:    "check the URL: publishers move bundles and leave a page behind",
@@ -326,5 +329,5 @@ func (s *Site) lookFailed(ctx context.Context, b store.Bundle, err error) error 
 	if e := s.Store.LookedAt(ctx, b.Name, l); e != nil {
 		return errors.Join(err, e)
 	}
-	return fmt.Errorf("gateway: bundle %s, the anchors in force stay: %w%s", b.Name, err, bundleRemedy(reason))
+	return fmt.Errorf("gateway: bundle %s, the anchors in force stay: %w%s", b.Name, err, bundleRemedy(reason, b.URL == ""))
 }

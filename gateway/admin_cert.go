@@ -305,7 +305,7 @@ func (a Admin) credential(ctx context.Context, prefix string) (store.Credential,
 	}
 	switch len(found) {
 	case 0:
-		return store.Credential{}, fmt.Errorf("certificate %s (give 8 digits or more; postern cert list): %w", prefix, store.ErrNotFound)
+		return store.Credential{}, fmt.Errorf("certificate %.80q of ours: %w: give 8 digits of its id or more (postern cert list)", prefix, store.ErrNotFound)
 	case 1:
 		return found[0], nil
 	}

@@ -157,7 +157,7 @@ func (s *Site) proposeBundle(ctx context.Context, b store.Bundle, got bundle.Fet
 		needs = 2
 	}
 	p := store.Proposal{ID: "p-" + strings.ToLower(rand.Text()[:10]), Org: s.Org, Kind: store.ProposeBundle, Object: b.Name, Content: got.Bundle.File, Why: out.Why,
-		Actor: by.actor, Needs: needs}
+		Actor: by.actor, At: s.now(), Needs: needs}
 	if err := s.Store.Propose(ctx, p, by.entry("bundle.propose", b.Name, map[string]any{"proposal": p.ID, "why": out.Why, "change": changeWords(*out.Change)})); err != nil {
 		return err
 	}

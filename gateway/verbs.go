@@ -56,8 +56,8 @@ func (v Verbs) Do(ctx context.Context, r control.Request) (control.Answer, error
 		return control.Answer{}, &control.Error{Kind: "usage", Text: fmt.Sprintf("gateway: no verb %q; is the running gateway another version?", r.Verb)}
 	}
 	a, err := f(ctx, v.s.As(r.Actor), r.Args, r.Body)
-	if errors.Is(err, store.ErrNotFound) {
-		err = &control.Error{Kind: "not_found", Text: err.Error()}
+	if err != nil {
+		err = missing(r.Verb, err)
 	}
 	return a, err
 }
@@ -138,7 +138,11 @@ func verbs() map[string]verb {
 			return a.Items(ctx, in)
 		}),
 		"inbox.show": with(func(ctx context.Context, a Admin, in ItemArg) (inbox.Item, error) {
-			return a.s.Store.Item(ctx, in.Inbox, in.Number)
+			it, err := a.s.Store.Item(ctx, in.Inbox, in.Number)
+			if errors.Is(err, store.ErrNotFound) {
+				err = fmt.Errorf("item %d of inbox %.60s: %w", in.Number, in.Inbox, store.ErrNotFound)
+			}
+			return it, err
 		}),
 		"inbox.save":  save,
 		"sealed":      sealed,

@@ -40,8 +40,11 @@ func trustVerbs() map[string]verb {
 		"policy.list": with(func(ctx context.Context, a Admin, d addr.Domain) ([]store.PolicyRow, error) {
 			return a.s.Store.Policies(ctx, d)
 		}),
-		"cert.roll":     with(func(ctx context.Context, a Admin, in RollArg) (Roll, error) { return a.CertRoll(ctx, in) }),
-		"cert.request":  with(func(ctx context.Context, a Admin, in RequestArg) (Requested, error) { return a.CertRequest(ctx, in) }),
+		"cert.roll":    with(func(ctx context.Context, a Admin, in RollArg) (Roll, error) { return a.CertRoll(ctx, in) }),
+		"cert.request": with(func(ctx context.Context, a Admin, in RequestArg) (Requested, error) { return a.CertRequest(ctx, in) }),
+		"cert.request_again": with(func(ctx context.Context, a Admin, id string) (Requested, error) {
+			return a.CertRequestAgain(ctx, id)
+		}),
 		"cert.requests": with(func(ctx context.Context, a Admin, _ none) ([]store.Request, error) { return a.s.Store.Requests(ctx) }),
 		"cert.import":   octets(MaxImport*keyfile.MaxFile/8, Admin.CertImportFiles),
 		"cert.ends":     with(func(ctx context.Context, a Admin, in EndsArg) ([]End, error) { return a.Ends(ctx, in) }),

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -66,7 +65,7 @@ func runCertExport(ctx context.Context, c *console, args []string) error {
 	if err := x.check(pw); err != nil {
 		return err
 	}
-	if terminal, ok := c.out.(*os.File); ok && x.in.Format != "pem" && (x.out == "" || x.out == "-") {
+	if terminal, ok := c.terminal(); ok && x.in.Format != "pem" && (x.out == "" || x.out == "-") {
 		if _, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS); err == nil {
 			return usagef("%s is no text: give --out FILE", x.in.Format)
 		}

@@ -18,10 +18,11 @@ func certRenewCommands() []command {
 		{"cert csr", "ask a real authority for a certificate", `Usage: postern cert csr (--domain D | --address A | --replaces ID) [--use dual|sign|encrypt] [--key KIND]
        [--organization O] [-c FILE] > request.pem
        postern cert csr --list [-c FILE] [--json]
+       postern cert csr --print REQUEST [-c FILE] > request.pem
 
 Makes a key, keeps it sealed here, and prints the signing request (PKCS#10) to send to the authority. Import what
 they send back with postern cert import: it finds its key. With --replaces it takes that certificate's place, as
-postern cert roll does. --list names the requests that wait for an answer. KIND is rsa2048 (the default), rsa3072,
+postern cert roll does. --list names the requests that wait for an answer, --print gives one of them once more. KIND is rsa2048 (the default), rsa3072,
 rsa4096 or p256.
 
 Exit codes: 0 made, 1 refused, 2 used wrongly.
@@ -67,7 +68,7 @@ func runCertRequest(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("cert csr")
 	file, domain, address := configFlag(fs), fs.String("domain", "", ""), fs.String("address", "", "")
 	list, asJSON, use, key := fs.Bool("list", false, ""), fs.Bool("json", false, ""), fs.String("use", "", ""), fs.String("key", "rsa2048", "")
-	in := gateway.RequestArg{}
+	in, again := gateway.RequestArg{}, fs.String("print", "", "")
 	fs.StringVar(&in.Organization, "organization", "", "")
 	fs.StringVar(&in.Replaces, "replaces", "", "")
 	if rest, err := parse(fs, args); err != nil || len(rest) > 0 {
@@ -75,6 +76,9 @@ func runCertRequest(ctx context.Context, c *console, args []string) error {
 	}
 	if *list {
 		return c.withSite(ctx, *file, func(call caller) error { return c.listRequests(ctx, call, *asJSON) })
+	}
+	if *again != "" {
+		return c.withSite(ctx, *file, func(call caller) error { return c.printRequest(ctx, call, "cert.request_again", *again) })
 	}
 	in.Use, in.Algorithm = issue.Use(*use), issue.Algorithm(*key)
 	given := 0
@@ -93,13 +97,19 @@ func runCertRequest(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return usageError{err.Error()}
 	}
-	return c.withSite(ctx, *file, func(call caller) error {
-		var out gateway.Requested
-		if err := call.ask(ctx, "cert.request", in, &out); err != nil {
-			return err
-		}
-		return pem.Encode(c.out, &pem.Block{Type: "CERTIFICATE REQUEST", Bytes: out.Request})
-	})
+	return c.withSite(ctx, *file, func(call caller) error { return c.printRequest(ctx, call, "cert.request", in) })
+}
+
+// printRequest prints a signing request; one that cannot be printed is kept.
+func (c *console) printRequest(ctx context.Context, call caller, verb string, in any) error {
+	var out gateway.Requested
+	if err := call.ask(ctx, verb, in, &out); err != nil {
+		return err
+	}
+	if err := pem.Encode(c.out, &pem.Block{Type: "CERTIFICATE REQUEST", Bytes: out.Request}); err != nil {
+		return fmt.Errorf("the request is kept, but could not be written: %w: postern cert csr --print %s", err, out.ID)
+	}
+	return nil
 }
 
 func (c *console) listRequests(ctx context.Context, call caller, asJSON bool) error {

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"postern/gateway"
@@ -237,21 +237,26 @@ func runAddressImport(ctx context.Context, c *console, args []string) error {
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give one CSV file")
 	}
-	f, err := os.Open(rest[0])
+	text, err := readFile(rest[0], maxAddressFile)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	in, err := readAddresses(f)
+	in, err := readAddresses(bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", rest[0], err)
 	}
 	return c.addAddresses(ctx, *file, in)
 }
 
+// maxAddressFile bounds a list of addresses, in octets.
+const maxAddressFile = 4 << 20
+
 func readAddresses(f io.Reader) ([]gateway.AddressAdd, error) {
-	r := csv.NewReader(io.LimitReader(f, 4<<20))
+	r := csv.NewReader(f)
 	head, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty: line 1 must name the columns (address, inbox, alias, edge)")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("line 1 must name the columns (address, inbox, alias, edge): %w", err)
 	}
@@ -261,7 +266,7 @@ func readAddresses(f io.Reader) ([]gateway.AddressAdd, error) {
 		case "address", "inbox", "alias", "edge":
 			column[name] = i
 		default:
-			return nil, fmt.Errorf("line 1: unknown column %q; known are address, inbox, alias, edge", name)
+			return nil, fmt.Errorf("line 1: unknown column %.60q; known are address, inbox, alias, edge", name)
 		}
 	}
 	if _, ok := column["address"]; !ok {

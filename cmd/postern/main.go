@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -70,7 +71,37 @@ func run(ctx context.Context, c *console, args []string) int {
 			return exitDone
 		}
 	}
-	return c.exitCode(cmd, cmd.run(ctx, c, rest))
+	lost := &written{to: c.out}
+	c.out = lost
+	err := cmd.run(ctx, c, rest)
+	if lost.err != nil && (err == nil || errors.Is(err, errShown)) {
+		err = fmt.Errorf("what it had to say could not be written: %w", lost.err)
+	}
+	return c.exitCode(cmd, err)
+}
+
+// written notes the first failure of a stream, so that no command says that it succeeded when its answer was lost.
+type written struct {
+	to  io.Writer
+	err error
+}
+
+// terminal is the file that standard output is, if it is one.
+func (c *console) terminal() (*os.File, bool) {
+	to := c.out
+	if w, ok := to.(*written); ok {
+		to = w.to
+	}
+	f, ok := to.(*os.File)
+	return f, ok
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // groupOf lists the commands whose first word is that one.

@@ -105,6 +105,18 @@ func optionalDomain(s string) (addr.Domain, error) {
 	return d, nil
 }
 
+// peerName is an address or a domain as it was given, checked.
+func peerName(s string) (string, error) {
+	_, err := addr.ParseDomain(s)
+	if strings.Contains(s, "@") {
+		_, err = addr.Parse(s)
+	}
+	if err != nil {
+		return "", usageError{err.Error()}
+	}
+	return s, nil
+}
+
 func runPeerSet(ctx context.Context, c *console, args []string) error {
 	fs := c.flags("peer set")
 	file, domain, in := configFlag(fs), fs.String("domain", "", ""), gateway.PeerSet{}
@@ -117,7 +129,9 @@ func runPeerSet(ctx context.Context, c *console, args []string) error {
 	if in.Local, err = optionalDomain(*domain); err != nil {
 		return err
 	}
-	in.Name = rest[0]
+	if in.Name, err = peerName(rest[0]); err != nil {
+		return err
+	}
 	return c.withSite(ctx, *file, func(call caller) error { return call.ask(ctx, "peer.set", in, nil) })
 }
 
@@ -128,7 +142,10 @@ func runPeerForget(ctx context.Context, c *console, args []string) error {
 	if err != nil || len(rest) != 1 {
 		return orUsage(err, "give one address or domain")
 	}
-	in := gateway.PeerArg{Name: rest[0]}
+	in := gateway.PeerArg{}
+	if in.Name, err = peerName(rest[0]); err != nil {
+		return err
+	}
 	if in.Local, err = optionalDomain(*domain); err != nil {
 		return err
 	}

@@ -8,12 +8,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"postern/gateway"
 	"postern/gateway/config"
 	"postern/gateway/edge/control"
+	"postern/gateway/spool/keys"
 )
 
 // caller does one verb of a site: in a running gateway when there is one, else in this process.
@@ -57,10 +60,23 @@ func (c *console) withSite(ctx context.Context, named string, f func(call caller
 		s, err = gateway.Open(ctx, cfg, gateway.Options{Credentials: c.env("CREDENTIALS_DIRECTORY")})
 	}
 	if err != nil {
-		return err
+		return cannotOpen(cfg, err)
 	}
 	defer s.Close()
 	return f(direct(s))
+}
+
+// cannotOpen says what to do about a site that could not be opened.
+func cannotOpen(cfg config.Config, err error) error {
+	switch {
+	case errors.Is(err, gateway.ErrLocked):
+		return fmt.Errorf("%w: another command works on it, or a gateway is starting or hangs; try again, and see who has %s open (fuser)", err, filepath.Join(cfg.Data, "lock"))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: use the user the gateway runs as, or root", err)
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, keys.ErrNoKey):
+		return fmt.Errorf("%w: is %s the data directory of this site? A lost one comes back with postern restore", err, cfg.Data)
+	}
+	return err
 }
 
 // startTime is how long a gateway may take to answer once it has the site's lock.
@@ -114,15 +130,21 @@ func (c *console) secret(file, variable string) (string, error) {
 	var b []byte
 	var err error
 	if file == "-" {
-		b, err = io.ReadAll(io.LimitReader(c.in, 4096))
+		b, err = io.ReadAll(io.LimitReader(c.in, maxSecret+1))
 	} else {
-		b, err = os.ReadFile(file)
+		b, err = readFile(file, maxSecret)
+	}
+	if err == nil && len(b) > maxSecret {
+		err = fmt.Errorf("more than %d octets were given as a password", maxSecret)
 	}
 	if err != nil {
 		return "", err
 	}
 	return string(bytes.TrimRight(b, "\r\n")), nil
 }
+
+// maxSecret bounds a password, in octets.
+const maxSecret = 4096
 
 // readFile reads a file of at most limit octets.
 func readFile(path string, limit int64) ([]byte, error) {
@@ -131,9 +153,12 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: give a file", path)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
-		err = errors.New(path + " is larger than such a file may be")
+		err = fmt.Errorf("%s is larger than such a file may be (%d octets)", path, limit)
 	}
 	return b, err
 }

@@ -77,7 +77,7 @@ func TestTrustByCommands(t *testing.T) {
 		{"trust anchor block 00000000" + d, exitUsage, "", "--why TEXT or --off"},
 
 		{"trust bundle add Community partner.pem" + c, exitRefused, "", "a-z, 0-9"},
-		{"trust bundle add community page.p7b" + c, exitRefused, "", "publishers move bundles"},
+		{"trust bundle add community page.p7b" + c, exitRefused, "", "give the bundle's file"},
 		{"trust bundle add community http://127.0.0.1:1/x.p7b" + c, exitRefused, "", "--plain-http"},
 		{"trust bundle add community https://127.0.0.1/x.p7b" + c, exitRefused, "", "not public"},
 		{"trust bundle add community partner.pem --signer partner.pem" + c, exitRefused, "", "the bundle is not signed"},

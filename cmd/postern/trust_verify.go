@@ -194,6 +194,9 @@ func readLimited(c *console, name string, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
+		if st, err := f.Stat(); err == nil && st.IsDir() {
+			return nil, fmt.Errorf("%s is a directory: give a file", name)
+		}
 		from = f
 	}
 	b, err := io.ReadAll(io.LimitReader(from, limit+1))

@@ -17,9 +17,9 @@ import (
 
 // Errors of this package.
 var (
-	ErrNotFound  = errors.New("store: not found")
+	ErrNotFound  = errors.New("not found")
 	ErrLeaseLost = errors.New("store: the job's lease is no longer ours")
-	ErrExists    = errors.New("store: exists already")
+	ErrExists    = errors.New("exists already")
 	ErrVersion   = errors.New("store: database was written by another version of this program")
 	errClosed    = errors.New("store: closed")
 )

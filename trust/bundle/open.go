@@ -50,6 +50,9 @@ func (b *Bundle) open(data []byte, o Options) ([]member, error) {
 		}
 		return raws, o.unsigned()
 	}
+	if len(data) == 0 {
+		return nil, failf(InvalidFormat, "it is empty: no octets at all")
+	}
 	return nil, failf(InvalidFormat, "neither PKCS#7 nor certificates; it begins with %.40q", head(data))
 }
 
