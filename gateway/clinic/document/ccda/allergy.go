@@ -57,12 +57,7 @@ func (d *Document) readAllergy(act, o node) Item {
 		}
 	}
 	words := allergyKind(kind)
-	if it.Name == "" && !it.Negated { // the substance stands only in the words of the kind
-		if w := firstOf(kind.Text, d.original(o.Child("value"))); naming(w) && !generic(w) && !denies(w) && (kind.Text == "" || kind.Display != "") {
-			it.Name = w
-			d.refer(&it, o.Child("value"))
-		}
-	}
+	d.namedByKind(&it, o.Child("value"), kind)
 	if it.Name == "" && words != "" {
 		it.Name = words + ": substance not named"
 		if why := agent.Child("code").Attr("nullFlavor"); why != "" && why != "NI" {
@@ -75,6 +70,17 @@ func (d *Document) readAllergy(act, o node) Item {
 	}
 	it.Detail = joined(" · ", it.Detail, intolerance, d.reactions(o), unknownEnd(o, it), d.comments(o), remarks(d, act, o))
 	return it
+}
+
+// namedByKind names an allergy whose substance stands only in the words of its kind.
+func (d *Document) namedByKind(it *Item, value node, kind chart.Code) {
+	if it.Name != "" || it.Negated {
+		return
+	}
+	if w := firstOf(kind.Text, d.original(value)); naming(w) && !generic(w) && !denies(w) && (kind.Text == "" || kind.Display != "") {
+		it.Name = w
+		d.refer(it, value)
+	}
 }
 
 // agentsOf are the substances an allergy is to: the consumables, or what else takes part when none is.
