@@ -244,3 +244,24 @@ func TestConfirmedThoughNeverAnsweredThenSilence(t *testing.T) {
 	}
 	p.mentions(p.notices(p.hospital, "dr", 1)[0], "did not confirm within 60 minutes that it reached the recipient's mailbox")
 }
+
+// So it is where an operator holds the message back once it was confirmed: the hold ends, and the clock begins.
+func TestConfirmedThenHeldThenSilence(t *testing.T) {
+	p, m := mutePartner(t)
+	id := p.world.send(p.hospital, p.referral(p.dr, p.who), p.dr, p.who)
+	sent, err := p.hospital.Store.Message(p.ctx, id)
+	p.ok(err)
+	p.quiet()
+	p.operate(p.hospital, "hold", store.Selection{Message: id}, 1)
+	p.say(sent.RFCID, "processed")
+	taken := m.got.Load()
+	p.later(61*time.Minute, 10*time.Minute)
+	l := p.reach(p.hospital, id, p.who, track.StateFailed)
+	if l.Failure != track.NoDispatched || m.got.Load() != taken {
+		t.Errorf("failed by %s after %v; sent %d times more", l.Failure, kinds(l), m.got.Load()-taken)
+	}
+	p.notices(p.hospital, "dr", 1)
+	if jobs, err := p.hospital.Store.Jobs(p.ctx, id); err != nil || len(jobs) != 0 {
+		t.Errorf("what is left of it: %+v, %v", jobs, err)
+	}
+}
