@@ -17,6 +17,7 @@ func TestLinesAreWhole(t *testing.T) {
 		"one of an order":                     {"ORC|NW|7|||||1^^^^^R", "Order 7 new order"},
 		"a procedure in words":                {"PR1|1||1^Biopsy|Biopsy of the colon", "Biopsy of the colon, Biopsy"},
 		"a place with identifiers":            {"PV1|1|I|W4&2.16.1&ISO^12^B^North^A^C^Main^2||||||||||||||", "W4 12 B North Main 2"},
+		"notes with empty ones between":       {"OBX|1|NM|K^K||6.9\rNTE|1||\rNTE|2||Called to the ward\rNTE|3|| \rNTE|4||Repeat", "K 6.9 Called to the ward · Repeat"},
 		"a document by its code":              {"TXA|1|DS||||20260901", "Discharge summary 1 Sep 2026"},
 		"a document in words":                 {"TXA|1|DS^Letter", "Letter"},
 		"a vital sign by its code":            {"OBX|1|NM|8867-4^^LN||80|/min", "Heart rate 80 /min"},

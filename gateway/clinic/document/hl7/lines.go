@@ -32,8 +32,11 @@ func (m *Message) Lines() []chart.Line {
 			break
 		}
 		if s.Name == "NTE" {
-			if t := s.Text(3); t != "" && r.last >= 0 {
+			t := s.Text(3)
+			if t != "" && r.last >= 0 {
 				out[r.last].Note = join(" · ", out[r.last].Note, t)
+			}
+			if t == "" || r.last >= 0 { // an empty note sets apart those around it, not from what they are on
 				continue
 			}
 		}

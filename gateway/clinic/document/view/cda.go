@@ -183,7 +183,7 @@ func writePatient(p *page.Writer, pt chart.Patient, at chart.Time) {
 	fact(p, "Died", pt.Deceased)
 	ids := 0
 	for _, id := range pt.IDs {
-		if id.Extension != "" && ids < 3 && id.Root != ssn {
+		if id.Extension != "" && ids < 3 && !isSocialSecurity(id) {
 			fact(p, idLabel(id), id.Extension)
 			ids++
 		}
@@ -217,11 +217,17 @@ func sexWords(c chart.Code) string {
 // ssn is the naming system of social security numbers, which stay folded away.
 const ssn = "2.16.840.1.113883.4.1"
 
+// isSocialSecurity says whether an identifier is a social security number: by CDA's OID, FHIR's URI, or the
+// type SS of table 0203.
+func isSocialSecurity(id chart.ID) bool {
+	return id.Root == ssn || id.Root == "http://hl7.org/fhir/sid/us-ssn" || id.Type == "SS"
+}
+
 // socialSecurity is the end of a social security number, where that is all there is.
 func socialSecurity(ids []chart.ID) string {
 	for _, id := range ids {
 		n := len(id.Extension)
-		if id.Root == ssn && n >= 4 && strings.Trim(id.Extension[n-4:], "0123456789") == "" { // "Unknown" is none
+		if isSocialSecurity(id) && n >= 4 && strings.Trim(id.Extension[n-4:], "0123456789") == "" { // "Unknown" is none
 			return ", social security number ending " + id.Extension[n-4:]
 		}
 	}

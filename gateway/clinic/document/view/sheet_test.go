@@ -48,3 +48,19 @@ func TestProblemsStandBeforeTheLines(t *testing.T) {
 		}
 	}
 }
+
+// A social security number stays folded away in every kind of document.
+func TestSocialSecurityNumbersStayFolded(t *testing.T) {
+	for name, id := range map[string]chart.ID{
+		"FHIR":   {Root: "http://hl7.org/fhir/sid/us-ssn", Extension: "111-22-3333"},
+		"HL7 v2": {Authority: "X", Type: "SS", Extension: "111-22-3333"},
+	} {
+		out := sheet(t, view.Sheet{Kind: "x", Patient: &chart.Patient{IDs: []chart.ID{id}}})
+		if strings.Contains(out, "111-22-3333") || !strings.Contains(out, "social security number ending 3333") {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if out := sheet(t, view.Sheet{Kind: "x", Patient: &chart.Patient{IDs: []chart.ID{{Extension: "7", Type: "MR"}, {Extension: "111-22-3333", Type: "SS"}}}}); strings.Contains(out, "3333") || !strings.Contains(out, ">7<") && !strings.Contains(out, "</span>7") {
+		t.Errorf("beside a record number: %s", out)
+	}
+}
