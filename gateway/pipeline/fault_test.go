@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"postern/gateway/delivery/queue"
+	"postern/gateway/delivery/relay"
 	"postern/gateway/delivery/track"
 	"postern/gateway/message"
 	"postern/gateway/spool"
@@ -75,5 +77,29 @@ func TestWhatCannotBeToldRests(t *testing.T) {
 		} else if d := s.Due.Sub(now); d <= 0 || d > 2*c.due {
 			t.Errorf("%s: tried again after %s, want about %s", c.name, d, c.due)
 		}
+	}
+}
+
+// A mail server took the message, and that could not be written: it is tried again, and no failure that comes of it
+// says that it did not arrive. Of who was not handed anything, or was within this gateway, it says so.
+func TestTakenButNotWritten(t *testing.T) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	p := &Pipeline{Config: Config{Now: func() time.Time { return now }}}
+	took, not, here := addr.MustParse("took@b.example"), addr.MustParse("not@b.example"), addr.MustParse("here@a.example")
+	step := store.Step{Events: []track.Event{p.event("m-1", took, track.Handed, "relay", nil), p.event("m-1", not, track.Deferred, "relay", nil),
+		p.event("m-1", here, track.Handed, "local", nil)}}
+	cause := giveUpWriting(step, errors.New("disk I/O error"))
+	again := p.fault(context.Background(), slog.New(slog.DiscardHandler), queue.Job{Kind: queue.Open}, fmt.Errorf("wrapped: %w", cause))
+	if again.Settle.Fate != queue.Retry || len(again.Events) != 1 || again.Events[0].Kind != track.Deferred || again.Events[0].Recipient != took ||
+		!strings.Contains(string(again.Events[0].Evidence), `"reason":"`+string(relay.ReasonUnknown)+`"`) {
+		t.Errorf("tried again: %+v %+v", again.Settle, again.Events)
+	}
+	for _, r := range []addr.Address{took, not, here} {
+		if f := refusedByFault(track.Rejected, r, cause); f.unsure != (r == took) {
+			t.Errorf("%s: unsure %v", r, f.unsure)
+		}
+	}
+	if f := refusedByFault(track.Rejected, took, errors.New("another fault")); f.unsure {
+		t.Error("unsure though nothing was sent")
 	}
 }

@@ -264,7 +264,7 @@ func (p *Pipeline) commit(ctx context.Context, log *slog.Logger, j queue.Job, st
 		_, err := p.Store.Commit(context.WithoutCancel(ctx), j.Lease, step)
 		if err != nil && try >= commitTries && !errors.Is(err, store.ErrLeaseLost) {
 			log.Error("step not committed; the job is settled as failed", "error", err)
-			given := p.fault(ctx, log, j, fmt.Errorf("its outcome could not be written: %w", err))
+			given := p.fault(ctx, log, j, giveUpWriting(step, err))
 			p.place(context.WithoutCancel(ctx), &given)
 			_, err = p.Store.Commit(context.WithoutCancel(ctx), j.Lease, given)
 		}
@@ -315,11 +315,13 @@ func (p *Pipeline) renew(ctx context.Context, log *slog.Logger, l queue.Lease) {
 // while not even that can be told.
 func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err error) store.Step {
 	s := &queue.Settlement{Fate: queue.Retry, Due: p.Now().Add(queue.Backoff(j.Attempts + 1)), Error: err.Error()}
+	again := store.Step{Settle: s}
+	p.remember(&again, err)
 	// A clock is never given up, or its message's sender would wait for ever; and a full disk is no fault of
 	// the job, which goes on when there is room.
 	if errors.Is(err, spool.ErrNoSpace) || j.Kind == queue.Timer {
 		log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
-		return store.Step{Settle: s}
+		return again
 	}
 	end := p.ends(context.WithoutCancel(ctx), j)
 	over := !end.IsZero() && !p.Now().Before(end)
@@ -335,7 +337,7 @@ func (p *Pipeline) fault(ctx context.Context, log *slog.Logger, j queue.Job, err
 		log.Error("a job that failed too often cannot be given up yet", "error", told)
 	}
 	log.Warn("job failed and will be tried again", "attempts", j.Attempts+1, "error", err)
-	return store.Step{Settle: s}
+	return again
 }
 
 // ends is when somebody who waits for a job's message must be told, however often it was tried; zero is never.
