@@ -74,7 +74,7 @@ func polarity(it *Item, w told) string {
 		return ""
 	}
 	switch {
-	case it.Negated && !denies(w.itself) && !negates(w.row) && hasLongWord(w.itself):
+	case it.Negated && !denies(w.itself) && !negates(besides(w.row+" "+w.around, it.Name)) && hasLongWord(w.itself):
 		return fmt.Sprintf("the entry says that this is not so, the text says “%s” and denies nothing", text)
 	case !it.Negated && (denies(w.itself) || denies(w.row)):
 		return fmt.Sprintf("the entry lists “%s”, the text says “%s”", clip(it.Name, 120), text)
@@ -84,12 +84,29 @@ func polarity(it *Item, w told) string {
 	return ""
 }
 
+// besides is a text without the words "without" and "non-" that belong to the name of a thing: "Migraine
+// without aura" denies no migraine.
+func besides(text, name string) string {
+	in := " " + strings.Join(wordsOf(name), " ") + " "
+	var out []string
+	for _, w := range wordsOf(text) {
+		switch w {
+		case "without", "non", "free", "sans", "ohne", "sin":
+			if strings.Contains(in, " "+w+" ") {
+				continue
+			}
+		}
+		out = append(out, w)
+	}
+	return strings.Join(out, " ")
+}
+
 // negates says whether a text holds any word of denial.
 func negates(row string) bool {
 	for _, w := range wordsOf(row) {
 		switch w {
 		case "no", "not", "none", "non", "never", "denies", "denied", "negative", "without", "absent", "refused", "refuses", "refusal", "declined", "declines", "nka", "nkda", "nkfa", "nil",
-			"unknown", "ruled", "cancelled", "canceled", "omitted", "held", "deferred", "objection", "objected", "objects", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing",
+			"unknown", "ruled", "cancelled", "canceled", "aborted", "omitted", "held", "deferred", "objection", "objected", "objects", "contraindicated", "contraindication", "negated", "false", "free", "unable", "nothing",
 			"aucun", "aucune", "pas", "sans", "néant", "kein", "keine", "keinen", "nicht", "ohne", "nessun", "nessuna", "nessuno", "ninguna", "ninguno", "ningún", "sin", "niega": // French, German, Italian, Spanish
 			return true
 		}

@@ -30,6 +30,7 @@ func (d *Document) refer(it *Item, acts ...node) {
 // struck: it is struck out, and both are empty.
 type told struct {
 	itself, row string
+	around      string // the group of rows around the row, where the sender made one of each thing
 	struck      bool
 	filler      bool // it is struck out and only says that there is no text; filled is what it says
 	filled      string
@@ -54,6 +55,9 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	w := told{struck: struckWithin(n)}
 	if !w.struck {
 		w.itself, w.row = Plain(n, maxWords), d.rowWords(rowOf(n))
+		if group := rowOf(n).Parent(); group.Name() == "tbody" && group.Attr("ID") != "" {
+			w.around = Plain(group, maxCell)
+		}
 	} else if text := strings.ToLower(squeeze(n.Text(maxCell))); strings.Contains(text, "not available") || strings.Contains(text, "not used") {
 		w.filler, w.filled = true, text // QUIRK: VA strikes out the text its entries must point at
 	}
