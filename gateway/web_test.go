@@ -357,7 +357,7 @@ func (w *world) lakeside() (org string, intake addr.Address) {
 // sameWords is a page without what differs between any two answers: tokens, ids of what was asked, references.
 func sameWords(page string) string {
 	page = pageToken.ReplaceAllString(page, "")
-	page = regexp.MustCompile(`<time [^>]*>[^<]*</time>|<td class="end num">[0-9a-f]{12}</td>`).ReplaceAllString(page, "")
+	page = regexp.MustCompile(`<time [^>]*>[^<]*</time>|<td class="end num"[^>]*>[0-9a-f]{12}</td>`).ReplaceAllString(page, "")
 	page = regexp.MustCompile(`(w|m|pool|p|h|pt|d)-[a-z0-9]+`).ReplaceAllString(page, "ID")
 	return regexp.MustCompile(`<code>[a-z0-9]{10}</code>`).ReplaceAllString(page, "")
 }

@@ -39,6 +39,7 @@ type File struct {
 	State State
 	Why   string       // in a sentence; "" for what is free
 	Scan  *scan.Record // nil where it was never to be scanned
+	Asks  bool         // there is a scanner that can be asked again
 }
 
 // Held reports whether the scanner holds it: a person may let it go (see Releases).
@@ -69,7 +70,7 @@ func (h House) Files(it inbox.Item, records []scan.Record) []File {
 		if hasOwn && p.Path == own.Path {
 			continue
 		}
-		f := File{Part: p, Kind: kind(it, p)}
+		f := File{Part: p, Kind: kind(it, p), Asks: h.Scanning}
 		if i := slices.IndexFunc(records, func(r scan.Record) bool { return r.Path == p.Path }); i >= 0 {
 			f.Scan = &records[i]
 		}

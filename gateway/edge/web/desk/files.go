@@ -98,7 +98,7 @@ func fileOf(q *web.Request, v custody.File, docs []inbox.Document) fileLine {
 		f.Path = ""
 	}
 	if v.Held() {
-		f.Again = level >= staff.Draft && v.State != custody.Scanning
+		f.Again = level >= staff.Draft && v.State != custody.Scanning && v.Asks
 		if q.Rights.Can(staff.SeeHeld) || level >= staff.Sign {
 			f.Release = fmt.Sprintf("/item/%s/release/%s", q.Work.ID, pathName(v.Path))
 		} else {
