@@ -55,7 +55,7 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	w := told{struck: struckWithin(n)}
 	if !w.struck {
 		w.itself, w.row = Plain(n, maxWords), d.rowWords(rowOf(n))
-		if group := rowOf(n).Parent(); group.Name() == "tbody" && group.Attr("ID") != "" {
+		if group := rowOf(n).Parent(); group.Name() == "tbody" && group.Attr("ID") != "" && severalGroups(group.Parent()) {
 			w.around = Plain(group, maxCell)
 		}
 	} else if text := strings.ToLower(squeeze(n.Text(maxCell))); strings.Contains(text, "not available") || strings.Contains(text, "not used") {
@@ -69,6 +69,17 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	}
 	d.told[id] = w
 	return w, true
+}
+
+// severalGroups says whether a table has more than one group of rows.
+func severalGroups(table node) bool {
+	n := 0
+	for range table.Elements("tbody") {
+		if n++; n > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // rowWords is the text of a row; that of the last one is kept, for many lines may point into one row.
