@@ -226,7 +226,7 @@ func (c *console) unconfirmed(ctx context.Context, call caller) error {
 	if err := call.ask(ctx, "queue.unconfirmed", struct{}{}, &u); err != nil || u.Sent+u.Processed == 0 {
 		return err
 	}
-	fmt.Fprintf(c.out, "not confirmed yet: %d recipients (%d of them by nobody, %d taken by their gateway), since %s; postern trace --unconfirmed lists them\n",
+	fmt.Fprintf(c.out, "recipients not confirmed yet: %d (%d by nobody, %d taken by their gateway), since %s; postern trace --unconfirmed lists them\n",
 		u.Sent+u.Processed, u.Sent, u.Processed, u.Oldest.Local().Format(time.DateTime))
 	return nil
 }

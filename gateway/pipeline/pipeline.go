@@ -85,6 +85,7 @@ type Pipeline struct {
 	Config
 	lanes lanes
 	away  destinations
+	seeks destinations // the same of the domains whose certificates are looked for
 
 	silent silences
 }

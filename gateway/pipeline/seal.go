@@ -40,6 +40,11 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 	if j.Recipients, err = p.wanted(ctx, &step, j, m); err != nil {
 		return step, err
 	}
+	look, wait := p.look(j, m)
+	if wait != nil {
+		step.Settle = wait
+		return step, nil
+	}
 	bcc := keys(m.Facts.BccRecipients(j.Recipients))
 	for _, r := range j.Recipients {
 		if bcc[r.Key()] { // AS-34, AS-82: its own gateway would refuse it in silence
@@ -50,6 +55,7 @@ func (p *Pipeline) seal(ctx context.Context, j queue.Job, m store.Message) (stor
 		rest = append(rest, r)
 	}
 	sealed, blobs, err := p.sealFor(ctx, m, rest)
+	p.looked(look, sealed.Verdicts)
 	if err != nil {
 		return step, err
 	}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"sync"
+	"time"
 
 	"postern/gateway/agent"
 	"postern/gateway/delivery/queue"
@@ -15,30 +16,59 @@ func seekWords(d addr.Domain) string {
 	return "the name servers of " + d.String() + " do not answer: whether there are certificates is not known"
 }
 
-// silences remembers the domains whose certificates could not be looked for lately. It is this process's memory only:
-// what waited longer says so itself. How often a silent domain is asked is the finder's affair, for all jobs together.
+// silences remembers the domains whose certificates could not be looked for lately, and those that answered after that.
+// It is this process's memory only: what waited longer says so itself.
 type silences struct {
 	mu sync.Mutex
-	of map[addr.Domain]bool
+	of map[addr.Domain]quiet
 }
 
-// maxSilences bounds the domains remembered; of those beyond it each job goes when its own wait ends.
-const maxSilences = 4096
+// quiet is one domain's silence, or the end of it.
+type quiet struct {
+	silent bool
+	freed  time.Time // when those who waited were last let go
+}
 
-// note takes what was found out about a domain and reports whether it was silent before and answers now.
-func (s *silences) note(d addr.Domain, silent bool) (back bool) {
+const (
+	maxSilences = 4096        // bounds the domains remembered; of those beyond it each job goes when its own wait ends
+	freeEvery   = time.Minute // those let go by an answer say themselves that they waited: they let nobody go again so soon
+)
+
+// note takes what was found out about a domain, by a job that waited for it or by another, and reports whether those
+// who wait are to be let go.
+func (s *silences) note(d addr.Domain, silent, waited bool, now time.Time) (free bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	was, known := s.of[d]
+	since := now.Sub(was.freed)
 	switch {
-	case !silent:
-		back = s.of[d]
-		delete(s.of, d)
-	case s.of == nil:
-		s.of = map[addr.Domain]bool{d: true}
-	case len(s.of) < maxSilences:
-		s.of[d] = true
+	case silent:
+		was.silent = true
+	case was.silent, waited && (since >= freeEvery || since < 0):
+		free, was = true, quiet{freed: now}
+	case !known:
+		return false
 	}
-	return back
+	if s.of == nil {
+		s.of = map[addr.Domain]quiet{}
+	}
+	if !known && len(s.of) >= maxSilences {
+		s.forget()
+	}
+	if known || len(s.of) < maxSilences {
+		s.of[d] = was
+	}
+	return free
+}
+
+// forget drops a domain that is not silent, if there is one.
+func (s *silences) forget() {
+	for d, was := range s.of {
+		if !was.silent {
+			delete(s.of, d)
+			return
+		}
+	}
 }
 
 // sought takes the verdicts of one job: the domain that keeps it waiting, if one does, and whoever waits for a domain
@@ -53,7 +83,7 @@ func (p *Pipeline) sought(ctx context.Context, j queue.Job, verdicts []agent.Ver
 		if now && (waits.IsZero() || d.String() < waits.String()) {
 			waits = d
 		}
-		if words := seekWords(d); p.silent.note(d, now) || !now && j.LastError == words {
+		if words := seekWords(d); p.silent.note(d, now, j.LastError == words, p.Now()) {
 			p.answered(ctx, d, words)
 		}
 	}
