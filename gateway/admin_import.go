@@ -263,6 +263,9 @@ func (a Admin) replace(ctx context.Context, p *store.Placement, in ImportArg) er
 	if err := validNow(p.Credential, a.s.now()); err != nil {
 		return fmt.Errorf("%w, so the old one, %s, stays: import without --force, and it signs from its first day", err, old.ID[:16])
 	}
+	if err := a.allowed(ctx, old, p.Credential); err != nil {
+		return fmt.Errorf("%w, so the old one, %s, stays: change the policy first (postern trust policy list)", err, old.ID[:16])
+	}
 	p.SignsFrom, p.OldUntil = a.s.now().UTC(), a.s.now().Add(graceOf(in.GraceDays)).UTC()
 	return nil
 }

@@ -213,16 +213,39 @@ func algorithmOf(c *x509.Certificate) issue.Algorithm {
 	return issue.RSA2048
 }
 
-// finishRoll takes the old certificate out of service. Not even force does so for one that is not valid now.
+// finishRoll takes the old certificate out of service. Not even force does so for one that is not valid now, or that
+// the domain's own policies keep from what the old one does.
 func (a Admin) finishRoll(ctx context.Context, old, next store.Credential, grace time.Duration) (Roll, error) {
 	if err := validNow(next, a.s.now()); err != nil {
 		return Roll{}, fmt.Errorf("%w, so the old one, %s, stays: postern cert retire %s, and roll to one that is valid", err, old.ID[:16], next.ID[:16])
+	}
+	if err := a.allowed(ctx, old, next); err != nil {
+		return Roll{}, fmt.Errorf("%w, so the old one, %s, stays: change the policy (postern trust policy list), or roll to a certificate that meets it", err, old.ID[:16])
 	}
 	until := a.s.now().Add(grace)
 	defer a.s.published()
 	return Roll{Old: old.ID, New: next.ID, Stage: StageSigning, SignsFrom: a.s.now().UTC(), DecryptsUntil: until.UTC()},
 		a.s.Store.FinishRoll(ctx, old.ID, next.ID, until, a.entry("cert.rolled", old.ID, map[string]any{"new": next.ID, "decrypts_until": until,
 			"before": "old signs, both published", "after": "new signs and is published"}))
+}
+
+// allowed says whether the domain's own policies let a certificate do what the one before it does.
+func (a Admin) allowed(ctx context.Context, old, next store.Credential) error {
+	had, err := credentials{a.s.Store}.judge(ctx, old)
+	if err != nil {
+		return err
+	}
+	has, err := credentials{a.s.Store}.judge(ctx, next)
+	if err != nil {
+		return err
+	}
+	switch {
+	case old.CanSign && had.Unsigning == nil && has.Unsigning != nil:
+		return fmt.Errorf("gateway: it would not sign: %w", *has.Unsigning)
+	case old.CanDecrypt && had.Unpublished == nil && has.Unpublished != nil:
+		return fmt.Errorf("gateway: it would not be published: %w", *has.Unpublished)
+	}
+	return nil
 }
 
 // tendRolls finishes the roll-overs whose wait is over.

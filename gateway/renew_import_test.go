@@ -10,6 +10,7 @@ import (
 	"postern/certs/issue"
 	"postern/certs/keyfile"
 	"postern/gateway"
+	"postern/trust"
 )
 
 // renewal is a certificate for the clinic that a real authority made, as PKCS#12.
@@ -259,6 +260,51 @@ func TestWhatTookItsPlaceIsNotTakenBack(t *testing.T) {
 			w.ok(err)
 			if p := w.publishes(w.clinic); !slices.Equal(p, []string{old}) || w.clinicSigner() != old {
 				t.Errorf("the later change taken back: published %v, %s signs, want %s", p, w.clinicSigner(), old)
+			}
+		})
+	}
+}
+
+// A renewal that the domain's own policies refuse takes no place: what it would not do the old one goes on doing, until
+// the policy is taken away.
+func TestARenewalThatOurPolicyRefuses(t *testing.T) {
+	for _, c := range []struct {
+		in   gateway.PolicyArg
+		says string
+	}{
+		{gateway.PolicyArg{Direction: trust.Outgoing, Use: "sign", Text: "long: cert.validity_days > 200"}, "would not sign"},
+		{gateway.PolicyArg{Direction: trust.Incoming, Use: "decrypt", Text: "long: cert.validity_days > 200"}, "would not be published"},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			w := newWorld(t, "")
+			old := w.clinicSigner()
+			id, file := w.renewal(w.Clock.Now(), 3000*time.Hour)
+			_, err := w.importOne(file, gateway.ImportArg{Replaces: old})
+			w.ok(err)
+			_, err = w.policyOf(c.in)
+			w.ok(err)
+			w.ok(w.Advance(w.ctx, 2*time.Hour))
+			if err := w.clinic.Tend(w.ctx); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "policy house") {
+				t.Errorf("looking after it: %v", err)
+			}
+			if _, err := w.clinic.Admin().CertRoll(w.ctx, gateway.RollArg{ID: old, Force: true}); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("by force: %v", err)
+			}
+			_, more := w.renewal(w.Clock.Now(), 3000*time.Hour)
+			w.ok(w.clinic.Admin().CertRetire(w.ctx, id))
+			retired := w.lastChange()
+			if _, err := w.importOne(more, gateway.ImportArg{Replaces: old, Force: true}); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("imported by force: %v", err)
+			}
+			_, err = w.clinic.Admin().TrustUndo(w.ctx, retired)
+			w.ok(err)
+			if p := w.publishes(w.clinic); !slices.Contains(p, old) || c.in.Use == "sign" && w.clinicSigner() != old {
+				t.Errorf("published %v, the old one is not", p)
+			}
+			w.undoLast("policy.set")
+			w.ok(w.clinic.Tend(w.ctx))
+			if p := w.publishes(w.clinic); !slices.Equal(p, []string{id}) || w.clinicSigner() != id {
+				t.Errorf("without the policy: published %v, %s signs", p, w.clinicSigner())
 			}
 		})
 	}

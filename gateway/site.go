@@ -344,25 +344,31 @@ func (c credentials) StoredCredentials(ctx context.Context, d addr.Domain) ([]ke
 	}
 	out := make([]keyring.Stored, 0, len(rows))
 	for _, r := range rows {
-		cert, err := x509.ParseCertificate(r.Certificate)
+		judged, err := c.judge(ctx, r)
 		if err != nil {
-			return nil, fmt.Errorf("gateway: stored certificate %s: %w", r.ID, err)
-		}
-		s := keyring.Stored{Credential: certs.Credential{ID: r.ID, Cert: cert}, SealedKey: r.SealedKey, Org: r.Org,
-			CanSign: r.CanSign, CanDecrypt: r.CanDecrypt, Retired: !r.Retired.IsZero(), SignsFrom: r.SignsFrom, DecryptsUntil: r.DecryptsUntil}
-		for _, der := range r.Chain {
-			c, err := x509.ParseCertificate(der)
-			if err != nil {
-				return nil, fmt.Errorf("gateway: chain of stored certificate %s: %w", r.ID, err)
-			}
-			s.Credential.Chain = append(s.Credential.Chain, c)
-		}
-		if err := c.ownPolicies(ctx, r.Domain, &s); err != nil {
 			return nil, err
 		}
-		out = append(out, s)
+		out = append(out, judged)
 	}
 	return out, nil
+}
+
+// judge is a certificate of ours, whether or not it is stored yet, with what the domain's own policies say of it.
+func (c credentials) judge(ctx context.Context, r store.Credential) (keyring.Stored, error) {
+	cert, err := x509.ParseCertificate(r.Certificate)
+	if err != nil {
+		return keyring.Stored{}, fmt.Errorf("gateway: stored certificate %s: %w", r.ID, err)
+	}
+	s := keyring.Stored{Credential: certs.Credential{ID: r.ID, Cert: cert}, SealedKey: r.SealedKey, Org: r.Org,
+		CanSign: r.CanSign, CanDecrypt: r.CanDecrypt, Retired: !r.Retired.IsZero(), SignsFrom: r.SignsFrom, DecryptsUntil: r.DecryptsUntil}
+	for _, der := range r.Chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return s, fmt.Errorf("gateway: chain of stored certificate %s: %w", r.ID, err)
+		}
+		s.Credential.Chain = append(s.Credential.Chain, c)
+	}
+	return s, c.ownPolicies(ctx, r.Domain, &s)
 }
 
 // ownPolicies asks the domain's policies about its own certificates: which may sign, and which may open mail and
