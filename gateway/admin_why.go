@@ -68,6 +68,9 @@ func (a Admin) WhyAddress(ctx context.Context, in WhyArg) (Why, error) {
 		return Why{}, err
 	}
 	w := Why{From: from, Sending: v, Advice: agent.AdviceOn(v.Reason), NextHop: hopWords(router{a.s.Config}.NextHop(in.Address.Domain()), in.Address.Domain()), Ways: []Way{}}
+	if v.Reason == agent.ReasonOwnRefused { // its own remedy names the policy, the rule and the command
+		w.Advice.Remedy = v.Remedy
+	}
 	for _, form := range forms(in.Address) {
 		ways, err := a.ways(ctx, from, form)
 		if err != nil {

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,8 +39,20 @@ func main() {
 	os.Exit(code)
 }
 
-// run finds the command with the longest matching name and turns its error into an exit code.
+// run runs a command line; no success is told whose answer was lost.
 func run(ctx context.Context, c *console, args []string) int {
+	lost := &written{to: c.out}
+	c.out = lost
+	code := dispatch(ctx, c, args)
+	if lost.err == nil {
+		return code
+	}
+	fmt.Fprintf(c.err, "postern: what it had to say could not be written: %v\n", lost.err)
+	return max(code, exitRefused)
+}
+
+// dispatch finds the command with the longest matching name and turns its error into an exit code.
+func dispatch(ctx context.Context, c *console, args []string) int {
 	if len(args) == 0 {
 		overview(c.err)
 		return exitUsage
@@ -71,13 +82,7 @@ func run(ctx context.Context, c *console, args []string) int {
 			return exitDone
 		}
 	}
-	lost := &written{to: c.out}
-	c.out = lost
-	err := cmd.run(ctx, c, rest)
-	if lost.err != nil && (err == nil || errors.Is(err, errShown)) {
-		err = fmt.Errorf("what it had to say could not be written: %w", lost.err)
-	}
-	return c.exitCode(cmd, err)
+	return c.exitCode(cmd, cmd.run(ctx, c, rest))
 }
 
 // written notes the first failure of a stream, so that no command says that it succeeded when its answer was lost.

@@ -36,7 +36,11 @@ func (c *console) loadConfig(named string) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(path)
+	cfg, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: -c FILE or $POSTERN_CONFIG names the configuration of a site; postern init makes one", err)
+	}
+	return cfg, err
 }
 
 // withSite runs f against the site of a configuration. A running gateway is asked through its control

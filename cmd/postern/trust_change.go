@@ -264,6 +264,21 @@ func runUndo(ctx context.Context, c *console, args []string) error {
 			}{1, ch})
 		}
 		c.printTrustChange(ch)
-		return nil
+		return c.warnOfUndone(ctx, call, ch)
 	})
+}
+
+// warnOfUndone says when an undoing left a name without a certificate.
+func (c *console) warnOfUndone(ctx context.Context, call caller, ch store.TrustChange) error {
+	for _, r := range ch.After {
+		if r.Table != "credential" || r.Values["retired"] == "" {
+			continue
+		}
+		var all []gateway.CertInfo
+		if err := call.ask(ctx, "cert.list", struct{}{}, &all); err != nil {
+			return err
+		}
+		c.warnOfGap(all, fmt.Sprint(r.Values["id"]), time.Now())
+	}
+	return nil
 }
