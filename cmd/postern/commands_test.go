@@ -131,7 +131,7 @@ func TestSiteByCommands(t *testing.T) {
 	write(t, "junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 	const c = " -c site/postern.toml"
 	invokeAll(t, []commandLine{
-		{"init site --domain direct.clinic.example --listen 127.0.0.1 --base-port 29000", exitDone, "KEY 1", ""},
+		{"init site --domain direct.clinic.example --listen 127.0.0.1 --base-port 12200", exitDone, "KEY 1", ""},
 		{"init site --domain direct.clinic.example", exitRefused, "", "holds a site already"},
 		{"address import bad.csv" + c, exitRefused, "", "line 4"},
 		{"address import columns.csv" + c, exitRefused, "", `unknown column "mailbox"`},
