@@ -117,6 +117,9 @@ func TestTwoRecordsMadeOneComeApart(t *testing.T) {
 		t.Errorf("the message is %s's, want %s's again", now, pyke)
 	}
 	w.picture("parted-phone")
+	w.visit("/item/" + string(c.Week.Items["pyke"]) + "/patient") // as the week had it: other stories begin there
+	w.press("Undo this")
+	w.says("Undone.")
 }
 
 // twins are controls of one page that a screen reader calls the same and that do different things.
