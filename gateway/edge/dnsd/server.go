@@ -81,12 +81,12 @@ type Stats struct {
 
 // Server answers. Make one with New, give it a snapshot with Publish, sockets with Listen.
 type Server struct {
-	cfg     Config
-	index   atomic.Pointer[index]
-	limit   *limiter
-	counts  counts
-	crowd   *crowd.Crowd
-	tell    []*teller
+	cfg    Config
+	index  atomic.Pointer[index]
+	limit  *limiter
+	counts counts
+	crowd  *crowd.Crowd
+	tell   []*teller
 }
 
 type counts struct {
