@@ -26,6 +26,7 @@ func TestTwoPeopleAnswerAtOnce(t *testing.T) {
 	sam.visit("/write")
 	sam.says("Re: Referral: blood pressure")
 	sam.click(`//a[contains(., "Re: Referral: blood pressure")]`)
+	sam.fill("#subject", "Her last ECG") // what was sent is told apart by its subject
 	sam.press("Send all the same")
 	sam.says("Accepted.")
 }
