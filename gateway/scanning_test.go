@@ -126,9 +126,10 @@ func TestTheScannerHoldsWhatCameIn(t *testing.T) {
 		t.Errorf("a coordinator let it go: %.200s", page)
 	}
 	mo.has(mo.get("/", 200), "Files held by the scanner", item+"#h-files")
-	dana.post(item, item+"/release/3", http.StatusNotFound, "reason", "I expect it")
-	mo.has(mo.post(item, item+"/release/3", http.StatusUnprocessableEntity, "reason", " "), "why the file may be opened")
-	mo.post(item, item+"/release/3", http.StatusSeeOther, "reason", "A test file of our own.")
+	dana.post(item, item+"/release/3", http.StatusNotFound, "reason", "I expect it", "seen", "found")
+	mo.has(mo.post(item, item+"/release/3", http.StatusUnprocessableEntity, "reason", "It was not scanned.", "seen", "not scanned"), "has said something else of this file meanwhile")
+	mo.has(mo.post(item, item+"/release/3", http.StatusUnprocessableEntity, "reason", " ", "seen", "found"), "why the file may be opened")
+	mo.post(item, item+"/release/3", http.StatusSeeOther, "reason", "A test file of our own.", "seen", "found")
 	dana.has(dana.get(item+"/file/3", 200), "INFECTED text")
 	dana.has(dana.get(item, 200), "let go by mo: A test file of our own.")
 	rows, err := w.clinic.Store.AuditOf(w.ctx, e.Org, []string{string(e.ID)}, 50)

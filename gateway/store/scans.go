@@ -69,12 +69,13 @@ func (s *Store) Scans(ctx context.Context, box string, number int64) ([]scan.Rec
 		})
 }
 
-// ReleaseFile lets a file go that the scanner holds, for a reason. It fails with ErrNotFound where none is held.
-func (s *Store) ReleaseFile(ctx context.Context, e work.Entry, path, by, reason string, entry AuditEntry) error {
+// ReleaseFile lets a file go that the scanner holds: r names it, how it stood for who decided, by whom and for what reason.
+// It fails with ErrNotFound where it does not stand so any more, as when something was found in it meanwhile.
+func (s *Store) ReleaseFile(ctx context.Context, e work.Entry, r scan.Record, entry AuditEntry) error {
 	return s.doDesk(ctx, func(w *writer) error {
-		if w.exec("UPDATE part_scan SET state=?, due='', at=?, released_by=?, reason=? WHERE inbox=? AND number=? AND path=? AND org=? AND state IN (?,?,?)", scan.Released,
-			stamp(s.now()), by, reason, e.Inbox, e.Number, path, e.Org, scan.Waiting, scan.Unknown, scan.Found) == 0 && w.err == nil {
-			return fmt.Errorf("store: part %s: %w", path, ErrNotFound)
+		if w.exec("UPDATE part_scan SET state=?, due='', at=?, released_by=?, reason=? WHERE inbox=? AND number=? AND path=? AND org=? AND state=? AND state IN (?,?,?)", scan.Released,
+			stamp(s.now()), r.By, r.Reason, e.Inbox, e.Number, r.Path, e.Org, r.Stands, scan.Waiting, scan.Unknown, scan.Found) == 0 && w.err == nil {
+			return fmt.Errorf("store: part %s: %w", r.Path, ErrNotFound)
 		}
 		w.audit(entry)
 		return w.err

@@ -62,13 +62,19 @@ func TestScans(t *testing.T) {
 	}
 	foreign := e
 	foreign.Org = "other"
-	if err := c.ReleaseFile(t.Context(), foreign, "3", "eve", "x", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+	decided := func(path string, stood scan.Verdict) scan.Record {
+		return scan.Record{Path: path, Stands: stood, By: "mo", Reason: "expected"}
+	}
+	if err := c.ReleaseFile(t.Context(), foreign, decided("3", scan.Unknown), store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another organisation lets it go: %v", err)
 	}
-	if err := c.ReleaseFile(t.Context(), e, "2", "mo", "x", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+	if err := c.ReleaseFile(t.Context(), e, decided("2", scan.Clean), store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a file that is not held is let go: %v", err)
 	}
-	ok(t, c.ReleaseFile(t.Context(), e, "3", "mo", "expected", store.AuditEntry{}))
+	if err := c.ReleaseFile(t.Context(), e, decided("3", scan.Waiting), store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a file is let go by who decided before the scanner gave no answer: %v", err)
+	}
+	ok(t, c.ReleaseFile(t.Context(), e, decided("3", scan.Unknown), store.AuditEntry{}))
 	ok(t, c.Scanned(t.Context(), f, scan.Answer{Verdict: scan.Unknown}))
 	if stands()[1] != scan.Released || due() != 0 {
 		t.Errorf("an answer that came late changed what a person decided: %v", stands())

@@ -2,7 +2,8 @@
 // hold back, what the scanner holds, and what is a program. The pages, the print view, exports and what is passed on
 // all ask it, so that what may not be opened leaves by no other door either.
 //
-// The message's own words are never held: they are shown as text. Where a scanner is set for what comes in, a file is
+// The message's own words are never held: they are shown as text. What is called the message's text and was found to be
+// something else is a file like others. Where a scanner is set for what comes in, a file is
 // held until it was plainly cleared; no answer is not clean. A file that was filed before there was such a scanner was
 // never shown to it and stands as the rules say.
 //
@@ -40,6 +41,8 @@ type File struct {
 	Why   string       // in a sentence; "" for what is free
 	Scan  *scan.Record // nil where it was never to be scanned
 	Asks  bool         // there is a scanner that can be asked again
+
+	Untold bool // the item's list of documents was full before this one, so that what it is is not known
 }
 
 // Held reports whether the scanner holds it: a person may let it go (see Releases).
@@ -67,10 +70,11 @@ func (h House) Files(it inbox.Item, records []scan.Record) []File {
 	own, hasOwn := it.Body()
 	var out []File
 	for _, p := range it.Parts {
-		if hasOwn && p.Path == own.Path {
+		if hasOwn && p.Path == own.Path && !untold(it, p) {
 			continue
 		}
 		f := File{Part: p, Kind: kind(it, p), Asks: h.Scanning}
+		f.Untold = untold(it, p)
 		if i := slices.IndexFunc(records, func(r scan.Record) bool { return r.Path == p.Path }); i >= 0 {
 			f.Scan = &records[i]
 		}
@@ -108,10 +112,25 @@ func (h House) state(f File) (State, string) {
 			return Unscanned, "Held because it could not be scanned: " + or(r.Words, "there was no answer") + "."
 		}
 	}
+	if f.Untold {
+		return Ruled, "Held back: the message has more documents than are told apart, and nobody looked what this one is."
+	}
 	if v := h.Policy.Arrived(f.Kind, f.MediaType, f.Encoding, f.Length); v.Action == letter.Hold {
 		return Ruled, "Held back: " + v.Reason
 	}
 	return Free, ""
+}
+
+// Whole reports whether a person with that level on the message may have it as it came: nothing of it is held, or only by
+// a rule. What of a message is not listed was neither looked at nor scanned: it is for who may send for the team, and
+// where there is a scanner for who could let it go.
+func (h House) Whole(it inbox.Item, files []File, l staff.Level) bool {
+	if it.Flags.PartsLeftOut || it.Flags.Unreadable != "" {
+		if l < staff.Send || h.Scanning && l < staff.Sign {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(files, func(f File) bool { return !f.Opens(l, true) })
 }
 
 // ToScan are the paths of an item's files: all its parts but its own words.
@@ -131,6 +150,11 @@ func kind(it inbox.Item, p inbox.Part) document.Kind {
 		}
 	}
 	return ""
+}
+
+// untold reports that a part was not told apart: the list of documents was full before it.
+func untold(it inbox.Item, p inbox.Part) bool {
+	return it.Flags.PartsLeftOut && len(it.Documents) >= inbox.MaxDocuments && kind(it, p) == ""
 }
 
 func or(a, b string) string {

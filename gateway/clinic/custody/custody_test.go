@@ -90,3 +90,62 @@ func TestOwnWordsAreNeverHeld(t *testing.T) {
 		t.Error("a part that is not there")
 	}
 }
+
+// TestWhatIsCalledTextIsAFile: a program or a package without a name, called plain text, is not the message's words.
+func TestWhatIsCalledTextIsAFile(t *testing.T) {
+	for kind, state := range map[document.Kind]State{document.Program: Program, document.Zip: Scanning, document.PDF: Scanning, document.Text: Free, document.Mail: Free} {
+		it := item()
+		it.Documents = []inbox.Document{{Path: "1", Kind: string(kind)}}
+		f, ok := (House{Scanning: true}).File(it, []scan.Record{{Path: "1", Stands: scan.Waiting}}, "1")
+		if !ok || f.State != state {
+			t.Errorf("a %s: %s, want %s", kind, f.State, state)
+		}
+		if slices.Contains(ToScan(it), "1") == (state == Free) {
+			t.Errorf("a %s: to be scanned are %v", kind, ToScan(it))
+		}
+	}
+}
+
+// TestWhatWasNotToldApart: where the list of documents is full, a part that is not on it may be anything.
+func TestWhatWasNotToldApart(t *testing.T) {
+	it := item()
+	for len(it.Documents) < inbox.MaxDocuments {
+		it.Documents = append(it.Documents, inbox.Document{Path: "3", Kind: string(document.PDF)})
+	}
+	if f, _ := (House{}).File(it, nil, "4"); f.State != Free {
+		t.Errorf("with a full list and nothing left out: %+v", f)
+	}
+	it.Flags.PartsLeftOut = true
+	for _, path := range []string{"1", "4"} {
+		if f, _ := (House{}).File(it, nil, path); f.State != Ruled || f.Opens(staff.Draft, true) || !f.Opens(staff.Send, true) {
+			t.Errorf("part %s: %+v", path, f)
+		}
+	}
+	if f, _ := (House{}).File(it, nil, "3"); f.State != Free {
+		t.Errorf("what is on the list: %+v", f)
+	}
+}
+
+// TestWhoMayHaveAMessageAsItCame: what is not listed of it is held by nobody else.
+func TestWhoMayHaveAMessageAsItCame(t *testing.T) {
+	it, left, unread := item(), item(), inbox.Item{Flags: inbox.Flags{Unreadable: "not MIME"}}
+	left.Flags.PartsLeftOut = true
+	for situation, c := range map[string]struct {
+		house   House
+		it      inbox.Item
+		records []scan.Record
+		least   staff.Level // None: nobody
+	}{
+		"nothing held":                          {House{}, it, nil, staff.Read},
+		"held by the scanner":                   {House{Scanning: true}, it, []scan.Record{{Path: "3", Stands: scan.Unknown}}, staff.None},
+		"parts that are not listed":             {House{}, left, nil, staff.Send},
+		"parts that are not listed nor scanned": {House{Scanning: true}, left, nil, staff.Sign},
+		"no parts told apart":                   {House{Scanning: true}, unread, nil, staff.Sign},
+	} {
+		for _, l := range []staff.Level{staff.Read, staff.Draft, staff.Send, staff.Sign} {
+			if may := c.house.Whole(c.it, c.house.Files(c.it, c.records), l); may != (c.least != staff.None && l >= c.least) {
+				t.Errorf("%s: who may %s: %v", situation, l, may)
+			}
+		}
+	}
+}

@@ -99,16 +99,27 @@ type Item struct {
 func (it Item) Recipients() []addr.Address { return append([]addr.Address{it.Recipient}, it.Also...) }
 
 // Body is the part that is what the sender wrote: the first plain text that is no file, else the first page of HTML that
-// is none. ok is false where the message is only files.
+// is none. What is called text and was found to be something else, a program or a package, is a file. ok is false where
+// the message is only files.
 func (it Item) Body() (p Part, ok bool) {
 	for _, kind := range []string{"text/plain", "text/html"} {
 		for _, p := range it.Parts {
-			if p.MediaType == kind && p.Filename == "" {
+			if p.MediaType == kind && p.Filename == "" && it.Wordy(p.Path) {
 				return p, true
 			}
 		}
 	}
 	return Part{}, false
+}
+
+// Wordy reports whether no document but words was found in a part when it was filed.
+func (it Item) Wordy(path string) bool {
+	for _, d := range it.Documents {
+		if d.Path == path && d.Kind != "text" && d.Kind != "html" && d.Kind != "mail" {
+			return false
+		}
+	}
+	return true
 }
 
 // PatientName is the name of the document's patient as it is read aloud; "" where none is stated.

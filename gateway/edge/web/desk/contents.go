@@ -63,7 +63,7 @@ func (d *desk) contents(q *web.Request, p *itemPage) error {
 	if err != nil {
 		return err
 	}
-	if body, ok := p.Item.Body(); ok && main == "none" { // the sender's own words are a page
+	if body, ok := p.Item.Body(); ok && main == "none" && !slices.ContainsFunc(kept, func(f custody.File) bool { return f.Path == body.Path }) { // the sender's own words are a page
 		kept = append([]custody.File{{Part: body, Kind: document.HTML, State: custody.Free}}, kept...)
 	}
 	spent := int64(0)
@@ -108,7 +108,7 @@ func typedName(field, address string) string {
 func (d *desk) ownText(root *part.Part, src io.ReaderAt, p *itemPage) string {
 	found := "none"
 	_ = root.Walk(func(n *part.Part) error { // only the function's own errors come back
-		if found != "none" || len(n.Children) > 0 || n.MediaType != "text/plain" || n.Disposition == "attachment" || n.Filename != "" {
+		if found != "none" || len(n.Children) > 0 || n.MediaType != "text/plain" || n.Disposition == "attachment" || n.Filename != "" || !p.Item.Wordy(n.Path) {
 			return nil
 		}
 		raw, _ := io.ReadAll(io.LimitReader(n.Open(src), maxText+1)) // what of it cannot be decoded is left out

@@ -10,6 +10,7 @@ import (
 	"postern/gateway/clinic/custody"
 	"postern/gateway/clinic/document"
 	"postern/gateway/clinic/inbox"
+	"postern/gateway/clinic/scan"
 	"postern/gateway/clinic/staff"
 	"postern/gateway/clinic/work"
 	"postern/gateway/edge/web"
@@ -23,6 +24,7 @@ type fileLine struct {
 	Path             string // "" is not offered
 	Why              string
 	Release          string // path to let it go, for who may
+	State            custody.State
 	Again            bool   // whoever asks may have it scanned again
 	By, Reason       string // who let it go, and why
 }
@@ -72,7 +74,7 @@ func opens(q *web.Request, f custody.File) error {
 
 // fileOf is a part as a file with a safe name and what it really is.
 func fileOf(q *web.Request, v custody.File, docs []inbox.Document) fileLine {
-	f := fileLine{Part: v.Path, Name: web.SafeName(v.Filename), What: "Text", Size: sizeWords(v.Part), Path: fmt.Sprintf("/item/%s/file/%s", q.Work.ID, pathName(v.Path))}
+	f := fileLine{Part: v.Path, Name: web.SafeName(v.Filename), What: "Text", Size: sizeWords(v.Part), State: v.State, Path: fmt.Sprintf("/item/%s/file/%s", q.Work.ID, pathName(v.Path))}
 	if v.Filename == "" {
 		f.Name = "part " + cmp.Or(v.Path, "1")
 	}
@@ -160,12 +162,14 @@ func (d *desk) release(q *web.Request) error {
 	switch {
 	case !f.Held():
 		return d.againOn(q, &web.Refusal{Text: "The scanner does not hold this file any more."})
+	case q.PostForm.Get("seen") != string(f.State): // what was decided about is not what it is now
+		return d.againOn(q, &web.Refusal{Text: "The scanner has said something else of this file meanwhile. Look at it again."})
 	case reason == "" || len([]rune(reason)) > maxReason:
 		return d.againOn(q, &web.Refusal{Text: fmt.Sprintf("Say in at most %d characters why the file may be opened: the record keeps it.", maxReason)})
 	}
-	err = d.Store.ReleaseFile(q.Context(), q.Work, f.Path, q.Person.Login, reason, entry(q, "file.release", string(q.Work.ID), map[string]any{"part": f.Path, "was": f.State, "words": f.Scan.Words, "reason": reason}))
+	err = d.Store.ReleaseFile(q.Context(), q.Work, scan.Record{Path: f.Path, Stands: f.Scan.Stands, By: q.Person.Login, Reason: reason}, entry(q, "file.release", string(q.Work.ID), map[string]any{"part": f.Path, "was": f.State, "words": f.Scan.Words, "reason": reason}))
 	if errors.Is(err, store.ErrNotFound) {
-		return d.againOn(q, &web.Refusal{Text: "The scanner does not hold this file any more."})
+		return d.againOn(q, &web.Refusal{Text: "The scanner has said something else of this file meanwhile. Look at it again."})
 	}
 	if err != nil {
 		return err

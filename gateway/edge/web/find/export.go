@@ -62,13 +62,6 @@ type bundle struct {
 	rights staff.Rights
 }
 
-// whole tells whether the copy may hold a message as it came: nothing of it is held back, or only by a rule, and the copy
-// is made by who may open such files.
-func (b *bundle) whole(e work.Entry, files []custody.File) bool {
-	level := b.rights.On(e.Pool, e.Scope())
-	return !slices.ContainsFunc(files, func(f custody.File) bool { return !f.Opens(level, true) })
-}
-
 // heldName is the file of a copy that says what is not in it.
 const heldName = "held-back.txt"
 
@@ -81,8 +74,10 @@ func heldWords(files []custody.File, whole bool) string {
 		}
 	}
 	switch {
-	case b.Len() == 0:
+	case b.Len() == 0 && whole:
 		return ""
+	case b.Len() == 0:
+		return "Held back: the message as it came. Not all of its parts could be listed, so nobody looked at the others. It is in a copy made by somebody who may send for the team or, where a scanner is set, sign for it.\r\n"
 	case whole:
 		b.WriteString("\r\nmessage.eml holds the message as it came, these files included. Do not open it by chance.\r\n")
 	default:
@@ -147,12 +142,12 @@ func (f *find) add(ctx context.Context, b *bundle, dir string, e work.Entry) err
 		return err
 	}
 	defer m.Close()
-	files, err := f.files(ctx, it)
+	h, files, err := f.kept(ctx, it)
 	if err != nil {
 		return err
 	}
 	names := map[string]bool{"message.eml": true, "receipt.json": true, heldName: true}
-	whole := b.whole(e, files)
+	whole := h.Whole(it, files, b.rights.On(e.Pool, e.Scope()))
 	if held := heldWords(files, whole); held != "" {
 		if err := b.add(dir+"/"+heldName, strings.NewReader(held)); err != nil {
 			return err

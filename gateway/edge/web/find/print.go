@@ -119,7 +119,7 @@ func (f *find) sheet(q *web.Request, e work.Entry) (s sheet, style template.CSS,
 	if s.Text, s.More, err = m.Text(); err != nil {
 		return s, "", err
 	}
-	files, err := f.files(q.Context(), it)
+	_, files, err := f.kept(q.Context(), it)
 	if err != nil {
 		return s, "", err
 	}
@@ -141,14 +141,14 @@ func (f *find) sheet(q *web.Request, e work.Entry) (s sheet, style template.CSS,
 	return s, style, nil
 }
 
-// files are the files of an item, each with how it is kept: what may not be opened leaves by no copy either.
-func (f *find) files(ctx context.Context, it inbox.Item) ([]custody.File, error) {
+// kept are the files of an item, each with how it is kept: what may not be opened leaves by no copy either.
+func (f *find) kept(ctx context.Context, it inbox.Item) (custody.House, []custody.File, error) {
 	h, err := f.House(ctx, it.Org)
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
 	records, err := f.Store.Scans(ctx, it.Inbox, it.Number)
-	return h.Files(it, records), err
+	return h, h.Files(it, records), err
 }
 
 // document is a part as it is printed, nil where it has nothing to be read: a picture, a PDF.
