@@ -114,6 +114,21 @@ func negates(row string) bool {
 	return false
 }
 
+// opensWithDenial says whether a text denies before it names anything: "Patient has no allergies to report". One
+// that names a thing first may say of it that it is so: "Penicillin (reaction not known)".
+func opensWithDenial(s string) bool {
+	for _, w := range wordsOf(besides(s, s)) {
+		switch {
+		case negates(w):
+			return true
+		case w == "pt" || w == "she" || w == "he" || w == "they" || w == "have" || w == "currently" || w == "reports":
+		case w == "to" || w == "of" || w == "for" || !onlyDenial(w):
+			return false
+		}
+	}
+	return false
+}
+
 // deniedIn says whether a text denies the thing of that name: "no asthma", "asthma ruled out".
 func deniedIn(row, name string) bool {
 	of := map[string]bool{}

@@ -65,6 +65,8 @@ func TestContradictionsOfEntryAndText(t *testing.T) {
 		"the same in pounds":                {vital(`<value xsi:type="PQ" value="110.000" unit="kg"/>`, "242.51 lbs"), ""},
 		"the same in Fahrenheit":            {vital(`<value xsi:type="PQ" value="39.44" unit="Cel"/>`, "103.00 F"), ""},
 		"the same in grams":                 {vital(`<value xsi:type="PQ" value="3.2" unit="kg"/>`, "3200 g"), ""},
+		"a length of less than half":        {vital(`<value xsi:type="PQ" value="1" unit="cm"/>`, "4 mm"), "the entry says 1 cm"},
+		"another height in whole feet":      {vital(`<value xsi:type="PQ" value="165" unit="cm"/>`, "6 ft"), "the entry says 165 cm"},
 		"another weight in pounds":          {vital(`<value xsi:type="PQ" value="110" unit="kg"/>`, "224 lbs"), "the entry says 110 kg"},
 		"another fever in Fahrenheit":       {vital(`<value xsi:type="PQ" value="39.4" unit="Cel"/>`, "101.0 F"), "the entry says 39.4"},
 		"a vital sign with fewer decimals":  {vital(`<value xsi:type="PQ" value="36.44" unit="Cel"/>`, "36.4 °C"), ""},

@@ -365,6 +365,20 @@ func (c *checker) references() {
 	}
 }
 
+// deniedByText is what a text says that only denies, "" where it says anything else.
+func deniedByText(s *Section) string {
+	lines := Lines(s, maxRows)
+	for _, l := range lines {
+		if !denies(l.Name) || !bare(l.others) {
+			return ""
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0].Name
+}
+
 // contradictions are lists that state both that there is nothing and that there is something.
 func (c *checker) contradictions() {
 	for _, s := range c.d.Sections {
@@ -373,13 +387,13 @@ func (c *checker) contradictions() {
 		default:
 			continue
 		}
-		none, some, drugs := "", "", ""
+		none, some, drugs := deniedByText(s), "", ""
 		for _, it := range c.d.SectionItems(s) {
 			switch {
 			case it.Subject != "" || it.Null != "" || it.Over():
 			case it.Source == FromEntry && it.Negated && none == "":
 				none = it.Name
-			case !it.Negated && !negates(it.Name):
+			case !it.Negated && !negates(besides(it.Name, it.Name)):
 				some = firstOf(some, it.Name)
 				if it.Class == "drug" {
 					drugs = firstOf(drugs, it.Name)

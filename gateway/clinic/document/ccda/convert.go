@@ -74,7 +74,11 @@ func converted(value, text string) bool {
 		return false
 	}
 	for _, t := range bodyMeasures(text) {
-		if t.kind == own[0].kind && t.unit != own[0].unit && math.Abs(t.n-own[0].n) <= 1.2*(t.off+own[0].off) {
+		if t.kind != own[0].kind || t.unit == own[0].unit {
+			continue
+		}
+		// Rounding explains what it can move; cutting off a little more, but never a tenth of a small number.
+		if apart, off := math.Abs(t.n-own[0].n), t.off+own[0].off; apart <= off*(1+1e-9) && apart <= 0.2*math.Abs(own[0].n) || apart <= 1.2*off && apart <= 0.02*math.Abs(own[0].n) {
 			return true
 		}
 	}

@@ -201,12 +201,23 @@ func nameless(it Item) string {
 	return "not named"
 }
 
-// shells says whether the entries name nothing and the text says in full that there is nothing. QUIRK:
+// General says whether the item's code names no one thing: "Substance", "Drug or medicament", "unknown". Two items
+// of one such code may be about different things.
+func (i Item) General() bool {
+	switch i.Code.Code {
+	case "55607006", "105590001", "410942007", "373873005", "OTH", "UNK", "NI", "NA":
+		return true
+	}
+	return generic(firstOf(i.Code.Display, i.Code.Code)) || strings.HasSuffix(i.Code.System, "/data-absent-reason") || strings.HasSuffix(i.Code.System, "/v3-NullFlavor")
+}
+
+// shells says whether the entries name nothing, tell nothing else either (a reaction, a dose), and the text says in
+// full that there is nothing. QUIRK:
 // Henry Schein, Medflow and OpenVista write "Problem" or a substance of no name, not denied, where the text
 // says "No problems recorded"; the text is then what is shown.
 func shells(s *Section, items []Item) bool {
 	for _, it := range items {
-		if it.Negated || it.Null != "" || it.Subject != "" || it.Value != "" || it.Status == "nullified" || it.Conflict != "" && it.Code.Text != "" {
+		if it.Negated || it.Null != "" || it.Subject != "" || it.Value != "" || it.Detail != "" || it.Status == "nullified" || it.Conflict != "" && it.Code.Text != "" {
 			return false
 		}
 		switch it.Code.Code {
@@ -214,7 +225,7 @@ func shells(s *Section, items []Item) bool {
 		default:
 			return false
 		}
-		if name, _, _ := strings.Cut(it.Name, ": substance not named"); !generic(name) && name != "not named" && it.Code.Null == "" {
+		if name, _, _ := strings.Cut(it.Name, ": substance not named"); !generic(name) && name != "not named" && !strings.HasPrefix(name, "not named: ") && !denies(name) {
 			return false
 		}
 	}

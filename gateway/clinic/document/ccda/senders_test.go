@@ -47,6 +47,11 @@ func TestLinesReadAsTheirSendersMeanThem(t *testing.T) {
 		"a shell beside a denial":                           {allergy("No Known Allergies", `<value code="419199007" displayName="Allergy to substance"/>`, `<code nullFlavor="NA"/>`, ""), []string{"not text s1|No Known Allergies"}},
 		"a shell beside an allergy":                         {allergy("<list><item>Latex</item></list>", `<value code="419199007" displayName="Allergy to substance"/>`, `<code nullFlavor="NA"/>`, ""), []string{"s1|Allergy to substance: substance not named (not applicable)|||active", "text s1|Latex"}},
 		"a problem that is only called one":                 {problem("No problems recorded", `<value code="55607006" displayName="Problem"/>`), []string{"not text s1|No problems recorded"}},
+		"a reaction to no name beside a denial":             {allergy("No Known Allergies", `<value code="419199007" displayName="Allergy to substance"/>`, `<code nullFlavor="UNK"/>`, hives(`<value code="39579001" displayName="Anaphylaxis"/>`)), []string{"s1|Allergy to substance: substance not named (unknown)|||active|Anaphylaxis"}},
+		"a medicine without a code beside a denial":         {med("No known medications", "", `<code nullFlavor="UNK"><originalText>Warfarin 5 mg tablet</originalText></code>`), []string{"s1|Warfarin 5 mg tablet|||active"}},
+		"a problem without a code beside a denial":          {problem("No problems recorded", `<value nullFlavor="OTH"><originalText>Myasthenia gravis</originalText></value>`), []string{"s1|Myasthenia gravis|||completed"}},
+		"a route coded twice, and another medicine":         {med("<table><tbody><tr><td>Warfarin 5 mg</td><td>Oral</td></tr></tbody></table>", `<routeCode code="C38288" displayName="Oral"><translation code="26643006" displayName="Oral"/></routeCode>`, `<code code="314076" displayName="lisinopril"/>`), []string{"s1|lisinopril|||active|oral", "text s1|Warfarin 5 mg||||Oral"}},
+		"a name with a word of denial beside a denial":      {section("48765-2", `<text><list><item>Patient has no drug allergies to report</item><item>Non-steroidal anti-inflammatories</item><item>Penicillin (reaction not known)</item></list></text><entry><observation negationInd="true"><value code="416098002"/></observation></entry>`), []string{"not s1|No known drug allergies", "text s1|Non-steroidal anti-inflammatories", "text s1|Penicillin (reaction not known)"}},
 		"a problem beside a denial":                         {problem("No problems recorded", `<value code="195967001" displayName="Asthma"/>`), []string{"s1|Asthma|||completed"}},
 		"how often as the name":                             {med("x", "", `<code code="309090" displayName="ceftriaxone"><originalText>Two times daily</originalText></code>`), []string{"s1|ceftriaxone|||active|“Two times daily”"}},
 		"a pointer as the name":                             {med("x", `<code code="408350003" displayName="Patient not on self-medications"/>`, `<code nullFlavor="NI"><originalText>#nomeds</originalText></code>`), []string{"s1|Patient not on self-medications|||active"}},
@@ -121,6 +126,17 @@ func TestADenialOfOneClassContradictsNoOther(t *testing.T) {
 		got := slices.ContainsFunc(ccda.Check(d, d.Time.At), func(f chart.Finding) bool { return f.Rule == "contradiction" })
 		if got != c.want {
 			t.Errorf("%s: %v %q", name, got, lines(d.Items()))
+		}
+	}
+}
+
+// A text that only denies contradicts an entry that lists, also where the entry points at no text.
+func TestATextOfDenialsContradictsAnEntry(t *testing.T) {
+	const asthma = `<entry><observation><value code="195967001" displayName="Asthma"/></observation></entry>`
+	for text, want := range map[string]bool{"No known problems": true, "Asthma": false, "No known problems except asthma": false} {
+		d := read(t, doc("", section("11450-4", `<text>`+text+`</text>`+asthma)))
+		if got := slices.ContainsFunc(ccda.Check(d, d.Time.At), func(f chart.Finding) bool { return f.Rule == "contradiction" }); got != want {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

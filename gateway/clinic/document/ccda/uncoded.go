@@ -15,19 +15,7 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 	if !decided(s.Kind) && s.Kind != Results {
 		return nil
 	}
-	c := claims{words: map[string][]int{}, cells: map[string]int{}, also: map[string]bool{}, taken: make([]bool, len(coded))}
-	for e := range s.Node.Elements("entry") { // a text may give a row to each coding of one thing
-		e.Walk(func(n node) bool {
-			if n.Name() == "translation" && len(c.also) < maxPostings {
-				for _, cell := range []string{n.Attr("code"), n.Attr("displayName")} {
-					if cell = strings.ToLower(squeeze(cell)); len(cell) >= 4 && !generic(cell) {
-						c.also[cell] = true
-					}
-				}
-			}
-			return true
-		}, nil)
-	}
+	c := claims{words: map[string][]int{}, cells: map[string]int{}, also: codings(s, coded), taken: make([]bool, len(coded))}
 	none := true // the entries only deny, or say that nothing is known
 	for i, it := range coded {
 		none = none && (it.Negated || it.Null != "")
@@ -46,7 +34,7 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		if s.Kind == Results && !measured(line) {
 			continue // heads of panels and remarks
 		}
-		if (line.Row || line.Item) && !denies(line.Name) && !fieldName(line) && !(none && negates(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
+		if (line.Row || line.Item) && !denies(line.Name) && !fieldName(line) && !(none && opensWithDenial(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
 			lines = append(lines, line)
 		}
 	}
@@ -58,6 +46,37 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		it := d.lineItem(s, line)
 		it.Conflict = "only the text says this, no coded entry does"
 		out = append(out, it)
+	}
+	return out
+}
+
+// codings are the other codes of what the entries name, and their words: a text may give a row to each coding of one
+// thing. Translations of anything else, a route or a reaction, name nothing that a row is about.
+func codings(s *Section, coded []Item) map[string]bool {
+	own := map[string]bool{}
+	for _, it := range coded {
+		for _, w := range []string{it.Code.Code, it.Code.Display} {
+			own[strings.ToLower(squeeze(w))] = true
+		}
+	}
+	delete(own, "")
+	out := map[string]bool{}
+	for e := range s.Node.Elements("entry") {
+		e.Walk(func(n node) bool {
+			if n.Name() != "translation" || len(out) >= maxPostings {
+				return true
+			}
+			of := n.Parent()
+			if !own[strings.ToLower(squeeze(of.Attr("code")))] && !own[strings.ToLower(squeeze(of.Attr("displayName")))] {
+				return true
+			}
+			for _, cell := range []string{n.Attr("code"), n.Attr("displayName")} {
+				if cell = strings.ToLower(squeeze(cell)); len(cell) >= 4 && !generic(cell) {
+					out[cell] = true
+				}
+			}
+			return true
+		}, nil)
 	}
 	return out
 }
