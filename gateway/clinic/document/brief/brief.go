@@ -346,9 +346,9 @@ func addPlan(d *ccda.Document, b *Block, s *ccda.Section) {
 	}
 }
 
-// key names an item by its code, or by its words.
+// key names an item by its code, or by its words where it has none or one that different things bear.
 func key(it ccda.Item) string {
-	if it.Code.Code != "" {
+	if it.Code.Code != "" && !it.General() {
 		return systemOf(it.Code.System) + ":" + it.Code.Code
 	}
 	return strings.ToLower(strings.Join(strings.Fields(it.Name), " "))

@@ -18,16 +18,30 @@ func denials(items []ccda.Item) []denial {
 	var out []denial
 	for _, it := range items {
 		low := strings.ToLower(it.Name)
-		if !it.Negated || it.Over() || strings.Contains(low, " to ") || !strings.HasPrefix(low, "no known ") && !strings.HasPrefix(low, "none") && !strings.HasPrefix(low, "nk") && !atAll(it) {
+		if !it.Negated || it.Over() || strings.Contains(low, " to ") || !opensAll(low) && !atAll(it) {
 			continue
 		}
 		d := denial{words: it.Name}
-		if it.Kind == ccda.Allergies && !atAll(it) {
+		switch {
+		case atAll(it) || it.Kind != ccda.Allergies && low == "no known medical problems":
+		case it.Kind == ccda.Allergies:
 			d.class = classOf(low)
+		default:
+			d.class = "other" // "No known heart disease" says nothing of asthma
 		}
 		out = append(out, d)
 	}
 	return out
+}
+
+// opensAll says whether a text begins like a denial of more than one thing: "No known …", "None …", "NKDA".
+func opensAll(low string) bool {
+	word, rest, _ := strings.Cut(low, " ")
+	switch strings.Trim(word, ".,;:()") {
+	case "none", "nka", "nkda", "nkfa", "nkma", "nkmed":
+		return true
+	}
+	return word == "no" && strings.HasPrefix(rest, "known ")
 }
 
 // unknowing says whether a line only says that nothing is known: "No information", "Not available".

@@ -50,6 +50,44 @@ func TestDenialsAreComparedInWords(t *testing.T) {
 	}
 }
 
+// A denial of some problems denies no other, and nothing is gone because its name begins like a denial.
+func TestADenialOfSomeProblemsDeniesNoOther(t *testing.T) {
+	problem := func(attrs, code, name string) string {
+		return `<component><section><code code="11450-4"/><title>P</title><text>see entries</text><entry><act><statusCode code="active"/><entryRelationship><observation ` + attrs + `><value code="` + code + `" displayName="` + name + `"/></observation></entryRelationship></act></entry></section></component>`
+	}
+	older := read(t, doc(problem("", "195967001", "Asthma")))
+	for name, want := range map[string]string{
+		"No known heart disease":    "not-listed the new document says only “No known heart disease”",
+		"NK-cell lymphoma":          "not-listed",
+		"No known problems":         "denied Asthma: the new document says “No known problems”",
+		"No known medical problems": "denied Asthma: the new document says “No known medical problems”",
+	} {
+		ch := brief.Compare(older, read(t, doc(problem(`negationInd="true"`, "1", name)))).Sides[1].Changes
+		if len(ch) != 1 || strings.TrimSpace(string(ch[0].Kind)+" "+ch[0].What) != want {
+			t.Errorf("%s: %+v, want %q", name, ch, want)
+		}
+	}
+}
+
+// Two things under one general code are two things: an allergy to penicillin is not one to latex.
+func TestAGeneralCodeNamesNothing(t *testing.T) {
+	of := func(name string) string {
+		return strings.Replace(allergy("", "x"), `<code code="x" displayName="x"/>`, `<code code="105590001" displayName="Substance"><originalText>`+name+`</originalText></code>`, 1)
+	}
+	changes := func(older, newer string) (out []string) {
+		for _, ch := range brief.Compare(read(t, doc(allergies(older))), read(t, doc(allergies(newer)))).Sides[2].Changes {
+			out = append(out, string(ch.Kind)+" "+ch.Item.Name)
+		}
+		return out
+	}
+	if got := strings.Join(changes(of("Penicillin"), of("Latex")), "; "); got != "new Latex (coded as Substance); not-listed Penicillin (coded as Substance)" {
+		t.Errorf("%q", got)
+	}
+	if got := changes(of("Penicillin"), of("Penicillin")); got != nil {
+		t.Errorf("%q", got)
+	}
+}
+
 // A change of dose, frequency, route, strength or form is a change, by name; another substance is
 // another medicine.
 func TestEveryChangeOfAMedicineIsNamed(t *testing.T) {
