@@ -91,6 +91,9 @@ func (s *sorting) provided(l chart.Line, e element) (chart.Line, bool) {
 		l.Group, l.Time = "Consent", when(e, "dateTime", "date")
 		l.Name = first(concepts(e.get("category")), concept(at(e, "scope")).Words(), "Consent")
 		l.Value = first(str(e, "provision", "type"), str(e, "decision"))
+		if l.Value != "" && len(e.get("provision"))+len(at2(e, "provision").get("provision")) > 1 || str(e, "decision") != "" && len(e.get("provision")) > 0 {
+			l.Value += ", with exceptions that stand in the data as sent"
+		}
 	case "CareTeam":
 		l.Group, l.Name = "People", first(str(e, "name"), "Care team")
 		var out []string

@@ -30,6 +30,7 @@ func TestWhatIsToldBesidesCare(t *testing.T) {
 		"a device proposed":   {`"DeviceRequest","status":"active","intent":"proposal","codeCodeableConcept":{"text":"Walker"}`, chart.Unsettled, "PROPOSAL: Device: Walker"},
 		"a study":             {`"ImagingStudy","status":"available","description":"CT head","started":"2026-01-02"`, chart.Holds, "Imaging study: CT head 2 Jan 2026"},
 		"a consent":           {`"Consent","status":"active","category":[{"text":"Do not resuscitate"}],"provision":{"type":"deny"}`, chart.Holds, "Do not resuscitate deny"},
+		"a partial consent":   {`"Consent","status":"active","category":[{"text":"Release"}],"provision":{"type":"permit","provision":[{"type":"deny"}]}`, chart.Holds, "Release permit, with exceptions that stand in the data as sent"},
 		"a consent withdrawn": {`"Consent","status":"entered-in-error","category":[{"text":"Do not resuscitate"}]`, chart.Withdrawn, "ENTERED IN ERROR: Do not resuscitate"},
 		"a team":              {`"CareTeam","status":"active","name":"Heart team","participant":[{"member":{"display":"Dr. Roe"},"role":[{"text":"Cardiology"}]}]`, chart.Holds, "Heart team Dr. Roe, Cardiology"},
 		"an episode":          {`"EpisodeOfCare","status":"active","type":[{"text":"Home care"}]`, chart.Holds, "Home care"},

@@ -32,7 +32,7 @@ func rhythm(s Segment) string {
 		}
 		period := join(" ", s.Component(r, 5), s.Component(r, 6))
 		switch {
-		case period == "" || strings.HasPrefix(strings.ToLower(w), "q"+strings.ToLower(s.Component(r, 5))): // Q6H says so itself
+		case period == "" || saysPeriod(w, s.Component(r, 5), s.Component(r, 6)): // Q6H says so itself
 		case w == "":
 			w = "every " + period
 		default:
@@ -43,6 +43,12 @@ func rhythm(s Segment) string {
 		}
 	}
 	return strings.Join(out, " and ")
+}
+
+// saysPeriod says whether a code of a rhythm already tells its period: Q6H tells "6 H", neither "1 H" nor "6 D".
+func saysPeriod(code, n, unit string) bool {
+	rest, ok := strings.CutPrefix(strings.ToLower(code), "q"+strings.ToLower(n))
+	return ok && n != "" && unit != "" && strings.HasPrefix(rest, strings.ToLower(unit[:1]))
 }
 
 // eventWords is a code of table 0528 in words.

@@ -12,6 +12,8 @@ func TestLinesAreWhole(t *testing.T) {
 		"a range, a rhythm, a way, a mixture": {"RXE||5^Warfarin|1|2|TAB|||||||||||||||||\rTQ1|1||BID||||20260901|20260910|S\rRXR|PO^Oral\rRXC|B|X^Saline|100|mL", "Warfarin 1 to 2 TAB · BID, from 1 Sep 2026, until 10 Sep 2026, priority STAT · Oral · in Saline 100 mL"},
 		"a rhythm with its period":            {"RXE||5^Warfarin|1||TAB\rTQ1|1||BID&Twice a day&X^^^^12^h^^AC", "Warfarin 1 TAB · Twice a day (period 12 h) before meals"},
 		"a period that is the rhythm":         {"RXE||5^Warfarin|1||TAB\rTQ1|1||Q6H^^^^6^h", "Warfarin 1 TAB · Q6H"},
+		"a period of another unit":            {"RXE||5^Warfarin|1||TAB\rTQ1|1||Q6H^^^^6^d", "Warfarin 1 TAB · Q6H (period 6 d)"},
+		"a period of the same first digit":    {"RXE||5^Warfarin|1||TAB\rTQ1|1||Q12H^^^^1^h", "Warfarin 1 TAB · Q12H (period 1 h)"},
 		"a period alone":                      {"RXE||5^Warfarin|1||TAB\rTQ1|1||^^^^8^h~HS", "Warfarin 1 TAB · every 8 h and HS"},
 		"an order's timing of old":            {"ORC|NW|7|||||2&TAB^BID&0800,2000^D10^^20260911^R^pain^with food", "Order 7 new order 2 TAB, BID at 0800,2000, for D10, until 11 Sep 2026, if pain, with food"},
 		"one of an order":                     {"ORC|NW|7|||||1^^^^^R", "Order 7 new order"},
