@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -48,6 +49,14 @@ func TestCertExportForms(t *testing.T) {
 	p12, err := keyfile.Parse(exported(t, "our.p12"), "a long password")
 	if err != nil || len(p12.Credentials) != 1 || !p12.Credentials[0].Cert.Equal(crt) {
 		t.Errorf("p12 read back: %+v %v", p12, err)
+	}
+	write(t, "old.pem", "everybody reads this, and it is longer than nothing\n")
+	if err := errors.Join(os.Chmod("old.pem", 0o644), os.Symlink("old.pem", "link.pem")); err != nil {
+		t.Fatal(err)
+	}
+	commandLine{x + " --with-private-key --out link.pem", exitDone, "", ""}.invoke(t)
+	if b := exported(t, "old.pem"); !bytes.Equal(b, exported(t, "our.pem")) {
+		t.Errorf("through a link: %.80q", b)
 	}
 	for _, l := range []struct{ what, args, says string }{
 		{"der", "x509 -inform DER -in our.der -noout -ext subjectAltName", "direct.clinic.example"},

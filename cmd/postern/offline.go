@@ -89,14 +89,33 @@ func (c *console) output(name string) (*output, error) {
 	}
 	// What is no regular file (a device, a pipe, what a link leads to) is written to, and never put out of its place.
 	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
 		o.file, o.direct = f, true
-		return o, err
+		if err := private(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s leads to a file that cannot be made yours alone: %w", name, err), f.Close())
+		}
+		return o, nil
 	}
 	// A name that nobody could plant: a fixed one might be somebody's link to another file.
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
 	o.file = f
 	return o, err
+}
+
+// private empties a regular file that a link led to and makes it its owner's alone, as a new one would be: it may have been
+// everybody's to read.
+func private(f *os.File) error {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return err
+	}
+	return f.Truncate(0)
 }
 
 func (o *output) Write(p []byte) (int, error) {
