@@ -117,10 +117,15 @@ func negates(row string) bool {
 // opensWithDenial says whether a text denies before it names anything: "Patient has no allergies to report". One
 // that names a thing first may say of it that it is so: "Penicillin (reaction not known)".
 func opensWithDenial(s string) bool {
-	for _, w := range wordsOf(besides(s, s)) {
-		switch {
-		case negates(w):
+	list := wordsOf(s)
+	for i, w := range list {
+		switch w {
+		case "no", "not", "none", "never", "denies", "denied", "nka", "nkda", "nkfa", "nil", "aucun", "aucune", "kein", "keine", "keinen", "nessun", "nessuna", "nessuno", "ninguna", "ninguno", "ningún", "niega":
 			return true
+		case "pas": // French, and a stain
+			return i+1 < len(list) && (list[i+1] == "d" || list[i+1] == "de")
+		}
+		switch {
 		case w == "pt" || w == "she" || w == "he" || w == "they" || w == "have" || w == "currently" || w == "reports":
 		case w == "to" || w == "of" || w == "for" || !onlyDenial(w):
 			return false

@@ -29,16 +29,25 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 			c.index(i, it.Narrative, w.row)
 		}
 	}
-	var lines []Line
+	var lines, others []Line
 	for _, line := range Lines(s, maxRows) {
 		if s.Kind == Results && !measured(line) {
 			continue // heads of panels and remarks
 		}
-		if (line.Row || line.Item) && !denies(line.Name) && !fieldName(line) && !(none && opensWithDenial(line.Name)) && !c.cell(line) && !c.whole(line.Name) {
+		switch {
+		case !line.Row && !line.Item || denies(line.Name) || fieldName(line) || none && opensWithDenial(line.Name):
+		case c.otherDose(coded, line):
+			others = append(others, line)
+		case !c.cell(line) && !c.whole(line.Name):
 			lines = append(lines, line)
 		}
 	}
 	var out []Item
+	for _, line := range others {
+		it := d.lineItem(s, line)
+		it.Conflict = "only the text says this, the coded entries of this name say otherwise"
+		out = append(out, it)
+	}
 	for _, line := range lines {
 		if c.part(line.Name) {
 			continue
@@ -48,6 +57,44 @@ func (d *Document) uncoded(s *Section, coded []Item) []Item {
 		out = append(out, it)
 	}
 	return out
+}
+
+// otherDose says whether a line names a medicine that entries name, and each of these gives another dose of it: an
+// insulin of the morning that is coded does not hide that of the evening. What an entry's own conflict tells is told.
+func (c *claims) otherDose(coded []Item, line Line) bool {
+	tell := telling(line.Name)
+	if len(tell) == 0 || len(c.words[stem(tell[0])]) > maxSame {
+		return false
+	}
+	apart := false
+	for _, i := range c.words[stem(tell[0])] {
+		it := &coded[i]
+		if it.Dose == "" || it.Negated || !holdsAll(it.Name+" "+it.Code.Display+" "+it.Code.Text, tell) {
+			continue
+		}
+		if it.Conflict != "" || doseApart(it, line.Name+" "+line.Rest) == "" {
+			return false
+		}
+		apart = true
+	}
+	return apart
+}
+
+// maxSame is how many entries that share a word are held against the dose of a line.
+const maxSame = 20
+
+// holdsAll says whether a text holds all those words.
+func holdsAll(text string, list []string) bool {
+	held := map[string]bool{}
+	for _, w := range wordsOf(clip(text, maxCell)) {
+		held[stem(w)] = true
+	}
+	for _, w := range list {
+		if !held[stem(w)] {
+			return false
+		}
+	}
+	return true
 }
 
 // codings are the other codes of what the entries name, and their words: a text may give a row to each coding of one

@@ -267,6 +267,17 @@ func looseEnd(s string) string {
 	return ""
 }
 
+// ofMedicine says whether words of an end are those of a medicine, which end no allergy beside which they stand.
+func ofMedicine(words string) bool {
+	for _, w := range wordsOf(words) {
+		switch w {
+		case "taking", "takes", "uses", "using", "needs", "needed":
+			return true
+		}
+	}
+	return false
+}
+
 // markLoose marks an item that is listed as holding when the text it points at, or its own words, loosely
 // say otherwise.
 func (d *Document) markLoose(it *Item) {
@@ -281,7 +292,11 @@ func (d *Document) markLoose(it *Item) {
 		if w.whole && i < 2 {
 			continue
 		}
-		if words := looseEnd(text); words != "" {
+		words := looseEnd(text)
+		if it.Kind == Allergies && ofMedicine(words) {
+			continue
+		}
+		if words != "" {
 			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(words, 120)+"”")
 			return
 		}

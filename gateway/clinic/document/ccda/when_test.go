@@ -112,6 +112,7 @@ func TestLooseWordsOfAnEndAreMarked(t *testing.T) {
 		"outgrown, in a remark":     {entry("Peanut", remark), "note: “He outgrew it” · may be over: “outgrew it”"},
 		"not outgrown":              {entry("Peanut, has not outgrown it", ""), ""},
 		"no longer allergic":        {list("48765-2", "Amoxicillin, no longer allergic"), "may be over: “no longer allergic”"},
+		"of a medicine":             {list("48765-2", "Amoxicillin: rash, no longer taking antihistamines"), ""},
 		"tolerated now":             {list("48765-2", "Amoxicillin - now tolerates"), "may be over: “now tolerates”"},
 		"no longer a problem":       {list("11450-4", "Migraine, no longer a problem"), "may be over: “no longer a problem”"},
 		"no longer taken":           {list("10160-0", "Aspirin 81 mg, no longer taking"), "may be over: “no longer taking”"},
