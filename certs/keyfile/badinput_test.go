@@ -100,6 +100,7 @@ func TestBadFiles(t *testing.T) {
 		{"certificate of another key", "", append(bytes.Clone(cert), block("PRIVATE KEY", pkcs8(t, foreign))...), keyfile.ReasonUnpaired, "belongs to none"},
 		{"RSA key of 1,024 bits, not of this certificate", "", append(bytes.Clone(cert), block("PRIVATE KEY", pkcs8(t, weak))...), keyfile.ReasonUnpaired, "belongs to none"},
 		{"key block that is none", "", append(bytes.Clone(cert), block("PRIVATE KEY", []byte("x"))...), keyfile.ReasonUnreadable, "block 2"},
+		{"key of half a file", "", append(bytes.Clone(cert), block("RSA PRIVATE KEY", make([]byte, keyfile.MaxKey+1))...), keyfile.ReasonTooLarge, "private key of 16385 octets"},
 		{"certificate block that is none", "", block("CERTIFICATE", []byte("x")), keyfile.ReasonUnreadable, "block 1"},
 		{"more keys than are read", "", append(bytes.Clone(cert), many...), keyfile.ReasonTooLarge, "more than 16 keys"},
 		{"old OpenSSL encryption", "", append(bytes.Clone(cert), pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "DES-EDE3-CBC,00"}, Bytes: []byte("x")})...), keyfile.ReasonUnsupported, "openssl pkcs8"},

@@ -10,7 +10,7 @@
 // Not read: old Java key stores (JKS, JCEKS), PKCS#12 protected by a public key, scrypt, DSA and RSA-PSS keys,
 // PEM keys encrypted in the old OpenSSL way. The error names the conversion command. Not judged: dates, names, trust.
 //
-// Limits: file 1 MiB, 100 certificates, 16 keys, 5,000,000 key-derivation rounds in all.
+// Limits: file 1 MiB, 100 certificates, 16 keys of 16 KiB, 5,000,000 key-derivation rounds in all.
 package keyfile
 
 import (
@@ -29,6 +29,7 @@ const (
 	MaxFile   = 1 << 20
 	MaxCerts  = 100
 	MaxKeys   = 16
+	MaxKey    = 16 << 10  // octets of one private key: RSA of 8192 bits takes 5,000
 	MaxRounds = 5_000_000 // password hashing rounds that one file may ask for, summed: NSS asks for 600,000 a key, a safe and a code
 	MaxRSA    = 8192      // bits of an RSA key
 	MinRSA    = 1024      // bits; whether one this small may be used is for the trust rules to say

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 
 	"postern/certs"
 )
@@ -46,6 +47,9 @@ func parsePEM(file []byte, password string) (parts, error) {
 			}
 		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY":
 			key, err := parseKey(block)
+			if large := (*Error)(nil); errors.As(err, &large) {
+				return found, large
+			}
 			if err != nil {
 				return found, fail(ReasonUnreadable, "", "PEM block %d (%s): %v", n, block.Type, err)
 			}
@@ -66,6 +70,9 @@ func parsePEM(file []byte, password string) (parts, error) {
 // parseKey reads a key by its label, else as any of the three kinds. QUIRK: tools that write one kind under the label
 // of another.
 func parseKey(block *pem.Block) (key crypto.PrivateKey, err error) {
+	if err := checkKeySize(block.Bytes); err != nil {
+		return nil, err
+	}
 	kinds := []func([]byte) (any, error){
 		x509.ParsePKCS8PrivateKey,
 		func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },
@@ -89,7 +96,16 @@ func parseKey(block *pem.Block) (key crypto.PrivateKey, err error) {
 	return nil, err
 }
 
-// checkKey refuses kinds and sizes that nothing in Direct can use, before any arithmetic with them.
+// checkKeySize refuses a key before the standard library multiplies its parts, which takes a minute for one that fills
+// a file.
+func checkKeySize(der []byte) error {
+	if len(der) > MaxKey {
+		return fail(ReasonTooLarge, "use RSA of 2048 to 4096 bits", "private key of %d octets, at most %d are read", len(der), MaxKey)
+	}
+	return nil
+}
+
+// checkKey refuses kinds and sizes that nothing in Direct can use.
 func checkKey(key crypto.PrivateKey) error {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:

@@ -373,6 +373,9 @@ func (r *rounds) decryptKey(info ber.Element, p password) ([]byte, error) {
 }
 
 func (p *parts) addPKCS8(der []byte) error {
+	if err := checkKeySize(der); err != nil {
+		return err
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return fail(ReasonUnsupported, "use an RSA or elliptic curve key", "private key in the PKCS#12 file: %v", err)
@@ -425,6 +428,9 @@ func openKey(der []byte, text string, left *rounds) (crypto.PrivateKey, error) {
 		return nil, fail(ReasonUnsupported, convert, "private key cannot be decrypted: %v", err)
 	default:
 		return nil, fail(ReasonUnreadable, convert, "damaged private key: %v", err)
+	}
+	if err := checkKeySize(clear); err != nil {
+		return nil, err
 	}
 	key, err := x509.ParsePKCS8PrivateKey(clear)
 	if err != nil {
