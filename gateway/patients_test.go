@@ -103,9 +103,18 @@ func TestTwoPatientsMadeOneAreTakenApart(t *testing.T) {
 	if to != "/patient/"+b || dana.get("/patient/"+a, http.StatusSeeOther) != to {
 		t.Error("an old link to the record that is gone does not lead to the one it is part of")
 	}
-	dana.post(whose, whose, http.StatusSeeOther, "do", "undo")
+	dana.has(dana.post(whose, whose, http.StatusUnprocessableEntity, "do", "undo", "patient", a), "said something else a moment ago") // from a page of before the merge
+	dana.post(whose, whose, http.StatusSeeOther, "do", "undo", "patient", b)
+	nora := w.team("nora")
+	theirs := w.came(somebody("Ana", "Ruiz", "555 010 0002"), w.nurses.ID)
+	w.Clock.Set(time.Minute)
+	w.ok(w.clinic.Store.LinkPatient(w.ctx, w.org, store.PatientLink{Work: theirs.ID, Patient: patient.ID(b), How: "confirmed", Reasons: []patient.Reason{}, By: "nora"}, store.AuditEntry{}))
 	page = dana.get(to, http.StatusOK)
 	dana.has(page, "1 message goes back", "stays as it is", "/item/"+string(third.ID))
+	if strings.Contains(page, "came to this record since") {
+		t.Error("dana is told that the nurses know the patient")
+	}
+	nora.has(nora.get(to, http.StatusOK), "1 message came to this record since", "No message goes back.")
 	merges, err := w.clinic.Store.Merges(w.ctx, w.org, patient.ID(b), 5)
 	w.ok(err)
 	if page := guest.get(to, http.StatusOK); strings.Contains(page, "Take them apart") {

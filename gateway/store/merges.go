@@ -155,9 +155,11 @@ func (s *Store) MergeMoves(ctx context.Context, org, merge string, n int) ([]Mov
 		})
 }
 
-// CameSince is how many messages somebody said were the record's after a merge into it, and are.
-func (s *Store) CameSince(ctx context.Context, m Merge) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM patient_link l WHERE l.patient=? AND l.undone='' AND l.at>?
-		AND NOT EXISTS (SELECT 1 FROM patient_merge_move v WHERE v.merge=? AND v.link=l.id)`, m.Into, stamp(m.At), m.ID).Scan(&n)
+// CameSince is how many messages somebody said were the record's after a merge into it, and are: of those that somebody
+// with that reach may see.
+func (s *Store) CameSince(ctx context.Context, org string, m Merge, reach []Reach) (n int, err error) {
+	seen, args := reachable(org, reach)
+	err = s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM patient_link l JOIN work k ON k.id=l.work WHERE l.patient=? AND l.undone='' AND l.at>?
+		AND NOT EXISTS (SELECT 1 FROM patient_merge_move v WHERE v.merge=? AND v.link=l.id) AND `+seen, append([]any{m.Into, stamp(m.At), m.ID}, args...)...).Scan(&n)
 	return n, err
 }

@@ -78,7 +78,7 @@ func TestAMergeIsTakenBackAsAWhole(t *testing.T) {
 	ok(t, c.LinkPatient(t.Context(), "o", store.PatientLink{Work: hidden.ID, Patient: third, How: "confirmed", By: "sam"}, store.AuditEntry{}))
 	later := c.filed(t, "m-05", store.Place{})
 	ok(t, c.LinkPatient(t.Context(), "o", store.PatientLink{Work: later.ID, Patient: b, How: "confirmed", By: "dana"}, store.AuditEntry{}))
-	if n, err := c.CameSince(t.Context(), m); err != nil || n != 1 {
+	if n, err := c.CameSince(t.Context(), "o", m, c.reach(t, c.dana)); err != nil || n != 1 {
 		t.Errorf("came since: %d %v", n, err)
 	}
 	moves, err := c.MergeMoves(t.Context(), "o", m.ID, 10)

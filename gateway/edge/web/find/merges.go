@@ -26,10 +26,11 @@ type merged struct {
 	Here                    bool   // the other record was made part of this one
 	ByName, UndoneName, Why string // Why is left out with the name: it may speak of the patient
 	UndoneWhy               string
-	Back                    int // messages that would go back
-	Stay                    []stay
-	Hidden                  int // messages changed since that the asker may not read
-	Since                   int // messages that came to this record after the merge, and stay
+
+	// Of the messages that the asker may read; how many others there are is not said.
+	Back  int    // would go back
+	Stay  []stay // something else was said of them since
+	Since int    // came to this record after the merge, and stay
 }
 
 // stay is a message that would not go back, as somebody said something else of it since the merge.
@@ -69,14 +70,13 @@ func (f *find) moves(q *web.Request, x *merged, reach []store.Reach) error {
 	}
 	readable := false
 	for _, v := range moves {
-		may := q.Rights.On(v.Pool, v.Scope()) >= staff.Read
-		readable = readable || may
-		switch {
-		case v.Back:
+		if q.Rights.On(v.Pool, v.Scope()) < staff.Read {
+			continue
+		}
+		readable = true
+		if v.Back {
 			x.Back++
-		case !may:
-			x.Hidden++
-		default:
+		} else {
 			s := stay{Moved: v}
 			if s.By, err = f.called(q, v.Changer); err != nil {
 				return err
@@ -102,7 +102,7 @@ func (f *find) moves(q *web.Request, x *merged, reach []store.Reach) error {
 		x.Why, x.UndoneWhy = x.Merge.Why, x.Merge.UndoneWhy
 	}
 	if x.Undone.IsZero() && x.Here {
-		x.Since, err = f.Store.CameSince(q.Context(), x.Merge)
+		x.Since, err = f.Store.CameSince(q.Context(), q.Org, x.Merge, reach)
 	}
 	return err
 }
@@ -146,6 +146,10 @@ func (f *find) part(q *web.Request) error {
 	if err != nil {
 		return err
 	}
+	reach, _, err := f.reach(q)
+	if err != nil {
+		return err
+	}
 	for _, m := range data.Merges {
 		if m.ID != q.PostForm.Get("merge") || !m.Here {
 			continue
@@ -157,16 +161,25 @@ func (f *find) part(q *web.Request) error {
 			return q.Again(f.patient, "Patient", data, err)
 		}
 		m.Merge.UndoneWhy, m.Merge.UndoneBy = m.UndoneWhy, q.Person.Login
+		to := data.Who.ID
 		_, err := f.Store.UndoMerge(q.Context(), q.Org, m.Merge, func(u store.MergeUndone) store.AuditEntry {
 			return entry(q, "part_patients", string(data.Who.ID), map[string]any{"from": m.Gone, "merged": m.At, "merged_by": m.By, "back": u.Back, "stayed": u.Stayed})
 		})
 		if errors.Is(err, store.ErrMergedOn) {
 			return &web.Refusal{Text: "This record was made part of another one since: take that apart first."}
 		}
+		if errors.Is(err, store.ErrNotFound) { // two people said so at once
+			return q.See("/patient/"+string(to), "Somebody took them apart a moment ago.")
+		}
 		if err != nil {
 			return err
 		}
-		return q.See("/patient/"+string(data.Who.ID), "They are two records again.")
+		if left, err := f.nameOf(q, to, reach); err != nil {
+			return err
+		} else if left == "" { // nothing that the asker may read is this record's any more
+			to = m.Gone
+		}
+		return q.See("/patient/"+string(to), "They are two records again.")
 	}
 	return web.ErrNotFound
 }

@@ -194,6 +194,9 @@ func (f *find) decideWhose(q *web.Request) error {
 		_, err = f.Store.AddPatient(q.Context(), q.Org, data.Stated.Stated, l, entry(q, "add_patient", string(q.Work.ID), nil))
 		notice = "A provisional patient was made from what the message says."
 	case "undo":
+		if q.PostForm.Get("patient") != q.Work.Patient { // what was looked at is not what it is now
+			return q.Again(f.whose, "Whose message is this?", data, &web.Refusal{Text: "Somebody said something else a moment ago. Look again."})
+		}
 		err, notice, back = f.Store.UnlinkPatient(q.Context(), q.Org, q.Work.ID, q.Person.Login, entry(q, "unlink_patient", string(q.Work.ID), map[string]any{"patient": q.Work.Patient})),
 			"Undone. The trace of it is kept.", back+"/patient"
 	default:
