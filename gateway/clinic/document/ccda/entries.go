@@ -58,7 +58,7 @@ func (d *Document) wordsAt(id string) (told, bool) {
 		if group := rowOf(n).Parent(); group.Name() == "tbody" && group.Attr("ID") != "" && severalGroups(group.Parent()) {
 			w.around = Plain(group, maxCell)
 		}
-	} else if text := strings.ToLower(squeeze(n.Text(maxCell))); strings.Contains(text, "not available") || strings.Contains(text, "not used") {
+	} else if text := strings.ToLower(squeeze(n.Text(maxCell))); fills(text) {
 		w.filler, w.filled = true, text // QUIRK: VA strikes out the text its entries must point at
 	}
 	switch n.Name() {
@@ -69,6 +69,24 @@ func (d *Document) wordsAt(id string) (told, bool) {
 	}
 	d.told[id] = w
 	return w, true
+}
+
+// fills says whether a text only says that there is none: "Problem type: not available". One that names anything, as
+// "warfarin - not used", says something of that.
+func fills(text string) bool {
+	if !strings.Contains(text, "not available") && !strings.Contains(text, "not used") {
+		return false
+	}
+	for _, w := range wordsOf(text) {
+		switch w {
+		case "used", "type", "severity", "provider", "name", "text", "comment", "comments", "source", "facility", "code", "coded", "value", "here":
+			continue
+		}
+		if !onlyDenial(w) && !generic(w) && !slight(w) {
+			return false
+		}
+	}
+	return true
 }
 
 // severalGroups says whether a table has more than one group of rows.

@@ -69,6 +69,16 @@ func TestLinesHoldAllThatHolds(t *testing.T) {
 	}
 }
 
+// Struck text that names something is no filler: "warfarin - not used" says that it is struck out.
+func TestStruckTextThatOnlySaysThereIsNone(t *testing.T) {
+	for text, want := range map[string]bool{"Problem type: not available": false, "Not used": false, "warfarin - not used": true, "Results not available for digoxin": true} {
+		d := read(t, doc("", section("10160-0", `<text><content ID="m" styleCode="xStrikeThrough">`+text+`</content></text><entry><substanceAdministration><text><reference value="#m"/></text><consumable><manufacturedProduct><manufacturedMaterial><code code="1" displayName="Coumadin"/></manufacturedMaterial></manufacturedProduct></consumable></substanceAdministration></entry>`)))
+		if got := strings.Contains(d.Items()[0].Conflict, "struck out"); got != want {
+			t.Errorf("%s: %q", text, d.Items()[0].Conflict)
+		}
+	}
+}
+
 // The text at an anchor inside something struck out is no text that holds.
 func TestAnEntryThatPointsAtStruckTextSaysSo(t *testing.T) {
 	d := read(t, doc("", section("11450-4", `<text><list revised="delete"><item><content ID="p">Asthma</content></item></list></text><entry><observation><text><reference value="#p"/></text><value displayName="Asthma"/></observation></entry>`)))

@@ -165,12 +165,31 @@ func (c *claims) index(i int, texts ...string) {
 // cell says whether a cell of a row is the code of an entry, or its words.
 func (c *claims) cell(line Line) bool {
 	for _, text := range append(slices.Clip(line.others), line.Name) {
+		if text != line.Name && aside(line.Rest, text) {
+			continue
+		}
 		if c.also[strings.ToLower(text)] {
 			return true
 		}
 		if i, ok := c.cells[strings.ToLower(text)]; ok {
 			c.taken[i] = true
 			return true
+		}
+	}
+	return false
+}
+
+// aside says whether a cell stands in a column of what a row's thing belongs to or is for: a row of amoxicillin, of the
+// class penicillin, is no row of penicillin.
+func aside(rest, cell string) bool {
+	for part := range strings.SplitSeq(rest, " · ") {
+		if head, ok := strings.CutSuffix(part, ": "+cell); ok {
+			for _, w := range wordsOf(head) {
+				switch strings.TrimSuffix(w, "s") {
+				case "clas", "category", "group", "cause", "due", "indication", "reason", "for", "reaction", "manifestation", "comment", "note", "replace", "related", "secondary", "route", "form":
+					return true
+				}
+			}
 		}
 	}
 	return false
