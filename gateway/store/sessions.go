@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"postern/gateway/auth"
@@ -21,19 +23,40 @@ func scanSession(r *sql.Rows) (v auth.Session, err error) {
 	return v, err
 }
 
-// BeginSession keeps a new session in place of the one it grew out of ("" is none), and lets go of sessions
+// BeginSession keeps a new session in place of the one it follows ("" is none), and lets go of sessions
 // that are over. Whole sign-ins and half ones are bounded apart: who has the password and no second proof pushes nobody out.
+// It fails with ErrNotFound for somebody who is shut out.
 func (s *Store) BeginSession(ctx context.Context, v auth.Session, instead string, entry AuditEntry) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		w := &writer{tx: tx, s: s}
-		w.exec("DELETE FROM web_session WHERE hash=? OR created<=?", instead, stamp(s.now().Add(-auth.SessionTotal)))
-		w.exec(`DELETE FROM web_session WHERE person=? AND stage=? AND hash NOT IN (SELECT hash FROM web_session WHERE person=? AND stage=? ORDER BY created DESC LIMIT ?)`,
-			v.Person, v.Stage, v.Person, v.Stage, MaxSessions-1)
-		w.exec("INSERT INTO web_session("+sessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?)", v.Hash, v.Org, v.Person, v.Stage, v.Method,
-			v.Peer, v.Agent, stamp(v.Created), stamp(v.Seen), stamp(v.Proved))
-		w.audit(entry)
-		return w.err
+		w.exec("DELETE FROM web_session WHERE hash=?", instead)
+		return w.beginSession(v, entry)
 	})
+}
+
+// GrowSession makes a whole sign-in of a half one. It fails with ErrNotFound where the half one is no more: somebody signed
+// the person out, changed the password or grew it already, while the second proof was on its way.
+func (s *Store) GrowSession(ctx context.Context, v auth.Session, half string, entry AuditEntry) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		w := &writer{tx: tx, s: s}
+		if w.exec("DELETE FROM web_session WHERE hash=? AND person=? AND stage=?", half, v.Person, auth.Half) == 0 && w.err == nil {
+			return fmt.Errorf("store: half a sign-in: %w", ErrNotFound)
+		}
+		return w.beginSession(v, entry)
+	})
+}
+
+func (w *writer) beginSession(v auth.Session, entry AuditEntry) error {
+	if !w.exists("SELECT 1 FROM person WHERE id=? AND org=? AND disabled=''", v.Person, v.Org) {
+		return errors.Join(w.err, fmt.Errorf("store: person %s: %w", v.Person, ErrNotFound))
+	}
+	w.exec("DELETE FROM web_session WHERE created<=?", stamp(w.s.now().Add(-auth.SessionTotal)))
+	w.exec(`DELETE FROM web_session WHERE person=? AND stage=? AND hash NOT IN (SELECT hash FROM web_session WHERE person=? AND stage=? ORDER BY created DESC LIMIT ?)`,
+		v.Person, v.Stage, v.Person, v.Stage, MaxSessions-1)
+	w.exec("INSERT INTO web_session("+sessionColumns+") VALUES (?,?,?,?,?,?,?,?,?,?)", v.Hash, v.Org, v.Person, v.Stage, v.Method,
+		v.Peer, v.Agent, stamp(v.Created), stamp(v.Seen), stamp(v.Proved))
+	w.audit(entry)
+	return w.err
 }
 
 // Session is the session of a hash (ErrNotFound). Whether it is still alive is the caller's to ask.

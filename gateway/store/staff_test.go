@@ -136,6 +136,39 @@ func TestSessionsEnd(t *testing.T) {
 	}
 }
 
+// TestASignInThatWasEndedGoesNoFurther: what ends every sign-in of a person ends half ones too, and nothing grows out of them.
+func TestASignInThatWasEndedGoesNoFurther(t *testing.T) {
+	s, ctx := staffSite(t), t.Context()
+	ann := s.person(t, "o", "ann", staff.Manager)
+	half := auth.Session{Hash: "half", Org: "o", Person: string(ann.ID), Stage: auth.Half, Method: "password", Created: s.Now(), Seen: s.Now(), Proved: s.Now()}
+	whole := half
+	whole.Hash, whole.Stage = "whole", auth.Full
+	for situation, end := range map[string]func() error{
+		"signed out":   func() error { return s.EndSessions(ctx, "o", ann.ID, "", store.AuditEntry{}) },
+		"new password": func() error { return s.SetPassword(ctx, ann, "r", "", store.AuditEntry{}) },
+		"grown": func() error {
+			return s.GrowSession(ctx, auth.Session{Hash: "first", Org: "o", Person: half.Person, Stage: auth.Full, Created: s.Now()}, "half", store.AuditEntry{})
+		},
+	} {
+		if err := errors.Join(s.BeginSession(ctx, half, "", store.AuditEntry{}), end()); err != nil {
+			t.Fatal(situation, err)
+		}
+		if err := s.GrowSession(ctx, whole, "half", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", situation, err)
+		}
+		if _, err := s.Session(ctx, "whole"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: it is signed in: %v", situation, err)
+		}
+	}
+	ann.Disabled = true
+	if err := s.SetPerson(ctx, ann, true, store.AuditEntry{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.BeginSession(ctx, whole, "", store.AuditEntry{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("who is shut out signs in: %v", err)
+	}
+}
+
 // TestOneWins has many come at once with what works once.
 func TestOneWins(t *testing.T) {
 	s, ctx := staffSite(t), t.Context()

@@ -178,15 +178,29 @@ func (d *door) whose(ctx context.Context, typed string) (org, login string, err 
 
 // begin signs somebody in, wholly or by half, in place of the session there was.
 func (d *door) begin(q *web.Request, p staff.Person, stage auth.Stage, method string) error {
+	return d.start(q, p, auth.Session{Stage: stage, Method: method}, d.Store.BeginSession)
+}
+
+// grow signs somebody in who has shown the second proof. It fails with errOver where the half sign-in was ended meanwhile.
+func (d *door) grow(q *web.Request, p staff.Person, method string) error {
+	err := d.start(q, p, auth.Session{Stage: auth.Full, Method: method}, d.Store.GrowSession)
+	if errors.Is(err, store.ErrNotFound) {
+		return errOver
+	}
+	return err
+}
+
+// start keeps a session, told by its stage and method, in place of the one there was.
+func (d *door) start(q *web.Request, p staff.Person, v auth.Session, keep func(context.Context, auth.Session, string, store.AuditEntry) error) error {
 	token := auth.NewToken()
-	v := auth.Session{Hash: auth.HashToken(token), Org: p.Org, Person: string(p.ID), Stage: stage, Method: method, Peer: q.Peer,
-		Agent: agent(q.UserAgent()), Created: q.Now, Seen: q.Now, Proved: q.Now}
+	v.Hash, v.Org, v.Person, v.Peer, v.Agent = auth.HashToken(token), p.Org, string(p.ID), q.Peer, agent(q.UserAgent())
+	v.Created, v.Seen, v.Proved = q.Now, q.Now, q.Now
 	e := store.AuditEntry{}
-	if stage == auth.Full {
-		e = entry(q, p, "person.sign_in", map[string]any{"method": method, "peer": q.Peer})
+	if v.Stage == auth.Full {
+		e = entry(q, p, "person.sign_in", map[string]any{"method": v.Method, "peer": q.Peer})
 		e.Actor = p.Login
 	}
-	if err := d.Store.BeginSession(q.Context(), v, q.Session.Hash, e); err != nil {
+	if err := keep(q.Context(), v, q.Session.Hash, e); err != nil {
 		return err
 	}
 	q.Keep(token)

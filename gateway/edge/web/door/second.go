@@ -119,7 +119,9 @@ func (d *door) doSecond(q *web.Request) error {
 		}
 		return q.Again(d.second, data.Title, data, err)
 	}
-	if err := d.begin(q, p, auth.Full, q.Session.Method+" and "+how); err != nil {
+	if err := d.grow(q, p, q.Session.Method+" and "+how); errors.Is(err, errOver) {
+		return q.See("/sign-in", "You were signed out meanwhile. Please begin again.")
+	} else if err != nil {
 		return err
 	}
 	return q.See(d.after(q, q.PostForm.Get("next")), "")
