@@ -195,7 +195,7 @@ func (d *Document) readZip() error {
 	switch {
 	case err == nil:
 		d.Kind, d.XDM = XDM, p
-		d.fromXDM(p)
+		d.fromXDM(p, a)
 	case errors.Is(err, xdm.ErrNotXDM):
 		d.plainZip(a)
 	default:

@@ -10,7 +10,7 @@ import (
 	"postern/gateway/clinic/document/xdm"
 )
 
-func (d *Document) fromXDM(p *xdm.Package) {
+func (d *Document) fromXDM(p *xdm.Package, a *xdm.Archive) {
 	d.sheet.Kind = "XDM package"
 	d.Problems = append(d.Problems, p.Findings...)
 	for _, s := range p.Sets {
@@ -35,10 +35,29 @@ func (d *Document) fromXDM(p *xdm.Package) {
 			d.parts = append(d.parts, Part{Name: partName(doc), MediaType: doc.MediaType, about: doc.Patient(), open: func() (io.ReaderAt, int64, error) { return p.Open(doc) }})
 		}
 	}
-	if len(p.Others) > 0 {
+	if shown := d.undescribed(p, a); len(p.Others) > 0 && !shown {
 		d.sheet.Facts = append(d.sheet.Facts, view.Fact{Name: "Other files, not shown", Value: clip(strings.Join(p.Others, ", "), 400)})
 	}
 	d.sheet.Title = d.title("XDM package")
+}
+
+// undescribed opens the files of a package whose description names none that is there: nothing says what they are, but
+// what was sent must be seen.
+func (d *Document) undescribed(p *xdm.Package, a *xdm.Archive) bool {
+	if len(d.parts) > 0 || len(p.Others) == 0 {
+		return false
+	}
+	others := map[string]bool{}
+	for _, name := range p.Others {
+		others[name] = true
+	}
+	for _, f := range a.Files {
+		if others[f.Name] {
+			d.parts = append(d.parts, Part{Name: baseName(f.Name), open: archivePart(a, f)})
+		}
+	}
+	d.finding(chart.Problem, "undescribed", "The package describes none of the files in it. They are shown as they lie there; nothing says whose they are or that they are whole.")
+	return true
 }
 
 func partName(doc xdm.Document) string {

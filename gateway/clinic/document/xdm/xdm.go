@@ -159,7 +159,8 @@ func isMetadata(name string) bool {
 	if n < 2 || parts[n-1] != "METADATA.XML" || parts[0] == "__MACOSX" {
 		return false
 	}
-	return n >= 3 && parts[n-3] == "IHE_XDM" || strings.HasPrefix(parts[n-2], "SUBSET")
+	number, subset := strings.CutPrefix(parts[n-2], "SUBSET")
+	return n >= 3 && parts[n-3] == "IHE_XDM" || subset && strings.Trim(number, "0123456789") == ""
 }
 
 func (p *Package) readMetadata(f *File) {
