@@ -91,9 +91,10 @@ func (s *Store) ScanAgain(ctx context.Context, e work.Entry, entry AuditEntry) e
 	})
 }
 
-// ScanHeld lists the entries of an organisation that have a file in which the scanner found something or of which it gave
-// no answer, newest first, up to n.
-func (s *Store) ScanHeld(ctx context.Context, org string, n int) ([]work.Entry, error) {
-	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE k.org=? AND EXISTS (SELECT 1 FROM part_scan p WHERE p.inbox=k.inbox AND p.number=k.number AND p.org=k.org AND p.state IN ('found','unknown')) "+
-		"ORDER BY k.received DESC, k.id LIMIT ?", []any{org, n}, scanEntry)
+// ScanHeld lists the entries of an organisation that somebody with that reach may see and that have a file in which the
+// scanner found something or of which it gave no answer, newest first, up to n.
+func (s *Store) ScanHeld(ctx context.Context, org string, reach []Reach, n int) ([]work.Entry, error) {
+	seen, args := reachable(org, reach)
+	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE "+seen+" AND EXISTS (SELECT 1 FROM part_scan p WHERE p.inbox=k.inbox AND p.number=k.number AND p.org=k.org AND p.state IN ('found','unknown')) "+
+		"ORDER BY k.received DESC, k.id LIMIT ?", append(args, n), scanEntry)
 }

@@ -53,7 +53,10 @@ func TestScans(t *testing.T) {
 			t.Fatalf("after %d tries and a while %d are due, want %d", f.Tries, due(), want)
 		}
 	}
-	if held, err := c.ScanHeld(t.Context(), "o", 10); err != nil || len(held) != 1 || held[0].ID != e.ID {
+	if held, err := c.ScanHeld(t.Context(), "o", nil, 10); err != nil || len(held) != 0 {
+		t.Errorf("who may see nothing sees %+v, %v", held, err)
+	}
+	if held, err := c.ScanHeld(t.Context(), "o", c.reach(t, c.dana), 10); err != nil || len(held) != 1 || held[0].ID != e.ID {
 		t.Errorf("held: %+v, %v", held, err)
 	}
 	ok(t, c.ScanAgain(t.Context(), e, store.AuditEntry{}))

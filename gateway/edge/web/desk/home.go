@@ -57,6 +57,7 @@ type homePage struct {
 	Asked                                         []askedDraft
 	Senders                                       []sender
 	Files                                         []heldFile // messages with a file that the scanner holds, for who may let it go
+	FilesMore                                     bool
 	CanSeeHeld                                    bool
 	Empty                                         []team // teams that nobody belongs to, for who can mend it
 	Orphans                                       []team // teams for which nobody answers who is here
@@ -308,11 +309,12 @@ func (d *desk) homeMine(q *web.Request, h house, reach []store.Reach, p *homePag
 
 // homeFiles fills which messages have a file that the scanner holds.
 func (d *desk) homeFiles(q *web.Request, h house, p *homePage) error {
-	entries, err := d.Store.ScanHeld(q.Context(), q.Org, maxHeldLook)
+	entries, err := d.Store.ScanHeld(q.Context(), q.Org, h.reach(q), HomeLines+1)
+	if len(entries) > HomeLines {
+		entries, p.FilesMore = entries[:HomeLines], true
+	}
 	for _, e := range entries {
-		if q.Rights.On(e.Pool, e.Scope()) >= staff.Read && len(p.Files) < HomeLines {
-			p.Files = append(p.Files, heldFile{e.ID, h.Pool(e.Pool), e.Sender.String(), e.Received})
-		}
+		p.Files = append(p.Files, heldFile{e.ID, h.Pool(e.Pool), e.Sender.String(), e.Received})
 	}
 	return err
 }
