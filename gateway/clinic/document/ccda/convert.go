@@ -73,7 +73,13 @@ func converted(value, text string) bool {
 	if len(own) == 0 {
 		return false
 	}
-	for _, t := range bodyMeasures(text) {
+	told := bodyMeasures(text)
+	for _, t := range told {
+		if t.kind == own[0].kind && t.unit == own[0].unit {
+			return false // the text gives it in this unit too: that number counts
+		}
+	}
+	for _, t := range told {
 		if t.kind != own[0].kind || t.unit == own[0].unit {
 			continue
 		}

@@ -69,7 +69,7 @@ func doseApart(it *Item, row string) string {
 	}
 	text := measures(row)
 	if len(rhythms(row)) == 0 {
-		text = unnamed(text, it.Name)
+		text = unnamed(text, it.Name, it.Dose)
 	}
 	said := func(what string) string {
 		return fmt.Sprintf("the entry says %s, the text says “%s”", what, clip(row, 160))
@@ -93,15 +93,29 @@ func doseApart(it *Item, row string) string {
 }
 
 // unnamed are the amounts of a text without those that belong to the medicine's name: where a text only
-// names what is given ("warfarin 5 mg tablet"), its strength is no dose.
-func unnamed(text []measure, name string) []measure {
+// names what is given ("warfarin 5 mg tablet"), its strength is no dose. One that is ten times the dose, or a tenth,
+// stays: that is how a slipped decimal point looks.
+func unnamed(text []measure, name, dose string) []measure {
 	out := slices.Clone(text)
 	for _, m := range measures(name) {
-		if i := slices.IndexFunc(out, func(t measure) bool { return t.unit == m.unit && near(t.n, m.n) }); i >= 0 && m.unit == "mg" {
+		if i := slices.IndexFunc(out, func(t measure) bool { return t.unit == m.unit && near(t.n, m.n) }); i >= 0 && m.unit == "mg" && !slipped(measures(dose), m) {
 			out = slices.Delete(out, i, i+1)
 		}
 	}
 	return out
+}
+
+// slipped says whether a dose is a strength with its decimal point elsewhere.
+func slipped(dose []measure, strength measure) bool {
+	if len(dose) != 1 || dose[0].unit != strength.unit || dose[0].n <= 0 || strength.n <= 0 {
+		return false
+	}
+	for _, factor := range []float64{10, 100, 1000} {
+		if near(dose[0].n, strength.n*factor) || near(dose[0].n*factor, strength.n) {
+			return true
+		}
+	}
+	return false
 }
 
 // apart says whether the text names amounts of that kind and none of them fits.

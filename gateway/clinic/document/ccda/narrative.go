@@ -25,8 +25,12 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 		it.Detail = joined(" · ", it.Detail, "under “"+clip(line.Under, 120)+"”")
 	}
 	it.Status = overStatus(line.Status)
-	if over, active := statusWords(line.Under); over != "" && active == "" && it.Status == "" {
-		it.Status = over
+	if over, sure := overHeading(line.Under); over != "" && it.Status == "" {
+		if sure {
+			it.Status = over
+		} else if decided(s.Kind) {
+			it.Detail = joined(" · ", it.Detail, mayBeOver+": “"+clip(line.Under, 120)+"”")
+		}
 	}
 	if d.Time.Precision >= chart.Day && decided(s.Kind) && !it.Negated && !it.Over() {
 		if words, _ := endedIn(joined(" · ", it.Name, line.Rest), d.Time.At); words != "" {
@@ -35,6 +39,38 @@ func (d *Document) lineItem(s *Section, line Line) Item {
 	}
 	d.markLoose(&it)
 	return it
+}
+
+// overHeading is the word by which one of the headings says that what stands below is over, and whether it says so of
+// all of it: "Discontinued medications" does, "Follow-up: amiodarone discontinued 2019" speaks of something else.
+func overHeading(under string) (over string, sure bool) {
+	over, active := statusWords(under)
+	if over == "" || active != "" {
+		return "", false
+	}
+	for heading := range strings.SplitSeq(under, ": ") {
+		if word, _ := statusWords(heading); word != "" && !namesOther(heading) {
+			return word, true
+		}
+	}
+	return over, false
+}
+
+// namesOther says whether a heading has words besides those that say what kind of list it is, and since when.
+func namesOther(heading string) bool {
+	for _, w := range wordsOf(heading) {
+		switch w {
+		case "resolved", "inactive", "discontinued", "stopped", "ended", "past", "previous", "previously", "prior", "former", "formerly", "old", "completed", "closed", "removed", "expired", "list", "lists", "lines", "items",
+			"entries", "during", "upon", "from", "by", "after", "before", "until", "visit", "visits", "encounter", "admission", "hospital", "hospitalization", "stay", "clinic", "home", "outpatient", "date", "dates", "do", "take", "taking",
+			"taken", "these", "those", "following", "your", "you", "were", "was", "been", "have", "we", "which", "that", "longer", "changed", "orders", "order", "issue", "diagnosed", "with", "per", "provider", "physician", "recently", "last",
+			"year", "years", "months", "days", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "status", "oral", "topical", "started", "over", "counter", "otc", "all":
+			continue
+		}
+		if !onlyDenial(w) && !generic(w) && !slight(w) && strings.Trim(w, "0123456789") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // mayBeOver marks a line that is listed as holding though something of it says that it ended.

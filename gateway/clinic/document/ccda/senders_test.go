@@ -89,6 +89,29 @@ func TestLinesReadAsTheirSendersMeanThem(t *testing.T) {
 	}
 }
 
+// A heading ends what stands below it where it is one of a list that is over; one that speaks of something else only
+// may.
+func TestAHeadingEndsWhatItIsAbout(t *testing.T) {
+	for heading, want := range map[string]string{
+		"Discontinued medications":                         "discontinued",
+		"Medications stopped during this visit (1/2/2020)": "stopped",
+		"Stopped":                "stopped",
+		"Current medications":    "",
+		"Active or discontinued": "",
+		"Cardiology follow-up: amiodarone discontinued 2019": "may be over: “Cardiology follow-up: amiodarone discontinued 2019”",
+		"Stopped smoking program":                            "may be over: “Stopped smoking program”",
+	} {
+		for _, inner := range []string{"%s", "<item>Cardiac<list>%s</list></item>"} {
+			list := "<item>" + heading + "<list>" + strings.Replace(inner, "%s", "<item>Warfarin 5 mg</item>", 1) + "</list></item>"
+			items := read(t, doc("", section("10160-0", "<text><list>"+list+"</list></text>"))).Items()
+			it := items[len(items)-1]
+			if over := it.Status == want && it.Over(); it.Name != "Warfarin 5 mg" || over != (want != "" && !strings.HasPrefix(want, "may be")) || strings.HasPrefix(want, "may be") && !strings.Contains(it.Detail, strings.TrimSuffix(want, "”")) {
+				t.Errorf("%s: %+v", heading, it)
+			}
+		}
+	}
+}
+
 // The heads of a table above no row are not struck out; a row that is, is.
 func TestHeadsAloneAreNotStruckOut(t *testing.T) {
 	table := func(row string) *ccda.Section {
