@@ -106,6 +106,10 @@ func TestSeveralAnswersInOneResponse(t *testing.T) {
 	good, bad := root.Response(t, leaf.Cert, ocsp.Good, root), root.Response(t, leaf.Cert, ocsp.Revoked, root)
 	unknown := root.Response(t, leaf.Cert, ocsp.Unknown, root)
 	stale := root.ResponseAt(t, ocsp.Response{SerialNumber: leaf.Cert.SerialNumber, Status: ocsp.Good, ThisUpdate: testpki.Now.Add(-48 * time.Hour), NextUpdate: testpki.Now.Add(-24 * time.Hour)}, root)
+	held, err := ocsp.CreateResponse(root.Cert, root.Cert, ocsp.Response{SerialNumber: leaf.Cert.SerialNumber, Status: ocsp.Revoked, RevocationReason: ocsp.CertificateHold, RevokedAt: testpki.Now.Add(-49 * time.Hour), ThisUpdate: testpki.Now.Add(-48 * time.Hour), NextUpdate: testpki.Now.Add(-24 * time.Hour)}, root.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	elsewhere := other.Response(t, leaf.Cert, ocsp.Revoked, root) // the same number of another issuer, from the same responder
 	critical := func(id ...byte) []byte {
 		ext := append(append([]byte{6, byte(len(id))}, id...), 1, 1, 0xff, 4, 2, 5, 0)
@@ -127,6 +131,8 @@ func TestSeveralAnswersInOneResponse(t *testing.T) {
 		"another issuer's withdrawn, and good": {combined(t, root, nil, elsewhere, good), Good, ""},
 		"another issuer's alone":               {combined(t, root, nil, elsewhere), "", "another certificate"},
 		"stale and withdrawn":                  {combined(t, root, nil, stale, bad), Revoked, ""},
+		"held before, and withdrawn for good":  {combined(t, root, nil, held, bad), Revoked, ""},
+		"held before alone":                    {combined(t, root, nil, held), "", "stale"},
 		"a critical extension of the whole":    {combined(t, root, critical(0x2a, 3), good), "", "critical extension"},
 		"a critical nonce":                     {combined(t, root, critical(0x2b, 6, 1, 5, 5, 7, 48, 1, 2), good), Good, ""},
 	} {

@@ -49,7 +49,7 @@ func gravest(r *ocsp.Response, q Query) error {
 		if wantName == nil || !bytes.Equal(s.name, wantName) || !bytes.Equal(s.key, wantKey) {
 			continue
 		}
-		if best < 0 || gravity(s.status) > gravity(list[best].status) {
+		if best < 0 || s.gravity() > list[best].gravity() {
 			best = i
 		}
 	}
@@ -62,14 +62,28 @@ func gravest(r *ocsp.Response, q Query) error {
 	return nil
 }
 
-func gravity(status int) int {
-	switch status {
-	case ocsp.Good:
+// gravity ranks answers: a withdrawal for good, which stays true when it is stale, before a hold, which does not.
+func (s single) gravity() int {
+	switch {
+	case s.status == ocsp.Good:
 		return 0
-	case ocsp.Revoked:
+	case s.status == ocsp.Revoked && final(s.cause()):
+		return 3
+	case s.status == ocsp.Revoked:
 		return 2
 	}
 	return 1
+}
+
+// cause is why a certificate was withdrawn, unspecified where that is not said or cannot be read.
+func (s single) cause() int {
+	in, code := s.revoked, ocsp.Unspecified
+	var reason cryptobyte.String
+	var present bool
+	if !in.SkipASN1(der.GeneralizedTime) || !in.ReadOptionalASN1(&reason, &present, der.Tag(0).ContextSpecific().Constructed()) || !present || !reason.ReadASN1Enum(&code) {
+		return ocsp.Unspecified
+	}
+	return code
 }
 
 // singles walks ResponseData. A critical extension of the whole response that is unknown here refuses it; the nonce,
