@@ -61,6 +61,7 @@ func FuzzRespond(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(wire)
+	f.Add([]byte(emptyTSIG))
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		for _, most := range []int{MaxUDPAnswer, 0xffff} {
 			out := s.respond(new(query), nil, packet, most)
@@ -86,6 +87,16 @@ func FuzzRespond(f *testing.F) {
 			}
 		}
 	})
+}
+
+// emptyTSIG asks for a zone and carries a signature record without data.
+const emptyTSIG = "OL\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\xfc\x00\xfa\x00\x00\xfa)\xd0\x00\x00\x80\x00\x00\x00"
+
+func TestASignatureWithoutItsData(t *testing.T) {
+	var got dns.Msg
+	if err := got.Unpack(filled(t).respond(new(query), nil, []byte(emptyTSIG), 0xffff)); err != nil || got.Rcode != dns.RcodeFormatError {
+		t.Errorf("answered %v, %v", &got, err)
+	}
 }
 
 // The answers agree with the library's own packing of the same records.

@@ -108,6 +108,9 @@ func (s *Server) respondSigned(out, packet []byte, q *query, most int) []byte {
 	if ask.Unpack(packet) != nil {
 		return q.short(out, rcodeFormat)
 	}
+	if sig := ask.IsTsig(); sig != nil && sig.Algorithm == "" { // RFC 8945 §5.2: a TSIG without its data cannot be answered with one
+		return q.short(out, rcodeFormat)
+	}
 	sec, fault := s.signer(ask, packet)
 	if fault != 0 {
 		s.counts.refused.Add(1)
