@@ -182,12 +182,20 @@ func (p *fieldParser) known(key, v string) {
 	case "auto-submitted":
 		if p.once(key) {
 			word, _, _ := strings.Cut(WithoutComments(v), ";")
-			f.AutoSubmitted = strings.ToLower(clip(strings.TrimSpace(word), 80))
+			f.AutoSubmitted = autoKeyword(strings.TrimSpace(word))
 		}
 	case "disposition-notification-options":
 		f.DeliveryOptions = true
 		p.options = append(p.options, v)
 	}
+}
+
+// autoKeyword is the keyword of Auto-Submitted (RFC 3834 §5.2). What is no word at all is none that says a person sent it.
+func autoKeyword(word string) string {
+	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "unreadable"
+	}
+	return strings.ToLower(clip(word, 80))
 }
 
 // once notes a field that stands again; it is true for the first.

@@ -376,7 +376,20 @@ func TestEnvelopeChecks(t *testing.T) {
 	}
 }
 
+func TestAutoSubmittedThatIsNoWord(t *testing.T) {
+	for field, want := range map[string]string{
+		"no": "no", " Auto-Replied ; x=y": "auto-replied", "(why) auto-generated": "auto-generated", "": "",
+		"n\xfa\x00": "unreadable", "no\x00": "unreadable", "n\u00f6": "unreadable", "no and yes": "unreadable",
+	} {
+		f := facts(t, "From: <a@b.example>\r\nAuto-Submitted: "+field+"\r\n\r\nx\r\n")
+		if f.AutoSubmitted != want || f.Automatic() != (want != "" && want != "no") {
+			t.Errorf("%q is read as %q, automatic: %v", field, f.AutoSubmitted, f.Automatic())
+		}
+	}
+}
+
 func FuzzInspector(f *testing.F) {
+	f.Add([]byte("From: <a@b.example>\r\nAuto-Submitted: n\xfa\x00"), 0)
 	f.Add(crlf(referral), 3)
 	f.Add([]byte("From : <a@b.example>\r\n x\r\nSubject: =?utf-8?q?x?=\r\n\r\nbody\r"), 1)
 	f.Add([]byte("Disposition-Notification-Options: a=\"\\\"=required,(x(y)\n\n"), 5)
