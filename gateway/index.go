@@ -18,25 +18,31 @@ import (
 // Limits of reading words for the search.
 const (
 	indexBatch = 20               // messages whose words are written together
-	indexPause = 30 * time.Second // after trouble
+	indexPause = 30 * time.Second // between looks, and after trouble
 )
 
-// index reads the words of what was filed, until ctx ends: behind delivery, never before it, and from where it was
-// left when the gateway ended.
+// index reads the words of what was filed.
 func (g *Gateway) index(ctx context.Context) {
+	g.behind(ctx, indexPause, "words for the search could not be read; tried again", g.site.Index)
+}
+
+// behind does what waits, part by part, until ctx ends: behind delivery, never before it, and from where it was left when
+// the gateway ended. do says how many it did; where there are none it is asked again when something was filed, and after
+// pause; after a fault, of which trouble tells, only after pause.
+func (g *Gateway) behind(ctx context.Context, pause time.Duration, trouble string, do func(context.Context) (int, error)) {
 	for ctx.Err() == nil {
 		changed := g.site.Store.DeskChanged()
-		n, err := g.site.Index(ctx)
-		if err != nil && ctx.Err() == nil {
-			g.log.Warn("words for the search could not be read; tried again", "error", err)
-		}
+		n, err := do(ctx)
 		if err == nil && n > 0 {
 			continue
 		}
-		wait := time.NewTimer(indexPause)
 		if err != nil {
 			changed = nil
+			if ctx.Err() == nil {
+				g.log.Warn(trouble, "error", err)
+			}
 		}
+		wait := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 		case <-changed:

@@ -17,28 +17,10 @@ const (
 	scanPause = 20 * time.Second // between looks for files that are due again
 )
 
-// scan shows the files that came in to the scanner until ctx ends: behind delivery, never before it, and from where it
-// was left when the gateway ended. Without a scanner for what comes in it returns at once.
+// scan shows the files that came in to the scanner. Without a scanner for what comes in it returns at once.
 func (g *Gateway) scan(ctx context.Context) {
-	for g.site.Config.Scan.Incoming() && ctx.Err() == nil {
-		changed := g.site.Store.DeskChanged()
-		n, err := g.site.Scan(ctx)
-		if err != nil && ctx.Err() == nil {
-			g.log.Warn("files that came in could not be scanned; tried again, they stay held", "error", err)
-		}
-		if err == nil && n > 0 {
-			continue
-		}
-		wait := time.NewTimer(scanPause)
-		if err != nil {
-			changed = nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		case <-wait.C:
-		}
-		wait.Stop()
+	if g.site.Config.Scan.Incoming() {
+		g.behind(ctx, scanPause, "files that came in could not be scanned; tried again, they stay held", g.site.Scan)
 	}
 }
 

@@ -81,8 +81,14 @@ func (d *Document) Clinical() (*Document, error) {
 	if d.CDA != nil {
 		return d, nil
 	}
+	return firstInside(d, holdsCDA, (*Document).Clinical)
+}
+
+// firstInside opens the documents inside d that may hold what is looked for, one by one, until look finds it in one; nil
+// if none has it. One that only its container's limits keep shut is passed over.
+func firstInside[T any](d *Document, may func(*Summary) bool, look func(*Document) (*T, error)) (*T, error) {
 	for i, p := range d.parts {
-		if i >= len(d.Inside) || !holdsCDA(&d.Inside[i]) {
+		if i >= len(d.Inside) || !may(&d.Inside[i]) {
 			continue
 		}
 		inner, err := d.openPart(p, &budget{})
@@ -93,8 +99,8 @@ func (d *Document) Clinical() (*Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c, err := inner.Clinical(); c != nil || err != nil {
-			return c, err
+		if found, err := look(inner); found != nil || err != nil {
+			return found, err
 		}
 	}
 	return nil, nil
@@ -145,23 +151,7 @@ func (d *Document) lists() (*brief.Lists, error) {
 	if l := d.ownLists(); l != nil {
 		return l, nil
 	}
-	for i, p := range d.parts {
-		if i >= len(d.Inside) || !holdsLines(&d.Inside[i]) {
-			continue
-		}
-		inner, err := d.openPart(p, &budget{})
-		var stated statedError
-		if errors.As(err, &stated) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if l, err := inner.lists(); l != nil || err != nil {
-			return l, err
-		}
-	}
-	return nil, nil
+	return firstInside(d, holdsLines, (*Document).lists)
 }
 
 func holdsLines(s *Summary) bool {
