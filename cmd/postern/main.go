@@ -29,7 +29,7 @@ func commands() []command {
 	for _, group := range [][]command{traceCommands(), queueCommands(), backupCommands(), auditCommands(), retentionCommands(), inboxCommands(), heldCommands(), heldGroupCommands(), domainCommands(), userCommands(), personCommands(), orgCommands(), certCommands(), peerCommands(), anchorCommands(), trustBundleCommands(), trustPolicyCommands(), subscribeCommands(), trustChangeCommands(), certRenewCommands()} {
 		all = append(all, group...)
 	}
-	return append(all, documentInspectCommand(), documentRenderCommand(), sealCommand(), openCommand(), benchCommand(), lookupCommand(), certPublishCommand(), certDeviceCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
+	return append(all, documentInspectCommand(), documentRenderCommand(), documentPackageCommand(), sealCommand(), openCommand(), benchCommand(), lookupCommand(), certPublishCommand(), certDeviceCommand(), selftestCommand(), trustVerifyCommand(), whyCommand(), helpCommand())
 }
 
 func main() {

@@ -95,6 +95,29 @@ func (k Kind) MediaType() string {
 	return "application/octet-stream"
 }
 
+// SentAs is the media type under which a document of the kind is sent in a package (MimeType of its entry): what a receiver looks for.
+func (k Kind) SentAs() string {
+	switch k {
+	case CCDA, C32, CDA, CCR:
+		return "text/xml"
+	case XML:
+		return "application/xml"
+	case HL7v2:
+		return "x-application/hl7-v2+er7"
+	case FHIRJSON:
+		return "application/fhir+json"
+	case FHIRXML:
+		return "application/fhir+xml"
+	case JSON:
+		return "application/json"
+	case TIFF:
+		return "image/tiff"
+	case Text:
+		return "text/plain"
+	}
+	return k.MediaType()
+}
+
 // Hint is what the surroundings say of a document, and how reading it is bounded in time.
 type Hint struct {
 	Filename  string

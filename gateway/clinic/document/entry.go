@@ -3,6 +3,7 @@ package document
 import (
 	"strings"
 
+	"postern/gateway/clinic/document/brief"
 	"postern/gateway/clinic/document/chart"
 	"postern/gateway/clinic/document/xdm"
 )
@@ -36,6 +37,17 @@ func (d *Document) Entry(mediaType string) xdm.Part {
 		}
 	}
 	return p
+}
+
+// OfAnother says why two documents that would be sent together are about different people; "" where nothing says so.
+func (d *Document) OfAnother(o *Document) string {
+	if d.Patient == nil || o.Patient == nil {
+		return ""
+	}
+	if same, why := agree(*d.Patient, *o.Patient); same == brief.Differ {
+		return why
+	}
+	return ""
 }
 
 // formatCode is HL7's for C-CDA (MP-37); other documents are known by their media type.
