@@ -313,7 +313,7 @@ func rhythm(t node) string {
 			w = "at least every " + trim(high.Attr("value")) + " " + unitWord(high.Attr("unit"))
 		}
 	case "EIVL_TS":
-		w = eventWord(t.Child("event").Attr("code"))
+		w = chart.TimingEvent(clip(t.Child("event").Attr("code"), maxWords))
 		if o := t.Child("offset"); w != "" && o.OK() {
 			if q := firstOf(amount(o), amount(o.Child("low"))); q != "" {
 				w += " (offset " + q + ")"
@@ -363,49 +363,6 @@ func unitWord(u string) string {
 		return "years"
 	}
 	return trim(u)
-}
-
-// eventWord is HL7's TimingEvent in words.
-func eventWord(code string) string {
-	switch code {
-	case "HS":
-		return "at bedtime"
-	case "AC":
-		return "before meals"
-	case "PC":
-		return "after meals"
-	case "C":
-		return "with meals"
-	case "CM":
-		return "with breakfast"
-	case "CD":
-		return "with lunch"
-	case "CV":
-		return "with dinner"
-	case "IC":
-		return "between meals"
-	case "ICM":
-		return "between breakfast and lunch"
-	case "ICD":
-		return "between lunch and dinner"
-	case "ICV":
-		return "between dinner and bedtime"
-	case "ACM":
-		return "before breakfast"
-	case "ACD":
-		return "before lunch"
-	case "ACV":
-		return "before dinner"
-	case "PCM":
-		return "after breakfast"
-	case "PCD":
-		return "after lunch"
-	case "PCV":
-		return "after dinner"
-	case "WAKE":
-		return "on waking"
-	}
-	return trim(code)
 }
 
 func readImmunizations(d *Document, act node) []Item {

@@ -161,3 +161,18 @@ func UnitWords(u string) string {
 	}
 	return strings.NewReplacer("{", "", "}", "").Replace(u)
 }
+
+// TimingEvent is when in the day a code of HL7's TimingEvent says: C-CDA's EIVL, FHIR's EventTiming and table 0528 of HL7 v2
+// share it. An unknown code stands as it is.
+func TimingEvent(code string) string {
+	code = strings.TrimSpace(code)
+	if w, ok := map[string]string{"HS": "at bedtime", "WAKE": "on waking",
+		"C": "with meals", "CM": "with breakfast", "CD": "with lunch", "CV": "with dinner",
+		"AC": "before meals", "ACM": "before breakfast", "ACD": "before lunch", "ACV": "before dinner",
+		"PC": "after meals", "PCM": "after breakfast", "PCD": "after lunch", "PCV": "after dinner",
+		"IC": "between meals", "ICM": "between breakfast and lunch", "ICD": "between lunch and dinner", "ICV": "between dinner and bedtime",
+		"MORN": "in the morning", "NOON": "at noon", "AFT": "in the afternoon", "EVE": "in the evening", "NIGHT": "at night"}[code]; ok {
+		return w
+	}
+	return code
+}

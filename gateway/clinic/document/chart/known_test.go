@@ -35,3 +35,11 @@ func TestCodesAreSaidPlainly(t *testing.T) {
 		}
 	}
 }
+
+func TestTimingEvents(t *testing.T) {
+	for code, want := range map[string]string{"HS": "at bedtime", " ACM ": "before breakfast", "ICV": "between dinner and bedtime", "MORN": "in the morning", "hs": "hs", "QQ": "QQ", "": ""} {
+		if got := chart.TimingEvent(code); got != want {
+			t.Errorf("%q is %q, want %q", code, got, want)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package fhir
 import (
 	"strings"
 	"unicode"
+
+	"postern/gateway/clinic/document/chart"
 )
 
 // dosages are the instructions in words, or put together from their parts; where the words do not give
@@ -122,7 +124,7 @@ func timing(t element) string {
 	}
 	for i, w := range r.get("when") {
 		if i < maxParts {
-			out = append(out, eventWord(w.text()))
+			out = append(out, chart.TimingEvent(w.text()))
 		}
 	}
 	for _, list := range []struct{ name, before string }{{"dayOfWeek", "on "}, {"timeOfDay", "at "}} {
@@ -156,14 +158,4 @@ func span(n, unit string) string {
 		return word
 	}
 	return n + " " + word + "s"
-}
-
-// eventWord is a code of FHIR's EventTiming in words.
-func eventWord(code string) string {
-	if w := map[string]string{"HS": "at bedtime", "WAKE": "on waking", "C": "with meals", "CM": "with breakfast", "CD": "with lunch", "CV": "with dinner", "AC": "before meals",
-		"ACM": "before breakfast", "ACD": "before lunch", "ACV": "before dinner", "PC": "after meals", "PCM": "after breakfast", "PCD": "after lunch", "PCV": "after dinner",
-		"MORN": "in the morning", "NOON": "at noon", "AFT": "in the afternoon", "EVE": "in the evening", "NIGHT": "at night"}[strings.TrimSpace(code)]; w != "" {
-		return w
-	}
-	return strings.TrimSpace(code)
 }

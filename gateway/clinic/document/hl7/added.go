@@ -38,7 +38,7 @@ func rhythm(s Segment) string {
 		default:
 			w += " (period " + period + ")"
 		}
-		if w = join(" ", w, s.Component(r, 7), eventWords(s.part(r, 8, 1))); w != "" {
+		if w = join(" ", w, s.Component(r, 7), chart.TimingEvent(s.part(r, 8, 1))); w != "" {
 			out = append(out, w)
 		}
 	}
@@ -49,33 +49,6 @@ func rhythm(s Segment) string {
 func saysPeriod(code, n, unit string) bool {
 	rest, ok := strings.CutPrefix(strings.ToLower(code), "q"+strings.ToLower(n))
 	return ok && n != "" && unit != "" && strings.HasPrefix(rest, strings.ToLower(unit[:1]))
-}
-
-// eventWords is a code of table 0528 in words.
-func eventWords(c string) string {
-	switch c {
-	case "HS":
-		return "before sleep"
-	case "AC":
-		return "before meals"
-	case "PC":
-		return "after meals"
-	case "IC":
-		return "between meals"
-	case "ACM":
-		return "before breakfast"
-	case "ACD":
-		return "before lunch"
-	case "ACV":
-		return "before dinner"
-	case "PCM":
-		return "after breakfast"
-	case "PCD":
-		return "after lunch"
-	case "PCV":
-		return "after dinner"
-	}
-	return c
 }
 
 // timing is the quantity and timing of an order of HL7 before 2.5 (ORC-7, TQ), as far as it is not said
