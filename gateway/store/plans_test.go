@@ -86,6 +86,7 @@ func TestListsUseTheirIndexes(t *testing.T) {
 		}
 	}
 	add("hidden", "work_hidden", func() error { _, err := s.HiddenWork(t.Context(), "o", some); return err })
+	add("held by the scanner", "work_item", func() error { _, err := s.ScanHeld(t.Context(), "o", some, 8); return err })
 	add("claims", "job_due", func() error {
 		_, err := s.Claim(t.Context(), queue.Network, 1, store.Lanes{})
 		return err

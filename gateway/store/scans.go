@@ -92,9 +92,12 @@ func (s *Store) ScanAgain(ctx context.Context, e work.Entry, entry AuditEntry) e
 }
 
 // ScanHeld lists the entries of an organisation that somebody with that reach may see and that have a file in which the
-// scanner found something or of which it gave no answer, newest first, up to n.
+// scanner found something or of which it gave no answer, the last held first, up to n.
 func (s *Store) ScanHeld(ctx context.Context, org string, reach []Reach, n int) ([]work.Entry, error) {
 	seen, args := reachable(org, reach)
-	return list(ctx, s, "SELECT "+workColumns+workFrom+"WHERE "+seen+" AND EXISTS (SELECT 1 FROM part_scan p WHERE p.inbox=k.inbox AND p.number=k.number AND p.org=k.org AND p.state IN ('found','unknown')) "+
-		"ORDER BY k.received DESC, k.id LIMIT ?", append(args, n), scanEntry)
+	// Begun from the few files that are held, by their own index, never from all that may be seen: SQLite leaves the sides
+	// of a CROSS JOIN in their order, and to PostgreSQL it is a join like others.
+	return list(ctx, s, "SELECT "+workColumns+` FROM (SELECT inbox, number, max(at) AS at FROM part_scan WHERE org=? AND state IN ('found','unknown') GROUP BY inbox, number) p
+		CROSS JOIN work k JOIN item i ON i.inbox=k.inbox AND i.number=k.number
+		WHERE k.inbox=p.inbox AND k.number=p.number AND `+seen+" ORDER BY p.at DESC, k.id LIMIT ?", append(append([]any{org}, args...), n), scanEntry)
 }
